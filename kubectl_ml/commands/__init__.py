@@ -1,0 +1,1 @@
+"""One verb a file; `kubectl_ml.cli` puts them together."""
