@@ -1,0 +1,150 @@
+"""
+What is wrong with one object that an admin wrote: field paths and sentences.
+
+The schemas judge the shape; here their findings become sentences that name the offending value and
+the fix, and what a schema can't say is judged beside them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from policies import objects, restricted, sentences
+from policies.errors import UnusableIntent
+
+if TYPE_CHECKING:  # jsonschema takes longer to import than a whole `render`
+    from jsonschema import Draft202012Validator
+
+Found: TypeAlias = tuple[sentences.Path, str]  # where in the document, and a sentence
+
+SCHEMAS = {
+    "Accelerator": "accelerator.json",
+    "DataSource": "datasource.json",
+    "NamespacedDataSource": "datasource.json",
+    "InjectionPolicy": "injectionpolicy.json",
+}
+_DIRECTORY = Path(__file__).parent / "schemas"
+
+
+def of(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List the field paths and sentences of every fault of `document`, whose kind is known."""
+    kind, spec = document["kind"], document.get("spec")
+    found: list[Found] = []
+    for error in validator(kind).iter_errors(document):
+        finding = sentences.Finding(
+            path=tuple(error.absolute_path),
+            keyword=str(error.validator),
+            wanted=error.validator_value,
+            value=error.instance,
+            schema=error.schema if isinstance(error.schema, dict) else {},
+        )
+        found += sentences.of(finding)
+    if isinstance(spec, dict):
+        found += [(("spec", *path), message) for path, message in _JUDGES[kind](document, spec)]
+    return list(dict.fromkeys((sentences.dotted(path), message) for path, message in found))
+
+
+@cache
+def validator(kind: str) -> Draft202012Validator:
+    """Make the validator of one kind."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry, Resource
+
+    core: Resource[Any] = Resource.from_contents(schema("core.json"))
+    registry = Registry().with_resource(core.id() or "", core)
+    return Draft202012Validator(schema(SCHEMAS[kind]), registry=registry)
+
+
+def schema(file: str) -> Any:
+    """Read one of the schemas."""
+    return json.loads((_DIRECTORY / file).read_bytes())
+
+
+# --- what a schema can't say ------------------------------------------------------------------
+
+
+def _accelerator(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
+    return iter(())
+
+
+def _data_source(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
+    name = (document.get("metadata") or {}).get("name")
+    for kind, (default, needed) in objects.SOURCE_TYPES.items():
+        value = spec.get(kind, 0)
+        if not needed or name == default or not isinstance(value, dict | None):
+            continue
+        if not objects.parameters(kind, value).get(needed) and kind not in _SCHEMA_REQUIRES:
+            hint = f' (only the library\'s "{default}" goes without)' if default else ""
+            yield (kind,), f'"{needed}" is missing{hint}; add it'
+
+
+_SCHEMA_REQUIRES = ("nfs", "hostPath", "csi")
+
+
+def _injection_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
+    match, inject = spec.get("match"), spec.get("inject")
+    if isinstance(match, dict):
+        for path, message in _match(match):
+            yield ("match", *path), message
+    if isinstance(inject, dict):
+        for path, message in _inject(inject):
+            yield ("inject", *path), message
+
+
+def _match(match: Mapping[str, Any]) -> Iterator[Found]:
+    subjects = match.get("subjects")
+    accounts = subjects.get("serviceAccounts") if isinstance(subjects, dict) else None
+    yield from _each(match.get("intents"), ("intents",), objects.intent_key)
+    yield from _each(accounts, ("subjects", "serviceAccounts"), objects.service_account)
+    if isinstance(match.get("exclude"), dict):
+        for path, message in _match(match["exclude"]):
+            yield ("exclude", *path), message
+
+
+def _each(items: Any, path: tuple[str, ...], read: Callable[[str], object]) -> Iterator[Found]:
+    for number, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, str) and item:
+            yield from _tried((*path, number), read, item)
+
+
+def _inject(inject: Mapping[str, Any]) -> Iterator[Found]:
+    for field, read in (
+        ("accelerator", objects.devices),
+        ("mounts", objects.mounts),
+        ("dapr", objects.dapr),
+        ("knative", objects.knative),
+    ):
+        yield from _tried((field,), read, inject.get(field))
+    for path, container in _containers(inject):
+        for inner, message in restricted.faults(container):
+            yield (*path, *inner), message
+
+
+def _containers(inject: Mapping[str, Any]) -> Iterator[tuple[sentences.Path, Any]]:
+    sidecars, init = inject.get("sidecars"), inject.get("initContainers")
+    for number, item in enumerate(sidecars if isinstance(sidecars, list) else ()):
+        if isinstance(item, dict):
+            yield ("sidecars", number, "container"), item.get("container")
+    for number, item in enumerate(init if isinstance(init, list) else ()):
+        yield ("initContainers", number), item
+
+
+def _tried(path: sentences.Path, read: Callable[[Any], object], value: Any) -> Iterator[Found]:
+    try:
+        read(value)
+    except UnusableIntent as error:
+        yield path, str(error)
+    except (KeyError, TypeError, AttributeError):
+        return  # the schema has said what is wrong with its shape
+
+
+_JUDGES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Found]]] = {
+    "Accelerator": _accelerator,
+    "DataSource": _data_source,
+    "NamespacedDataSource": _data_source,
+    "InjectionPolicy": _injection_policy,
+}

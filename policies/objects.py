@@ -1,0 +1,357 @@
+"""
+What admins write, as the values of `model`: one builder a kind.
+
+The same thing may be written in several ways (`accelerator: a100:2`, `[{class: a100, count: 2}]`);
+the builders know them all and give one. They expect what the schemas accept. What a schema can't
+judge, such as the grammar of a mount, raises `UnusableIntent` with the sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from policies import intents
+from policies.errors import UnusableIntent
+from policies.model import (
+    Accelerator,
+    DataSource,
+    Inject,
+    InjectionPolicy,
+    LabelSelector,
+    Manifest,
+    Match,
+    NamespaceMatch,
+    Sidecar,
+    Subjects,
+)
+
+# The members of a DataSource that say what it is, each with the name of the library's default
+# (the scheme of its URIs) and the member of it that a mount needs.
+SOURCE_TYPES = {
+    "pvc": ("pvc", "claimName"),
+    "s3": ("s3", "bucket"),
+    "gcs": ("gs", "bucket"),
+    "hf": ("hf", "repo"),
+    "oci": ("oci", "image"),
+    "fluid": ("", "dataset"),
+    "nfs": ("", "server"),
+    "hostPath": ("", "path"),
+    "csi": ("", "driver"),
+    "scratch": ("scratch", ""),
+    "memory": ("memory", ""),
+    "configMap": ("configmap", "name"),
+    "secret": ("secret", "secretName"),
+}
+_SYNONYMS = {
+    "pvc": {"name": "claimName"},
+    "oci": {"reference": "image"},
+    "fluid": {"name": "dataset"},
+    "secret": {"name": "secretName"},
+}
+
+
+def digest(kind: str, spec: Any) -> str:
+    """Make the short hash that tells one content of an object from another."""
+    text = orjson.dumps({"kind": kind, "spec": spec}, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:8]
+
+
+def accelerator(name: str, spec: Manifest) -> Accelerator:
+    """Build a device class."""
+    return Accelerator(
+        name=name,
+        digest=digest("Accelerator", spec),
+        resource=spec.get("resource", ""),
+        device_class_name=spec.get("deviceClassName", ""),
+        memory=_text(spec.get("memory")),
+        node_selector={
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in _mapping(spec, "nodeSelector").items()
+        },
+        tolerations=_items(spec, "tolerations"),
+        runtime_class_name=spec.get("runtimeClassName", ""),
+        env=_items(spec, "env"),
+        shm=_text(spec.get("shm")),
+        per_device=strings(_mapping(spec, "perDevice")),
+        max_per_pod=spec.get("maxPerPod", 0),
+        weight=float(spec.get("weight", 1)),
+        cost_per_hour=float(spec.get("costPerHour", 0)),
+        description=spec.get("description", ""),
+    )
+
+
+def data_source(name: str, spec: Manifest, *, namespace: str = "") -> DataSource:
+    """Build a data source; with `namespace`, one that only that namespace may use."""
+    kind = next(kind for kind in SOURCE_TYPES if kind in spec)
+    return DataSource(
+        name=f"{namespace}/{name}" if namespace else name,
+        digest=digest("DataSource", spec),
+        type=kind,
+        parameters=parameters(kind, spec[kind]),
+        fetch=spec.get("fetch", ""),
+        read_only=spec.get("readOnly"),
+        secret_name=spec.get("secretName", ""),
+        secret_optional=spec.get("secretOptional", False),
+        env=_items(spec, "env"),
+        namespaces=NamespaceMatch(names=(namespace,))
+        if namespace
+        else _namespaces(spec.get("namespaces")),
+        cache=_mapping(spec, "cache"),
+        image=spec.get("image", ""),
+        resources=_mapping(spec, "resources"),
+        description=spec.get("description", ""),
+    )
+
+
+def parameters(kind: str, value: Any) -> dict[str, Any]:
+    """Write out what a source says of itself: `pvc: data` is `{claimName: data}`."""
+    if value is None:
+        return {}
+    if not isinstance(value, str):
+        synonyms = _SYNONYMS.get(kind, {})
+        return {synonyms.get(key, key): part for key, part in value.items()}
+    _, main = SOURCE_TYPES[kind]
+    if main != "bucket":
+        return {main: value.removeprefix(f"{kind}://")}
+    bucket, _, prefix = (
+        value.partition("://")[2].partition("/") if "://" in value else (value.partition("/"))
+    )
+    return {"bucket": bucket, **({"prefix": prefix} if prefix else {})}
+
+
+def injection_policy(name: str, spec: Manifest) -> InjectionPolicy:
+    """Build a policy that adds."""
+    return InjectionPolicy(
+        name=name,
+        digest=digest("InjectionPolicy", spec),
+        match=_match(_mapping(spec, "match")),
+        mode=spec.get("mode", "Apply"),
+        opt_in=spec.get("optIn", False),
+        order=spec.get("order", 0),
+        on_conflict=spec.get("onConflict", "Keep"),
+        inject=_inject(_mapping(spec, "inject")),
+        description=spec.get("description", ""),
+    )
+
+
+# --- match ------------------------------------------------------------------------------------
+
+
+def _match(spec: Manifest) -> Match:
+    return Match(
+        kinds=_items(spec, "kinds"),
+        operations=_items(spec, "operations"),
+        namespaces=_namespaces(spec.get("namespaces")),
+        objects=_selector(spec.get("objects")),
+        owners=_items(spec, "owners"),
+        subjects=_subjects(spec.get("subjects")),
+        intents=tuple(intent_key(key) for key in _items(spec, "intents")),
+        exclude=_match(spec["exclude"]) if spec.get("exclude") is not None else None,
+    )
+
+
+def intent_key(key: str) -> str:
+    """Read the key of an intent, which may be written with its prefix."""
+    key = key.removeprefix(intents.PREFIX)
+    if key not in intents.KEYS:
+        raise UnusableIntent(f'there is no intent "{key}"{intents.nearest(key, intents.KEYS)}')
+    return key
+
+
+def _namespaces(spec: Any) -> NamespaceMatch | None:
+    if spec is None:
+        return None
+    if isinstance(spec, list):
+        return NamespaceMatch(names=tuple(spec))
+    return NamespaceMatch(names=_items(spec, "names"), selector=_selector(spec.get("selector")))
+
+
+def _selector(spec: Manifest | None) -> LabelSelector | None:
+    if spec is None:
+        return None
+    return LabelSelector(
+        match_labels=strings(_mapping(spec, "matchLabels")),
+        match_expressions=_items(spec, "matchExpressions"),
+    )
+
+
+def _subjects(spec: Manifest | None) -> Subjects | None:
+    if spec is None:
+        return None
+    return Subjects(
+        users=_items(spec, "users"),
+        groups=_items(spec, "groups"),
+        service_accounts=tuple(service_account(text) for text in _items(spec, "serviceAccounts")),
+    )
+
+
+def service_account(text: str) -> str:
+    """Read a service account, `namespace:name` in the end."""
+    text = text.removeprefix("system:serviceaccount:").replace("/", ":")
+    namespace, _, name = text.partition(":")
+    if not namespace or not name or ":" in name:
+        raise UnusableIntent(f'"{text}" does not name a service account; write "NAMESPACE:NAME"')
+    return text
+
+
+# --- inject -----------------------------------------------------------------------------------
+
+
+def _inject(spec: Manifest) -> Inject:
+    return Inject(
+        accelerator=devices(spec.get("accelerator")),
+        shm=_text(spec.get("shm")),
+        mounts=mounts(spec.get("mounts")),
+        sidecars=tuple(_sidecar(item) for item in _items(spec, "sidecars")),
+        init_containers=_items(spec, "initContainers"),
+        env=_items(spec, "env"),
+        env_from=_items(spec, "envFrom"),
+        labels=strings(_mapping(spec, "labels")),
+        annotations=strings(_mapping(spec, "annotations")),
+        node_selector=strings(_mapping(spec, "nodeSelector")),
+        tolerations=_items(spec, "tolerations"),
+        affinity=spec.get("affinity"),
+        topology_spread=_items(spec, "topologySpread"),
+        scheduler_name=spec.get("schedulerName", ""),
+        priority_class_name=spec.get("priorityClassName", ""),
+        runtime_class_name=spec.get("runtimeClassName", ""),
+        service_account_name=spec.get("serviceAccountName", ""),
+        image_pull_secrets=_items(spec, "imagePullSecrets"),
+        security_context=spec.get("securityContext"),
+        resources=spec.get("resources"),
+        dapr=dapr(spec.get("dapr")),
+        knative=knative(spec.get("knative")),
+        mesh=_text(spec.get("mesh")),
+        queue=spec.get("queue", ""),
+        tracking=_tracking(spec.get("tracking")),
+        scrape=scrape(spec.get("scrape")),
+    )
+
+
+def devices(value: Any) -> str:
+    """Read default devices; every way of writing them gives `a100:2,rdma:1`."""
+    if not value:
+        return ""
+    items = [
+        item if isinstance(item, str) else f"{item['class']}:{item.get('count', 1)}"
+        for item in ([value] if isinstance(value, str) else value)
+    ]
+    found = _read("accelerator", ",".join(items)).accelerator
+    return ",".join(f"{device.device_class}:{device.count}" for device in found)
+
+
+def mounts(value: Any) -> tuple[str, ...]:
+    """Read mounts; every way of writing them gives items such as `imagenet:/data:ro`."""
+    if not value:
+        return ()
+    items = [
+        item if isinstance(item, str) else _mount(item)
+        for item in ([value] if isinstance(value, str) else value)
+    ]
+    return tuple(
+        ":".join([mount.written.replace(",", "%2C"), mount.path, *filter(None, [mount.mode])])
+        for mount in _read("mounts", ",".join(items)).mounts
+    )
+
+
+def _mount(item: Manifest) -> str:
+    mode = item.get("mode", "")
+    if not mode and "readOnly" in item:
+        mode = "ro" if item["readOnly"] else "rw"
+    return ":".join([item["source"].replace(",", "%2C"), item["path"], *filter(None, [mode])])
+
+
+def _sidecar(item: Manifest) -> Sidecar:
+    return Sidecar(
+        container=item["container"],
+        offered=item.get("offered", False),
+        volumes=_items(item, "volumes"),
+        volume_mounts=_items(item, "volumeMounts"),
+    )
+
+
+def dapr(value: Any) -> dict[str, str] | None:
+    """
+    Read Dapr's settings: true, pairs or a mapping.
+
+    A key of the intent (`app-id`) turns Dapr on, as the intent does. Full `dapr.io/*` keys alone
+    don't: they are defaults for pods that have it.
+    """
+    if value is None or value in (False, "false"):
+        return None
+    if value in (True, "true"):
+        return {"enabled": "true"}
+    if isinstance(value, str):
+        return {"enabled": "true", **(_read("dapr", value).dapr or {})}
+    settings = strings(value)
+    short = any("/" not in key for key in settings)
+    on = {"enabled": "true"} if short and "dapr.io/enabled" not in settings else {}
+    return {**on, **settings}
+
+
+def knative(value: Any) -> dict[str, str]:
+    """Read autoscaling: pairs, or a mapping of the keys of `scale` and Knative's own."""
+    if not value:
+        return {}
+    if isinstance(value, str):
+        return dict(_read("scale", value).scale)
+    settings = strings(value)
+    short = [f"{key}={text}" for key, text in settings.items() if "/" not in key]
+    if short:
+        _read("scale", ",".join(short))
+    return settings
+
+
+def _tracking(spec: Manifest | None) -> dict[str, Any]:
+    if not spec:
+        return {}
+    names = spec.get("experiment", [])
+    return {
+        "experiment": [names] if isinstance(names, str) else list(names),
+        "env": list(_items(spec, "env")),
+    }
+
+
+def scrape(value: Any) -> dict[str, str]:
+    """Read what Prometheus scrapes; `true` is the usual path on the port it finds."""
+    if not value:
+        return {}
+    return {"path": "/metrics", **(strings(value) if isinstance(value, dict) else {})}
+
+
+def _read(key: str, text: str) -> intents.Intents:
+    """Read `text` as an intent is read, so that both have one grammar."""
+    found = intents.read({intents.PREFIX + key: text})
+    for fault in found.faults:
+        raise UnusableIntent(fault.message.removeprefix(intents.PREFIX + key + " "))
+    return found
+
+
+# --- values -----------------------------------------------------------------------------------
+
+
+def strings(mapping: Mapping[str, Any]) -> dict[str, str]:
+    """Give a mapping string values, as annotations and labels need them."""
+    return {key: _text(value) for key, value in mapping.items()}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _mapping(spec: Mapping[str, Any], key: str) -> Manifest:
+    return spec.get(key) or {}
+
+
+def _items(spec: Mapping[str, Any], key: str) -> tuple[Any, ...]:
+    return tuple(spec.get(key) or ())
