@@ -1,7 +1,58 @@
-"""The plugin's entry point."""
+"""The plugin's entry point: it puts the commands together."""
 
 from __future__ import annotations
 
+import click
+
+from kubectl_ml import flags
+from kubectl_ml.program import Program, Verb
+
+VERBS = {
+    "render": Verb(
+        module="kubectl_ml.commands.render",
+        summary="Show what the policies make of manifests, offline",
+    ),
+    "classes": Verb(
+        module="kubectl_ml.commands.classes",
+        summary="List the device classes that can be named",
+    ),
+    "sources": Verb(
+        module="kubectl_ml.commands.sources",
+        summary="List the data sources that can be named",
+    ),
+    "version": Verb(
+        module="kubectl_ml.commands.version",
+        summary="Print the version of the plugin",
+    ),
+}
+
+
+@click.command(
+    "kubectl-ml",
+    cls=Program,
+    verbs=VERBS,
+    invoke_without_command=True,
+    context_settings=flags.CONTEXT,
+    subcommand_metavar="COMMAND [flags]",
+    options_metavar="",
+)
+@flags.verbosity
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """
+    Say what an ML workload needs; the policies say how that is given here.
+
+    \b
+    Examples:
+      # What would the webhook's pods look like?
+      kubectl ml render -f train.yaml
+      # Which device classes can a manifest name?
+      kubectl ml classes
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
 
 def main() -> None:
-    """Run `kubectl-ml`."""
+    """Run `kubectl-ml`, which kubectl calls for `kubectl ml`."""
+    cli.main()

@@ -1,1 +1,5 @@
-"""One verb a file; `kubectl_ml.cli` puts them together."""
+"""
+One verb a file, a click command of the file's name; `kubectl_ml.cli` puts them together.
+
+What two verbs share belongs beside this package, not in it.
+"""

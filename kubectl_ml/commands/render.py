@@ -1,0 +1,179 @@
+"""`kubectl ml render`: manifests in, what the policies make of them out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+import click
+
+from kubectl_ml import documents, facts, flags, inputs, output
+from kubectl_ml.documents import Document
+from kubectl_ml.errors import Unreadable
+from kubectl_ml.program import Terminal
+from kubectl_ml.rendering import Rendering, Stage
+from policies.model import Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What the flags ask for."""
+
+    filenames: tuple[str, ...]
+    kustomize: str
+    recursive: bool
+    policies: tuple[str, ...]
+    library: bool
+    stage: str
+    facts_file: str
+    kube_version: tuple[int, int] | None
+    namespace: str
+    output: str
+
+
+def _kube_version(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    found = facts.kube_version(value) if value is not None else None
+    if value is not None and found is None:
+        raise click.BadParameter(f'"{value}" is no version; write it as 1.36', ctx, param)
+    return found
+
+
+@click.command(context_settings=flags.CONTEXT, options_metavar="(-f FILENAME | -k DIR) [flags]")
+@click.option(
+    "-f",
+    "--filename",
+    "filenames",
+    multiple=True,
+    type=flags.ManifestPath(),
+    metavar="FILENAME",
+    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
+)
+@click.option(
+    "-k",
+    "--kustomize",
+    default="",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Build this kustomization with kubectl and render what it gives.",
+)
+@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
+@flags.policies
+@click.option(
+    "--stage",
+    type=click.Choice(["template", "admission"]),
+    default="template",
+    show_default=True,
+    help="template: what the pods will be, folded back into the templates. "
+    "admission: what the webhook answers for the object itself.",
+)
+@click.option(
+    "--facts",
+    "facts_file",
+    default="",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="What to assume of the cluster: kubeVersion, namespaces, user, installed.",
+)
+@click.option(
+    "--kube-version",
+    callback=_kube_version,
+    metavar="V",
+    help="The version of Kubernetes to render for, over --facts.  [default: 1.36]",
+)
+@click.option(
+    "-n",
+    "--namespace",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="The namespace of objects that don't say theirs; it isn't written into them.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["yaml", "json", "diff", "patch"]),
+    default="yaml",
+    show_default=True,
+    help="What to print.",
+)
+@click.option("--exit-code", is_flag=True, help="End with 1 where something changes.")
+@flags.no_color
+@flags.verbosity
+@click.pass_context
+def render(
+    ctx: click.Context,
+    /,
+    *,
+    policies_: tuple[str, ...],
+    no_library: bool,
+    exit_code: bool,
+    no_color: bool,
+    **flags_: Any,
+) -> int:
+    """
+    Show what the policies make of manifests.
+
+    Nothing is sent anywhere: no cluster is needed. Documents that don't change come out byte
+    for byte as they went in, in the same order. Where a policy refuses an object, its sentences
+    are on stderr and nothing is on stdout.
+
+    \b
+    Examples:
+      # Render a file with the built-in library
+      kubectl ml render -f train.yaml
+      # See only what changes, by the policies of your cluster's repository
+      kubectl ml render -f train.yaml --policies policies/ -o diff
+      # Between a template engine and kubectl
+      kubectl kustomize overlays/prod | kubectl ml render -f - | kubectl apply -f -
+      # What exactly would the webhook answer?
+      kubectl ml render -k overlays/prod --stage admission -o patch
+      # Fail a pipeline where rendered manifests aren't checked in
+      kubectl ml render -R -f manifests/ -o diff --exit-code
+    """
+    spec = Spec(policies=policies_, library=not no_library, **flags_)
+    _check_usage(spec, ctx)
+    stdout = sys.stdout.buffer
+    plain = no_color or (isinstance(ctx.obj, Terminal) and ctx.obj.no_color)
+    rendering = Rendering(
+        facts=_facts(spec),
+        policies=flags.read_policies(spec.policies, library=spec.library),
+        namespace=spec.namespace,
+        stage=Stage(spec.stage),
+        writer=output.writer(spec.output, color=stdout.isatty() and not plain),
+    )
+    for document in _documents(spec, sys.stdin.buffer):
+        rendering.add(document)
+    rendering.report(color=sys.stderr.isatty() and not plain)
+    stdout.write(rendering.writer.text())
+    stdout.flush()
+    return int(exit_code and rendering.changed)
+
+
+def _check_usage(spec: Spec, ctx: click.Context) -> None:
+    if bool(spec.filenames) == bool(spec.kustomize):
+        raise click.UsageError("give one of -f and -k: what is to be rendered?", ctx)
+    if spec.filenames.count(inputs.STDIN) > 1:
+        raise click.UsageError("standard input (-f -) can be read only once", ctx)
+
+
+def _documents(spec: Spec, stdin: BinaryIO) -> Iterator[Document]:
+    if spec.kustomize:
+        found = inputs.kustomization(spec.kustomize)
+    else:
+        found = inputs.inputs(spec.filenames, recursive=spec.recursive)
+    for each in found:
+        with each.open(stdin) as file:
+            try:
+                yield from documents.read(file, each.name)
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise Unreadable(f"{each.name}: can't be read: {reason}") from error
+
+
+def _facts(spec: Spec) -> Facts:
+    found = facts.read(spec.facts_file) if spec.facts_file else Facts()
+    return replace(found, kube_version=spec.kube_version) if spec.kube_version else found

@@ -1,0 +1,212 @@
+"""`kubectl ml sources`: the data sources that can be named, and what each becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from kubectl_ml import flags, tables
+from policies.model import DataSource, LabelSelector, NamespaceMatch, PolicySet
+
+_READ_ONLY = frozenset({"s3", "gcs", "hf", "oci", "configMap", "secret"})  # where none is said
+_FETCHED = frozenset({"s3", "gcs", "hf"})
+
+
+@click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
+@click.argument("names", nargs=-1, metavar="[NAME]...", type=flags.DataSourceName())
+@flags.policies
+@flags.listing
+@flags.verbosity
+def sources(
+    *,
+    names: tuple[str, ...],
+    policies_: tuple[str, ...],
+    no_library: bool,
+    output: str,
+    no_headers: bool,
+) -> None:
+    """
+    List the data sources that can be named, and what each becomes.
+
+    A manifest names one in its annotation kubectl-ml.io/mounts: imagenet:/data:ro. A source
+    named after a scheme says how URIs of that scheme are mounted: s3://bucket/prefix:/data.
+
+    \b
+    Examples:
+      # What is there?
+      kubectl ml sources
+      # With what your cluster's repository adds
+      kubectl ml sources --policies policies/ -o wide
+      # A start for a source of your own
+      kubectl ml sources s3 -o yaml
+    """
+    found = listing(flags.read_policies(policies_, library=not no_library)).only(names)
+    tables.show(found, output, named=bool(names), headers=not no_headers)
+
+
+def listing(policies: PolicySet) -> tables.Listing:
+    """Give a row for each data source."""
+    return tables.Listing(
+        noun="data source",
+        plural="sources",
+        headers=("NAME", "TYPE", "BECOMES", "MODE", "NAMESPACES"),
+        wide_headers=("SECRET", "IMAGE", "DESCRIPTION"),
+        rows={name: _row(each) for name, each in sorted(policies.data_sources.items())},
+    )
+
+
+def _row(found: DataSource) -> tables.Row:
+    secret = found.secret_name
+    if secret and found.secret_optional:
+        secret += " (optional)"
+    return tables.Row(
+        cells=(
+            found.name,
+            found.type,
+            becomes(found),
+            "ro" if _is_read_only(found) else "rw",
+            _who(found.namespaces),
+        ),
+        wide=(secret, found.image, found.description),
+        manifest=tables.manifest("DataSource", found.name, _spec(found), keep=found.type),
+    )
+
+
+def _is_read_only(found: DataSource) -> bool:
+    if found.read_only is not None:
+        return found.read_only
+    return bool(found.parameters.get("readOnly")) or found.type in _READ_ONLY
+
+
+def becomes(found: DataSource) -> str:
+    """
+    Say what the pod gets.
+
+    `s3://datasets/imagenet/v3, fetched by an init container`; `claim datasets`.
+    """
+    how = _fetch(found)
+    what = _what(found.type, found.parameters)
+    return f"{what}, {how}" if how else what
+
+
+def _fetch(found: DataSource) -> str:
+    match found.fetch or ("Init" if found.type in _FETCHED else ""):
+        case "Init":
+            return "fetched by an init container"
+        case "CSI":
+            return "mounted by its CSI driver"
+        case "Fluid":
+            return "cached by Fluid"
+        case _:
+            return ""
+
+
+def _what(kind: str, of: Mapping[str, Any]) -> str:
+    """Name the thing by its parameters; without them the user's URI names it."""
+    match kind:
+        case "s3" | "gcs":
+            scheme = "gs" if kind == "gcs" else "s3"
+            return f"{scheme}://" + "/".join(
+                filter(None, [of.get("bucket", "…"), of.get("prefix")])
+            )
+        case "hf":
+            revision = f"@{of['revision']}" if of.get("revision") else ""
+            return f"hf://{of.get('repo', '…')}{revision}"
+        case "oci":
+            image = of.get("reference") or of.get("image")
+            return f"image volume {image}" if image else "an image volume"
+        case "pvc" | "fluid":
+            return _claim(kind, of)
+        case "nfs":
+            return f"nfs://{of['server']}{of['path']}"
+        case "hostPath":
+            return f"{of['path']} of the node"
+        case "csi":
+            return f"a volume of {of['driver']}"
+        case _:
+            return _local(kind, of)
+
+
+def _uri(kind: str, of: Mapping[str, Any]) -> str:
+    match kind:
+        case "hf":
+            revision = f"@{of['revision']}" if of.get("revision") else ""
+            return f"hf://{of.get('repo', '…')}{revision}"
+        case "oci":
+            image = of.get("reference") or of.get("image")
+            return f"image volume {image}" if image else "an image volume"
+        case _:
+            scheme = "gs" if kind == "gcs" else kind
+            place = "/".join(filter(None, [of.get("bucket", "…"), of.get("prefix")]))
+            return f"{scheme}://{place}"
+
+
+def _local(kind: str, of: Mapping[str, Any]) -> str:
+    size = f", {of['size']}" if of.get("size") else ""
+    match kind:
+        case "scratch" if of.get("storageClassName"):
+            return f"an ephemeral claim of class {of['storageClassName']}{size}"
+        case "scratch":
+            return f"an empty directory on the node's disk{size}"
+        case "memory":
+            return f"an empty directory in memory{size}"
+        case "configMap":
+            return f"ConfigMap {of.get('name', '…')}"
+        case _:
+            return f"Secret {of.get('secretName') or of.get('name') or '…'}"
+
+
+def _claim(kind: str, of: Mapping[str, Any]) -> str:
+    what = f"claim {of.get('claimName', '…')}"
+    if kind == "fluid":
+        what = f"Fluid dataset {of.get('dataset', '…')}"
+    return f"{what}, directory {of['subPath']}" if of.get("subPath") else what
+
+
+def _who(found: NamespaceMatch | None) -> str:
+    if found is None:
+        return "*"
+    labels = _selector(found.selector) if found.selector else ""
+    return " and ".join(filter(None, [",".join(found.names), labels])) or "*"
+
+
+def _selector(found: LabelSelector) -> str:
+    """Write a selector as `kubectl -l` takes it, near enough."""
+    words = [f"{key}={value}" for key, value in found.match_labels.items()]
+    for each in found.match_expressions:
+        values = f" ({','.join(each['values'])})" if each.get("values") else ""
+        words.append(f"{each['key']} {each['operator'].lower()}{values}")
+    return ",".join(words)
+
+
+def _spec(found: DataSource) -> dict[str, Any]:
+    private = found.name.partition("/")[0] if "/" in found.name else None
+    namespaces = _namespaces(found.namespaces) if private is None else None
+    return {
+        "description": found.description,
+        found.type: dict(found.parameters),
+        "fetch": found.fetch,
+        "readOnly": found.read_only,
+        "secretName": found.secret_name,
+        "secretOptional": found.secret_optional or None,
+        "env": list(found.env),
+        "namespaces": namespaces,
+        "cache": dict(found.cache),
+        "image": found.image,
+        "resources": dict(found.resources),
+    }
+
+
+def _namespaces(found: NamespaceMatch | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    spec: dict[str, Any] = {"names": list(found.names)} if found.names else {}
+    if found.selector is not None:
+        selector = {
+            "matchLabels": dict(found.selector.match_labels),
+            "matchExpressions": list(found.selector.match_expressions),
+        }
+        spec["selector"] = {key: value for key, value in selector.items() if value}
+    return spec

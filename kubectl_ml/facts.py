@@ -1,0 +1,119 @@
+"""
+What `render` may assume of the cluster, read from the file that `--facts` names.
+
+    kubeVersion: "1.34"                     # default: 1.36
+    namespaces:
+      ml: {labels: {team: nlp}}             # the labels that policies match on
+    user: {username: ann, groups: [nlp]}    # who applies the manifests
+    installed: [kueue, knative]             # default: every known system
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubectl_ml.errors import PluginError
+from policies import manifests
+from policies.model import Facts, User
+
+_VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:[.+-].*)?")
+
+
+def kube_version(text: str) -> tuple[int, int] | None:
+    """Read `1.36` or `v1.29.3`; None where it is no version."""
+    found = _VERSION.fullmatch(text)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def read(path: str) -> Facts:
+    """Read a file of facts."""
+    try:
+        with open(path, "rb") as file:
+            documents = manifests.documents(file.read())
+    except OSError as error:
+        raise _wrong(f"{path}: can't be read: {(error.strerror or str(error)).lower()}") from error
+    except manifests.InvalidYAML as error:
+        raise _wrong(f"{path}: {error}") from error
+    found = [document for document in documents if document is not None]
+    if len(found) > 1:
+        raise _wrong(f"{path}: several documents; facts are one")
+    return _Reader(path).facts(found[0] if found else {})
+
+
+def _wrong(message: str) -> PluginError:
+    return PluginError(
+        message, hint="facts are kubeVersion, namespaces, user and installed; see render --help"
+    )
+
+
+class _Reader:
+    """Reads facts and says in which field of which file something is wrong."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def facts(self, found: Any) -> Facts:
+        top = self.mapping(found, "", ("kubeVersion", "namespaces", "user", "installed"))
+        default = Facts()
+        return Facts(
+            kube_version=self.version(top["kubeVersion"])
+            if "kubeVersion" in top
+            else default.kube_version,
+            namespaces=self.namespaces(top.get("namespaces") or {}),
+            installed=frozenset(self.strings(top["installed"], "installed"))
+            if top.get("installed") is not None
+            else default.installed,
+            user=self.user(top.get("user") or {}),
+        )
+
+    def version(self, found: Any) -> tuple[int, int]:
+        if not isinstance(found, str):
+            raise self.fault("kubeVersion", f'{found!r} is no string; write "1.36", in quotes')
+        version = kube_version(found)
+        if version is None:
+            raise self.fault("kubeVersion", f'"{found}" is no version; write "1.36"')
+        return version
+
+    def namespaces(self, found: Any) -> Mapping[str, Mapping[str, str]]:
+        return {
+            name: self.labels(value, f"namespaces.{name}")
+            for name, value in self.mapping(found, "namespaces").items()
+        }
+
+    def labels(self, found: Any, field: str) -> Mapping[str, str]:
+        namespace = self.mapping(found or {}, field, ("labels",))
+        labels = self.mapping(namespace.get("labels") or {}, f"{field}.labels")
+        for key, value in labels.items():
+            if not isinstance(value, str):
+                raise self.fault(f"{field}.labels.{key}", f"{value!r} is no string; quote it")
+        return labels
+
+    def user(self, found: Any) -> User:
+        user = self.mapping(found, "user", ("username", "groups"))
+        username = user.get("username") or ""
+        if not isinstance(username, str):
+            raise self.fault("user.username", f"{username!r} is no string; quote it")
+        return User(
+            username=username,
+            groups=tuple(self.strings(user.get("groups") or [], "user.groups")),
+        )
+
+    def strings(self, found: Any, field: str) -> Sequence[str]:
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise self.fault(field, "is no list of strings")
+        return found
+
+    def mapping(self, found: Any, field: str, known: Sequence[str] = ()) -> Mapping[str, Any]:
+        if not isinstance(found, dict):
+            raise self.fault(field, "is no mapping")
+        for key in found if known else ():
+            if key not in known:
+                from kubectl_ml.suggest import did_you_mean
+
+                raise self.fault(field, f'unknown key "{key}"{did_you_mean(key, known)}')
+        return found
+
+    def fault(self, field: str, message: str) -> PluginError:
+        return _wrong(": ".join(filter(None, [self.path, field, message])))

@@ -1,0 +1,191 @@
+"""
+What `render` prints: a writer for each `-o`.
+
+A writer collects text, not objects, so that 20,000 documents fit into little memory; it is
+printed at the end, since a refusal prints nothing at all.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+
+from kubectl_ml import documents
+from kubectl_ml.documents import Document
+from policies import manifests
+from policies.model import JSONPatch, Manifest
+
+_RED, _GREEN, _CYAN, _BOLD, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[36m", "\x1b[1m", "\x1b[0m"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one object."""
+
+    reference: str
+    before: Manifest
+    after: Manifest
+    patch: JSONPatch
+
+
+class Writer(Protocol):
+    """Takes one document after the other and gives the text of all."""
+
+    def add(self, document: Document, value: Manifest | None, results: Sequence[Result]) -> None:
+        """Take a document; `value` is what it becomes, None where it stays as it is."""
+
+    def text(self) -> bytes:
+        """Give all that is to be printed."""
+
+
+class YAMLWriter:
+    """Documents as they came; those that changed are written anew."""
+
+    def __init__(self) -> None:
+        self._text = io.BytesIO()
+        self._rewrote = False
+        self._last = b"\n"
+
+    def add(self, document: Document, value: Manifest | None, results: Sequence[Result]) -> None:
+        """Take a document; it stays as it came where `value` is None."""
+        raw = document.raw
+        if value is not None:
+            raw = documents.rewritten(document, manifests.dump(value))
+        rewrote = value is not None
+        if document.first and self._text.tell():
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+            self._separate(raw)
+        elif document.glued and (rewrote or self._rewrote):
+            self._separate(raw)
+        self._write(raw)
+        self._rewrote = rewrote
+
+    def _separate(self, following: bytes) -> None:
+        """Begin a new document where the text doesn't do so itself."""
+        if not self._last.endswith(b"\n"):
+            self._write(b"\n")
+        if following.startswith(b"%"):
+            self._write(b"...\n")  # a directive is one only after the end of a document
+        elif following[:3] != b"---" or following[3:4].strip():
+            self._write(b"---\n")
+
+    def _write(self, raw: bytes) -> None:
+        if raw:
+            self._text.write(raw)
+            self._last = raw[-1:]
+
+    def text(self) -> bytes:
+        """Give all that is to be printed."""
+        return self._text.getvalue()
+
+
+class JSONWriter:
+    """One object, or a List of all."""
+
+    def __init__(self) -> None:
+        self._documents: list[bytes] = []
+        self._items: list[bytes] = []
+
+    def add(self, document: Document, value: Manifest | None, results: Sequence[Result]) -> None:
+        """Take a document."""
+        if not results and document.value is None:
+            return
+        whole = document.value if value is None else value
+        self._documents.append(_json(whole))
+        if whole["kind"] == "List" and isinstance(whole.get("items"), list):
+            self._items.extend(_json(item) for item in whole["items"])
+        else:
+            self._items.append(self._documents[-1])
+        del self._documents[2:]  # only whether there is one matters
+
+    def text(self) -> bytes:
+        """Give all that is to be printed."""
+        if len(self._documents) == 1:
+            return self._documents[0] + b"\n"
+        items = b",\n".join(b"    " + item.replace(b"\n", b"\n    ") for item in self._items)
+        return (
+            b'{\n  "apiVersion": "v1",\n  "kind": "List",\n  "items": ['
+            + (b"\n" + items + b"\n  " if items else b"")
+            + b"]\n}\n"
+        )
+
+
+class PatchWriter:
+    """A line an object: its reference and the JSON Patch for it."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def add(self, document: Document, value: Manifest | None, results: Sequence[Result]) -> None:
+        """Take the lines of a document."""
+        self._lines.extend(
+            orjson.dumps(
+                {"ref": result.reference, "patch": result.patch}, option=orjson.OPT_APPEND_NEWLINE
+            )
+            for result in results
+        )
+
+    def text(self) -> bytes:
+        """Give all that is to be printed."""
+        return b"".join(self._lines)
+
+
+class DiffWriter:
+    """A unified diff of each object that changes."""
+
+    def __init__(self, *, color: bool) -> None:
+        self._color = color
+        self._lines: list[str] = []
+
+    def add(self, document: Document, value: Manifest | None, results: Sequence[Result]) -> None:
+        """Take the differences of a document."""
+        import difflib
+
+        for result in results:
+            if result.patch:
+                self._lines += difflib.unified_diff(
+                    manifests.dump(result.before).splitlines(keepends=True),
+                    manifests.dump(result.after).splitlines(keepends=True),
+                    fromfile=f"{document.source}: {result.reference}",
+                    tofile=f"{document.source}: {result.reference} (rendered)",
+                )
+
+    def text(self) -> bytes:
+        """Give all that is to be printed."""
+        lines = map(_colored, self._lines) if self._color else self._lines
+        return "".join(lines).encode()
+
+
+def writer(name: str, *, color: bool = False) -> Writer:
+    """Give the writer for `-o name`."""
+    match name:
+        case "json":
+            return JSONWriter()
+        case "patch":
+            return PatchWriter()
+        case "diff":
+            return DiffWriter(color=color)
+        case _:
+            return YAMLWriter()
+
+
+def _json(value: Manifest) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    except TypeError:  # an integer of more than 64 bits
+        import json
+
+        return json.dumps(value, indent=2, ensure_ascii=False).encode()
+
+
+def _colored(line: str) -> str:
+    color = {"---": _BOLD, "+++": _BOLD}.get(line[:3]) or {
+        "-": _RED,
+        "+": _GREEN,
+        "@": _CYAN,
+    }.get(line[:1])
+    return f"{color}{line.removesuffix(chr(10))}{_PLAIN}\n" if color else line

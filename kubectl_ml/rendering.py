@@ -1,0 +1,93 @@
+"""
+Documents through the engine: what comes out, what is warned about, what is refused.
+
+The commands that print manifests share it; each brings its documents and its writer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import click
+
+from kubectl_ml import objects, output
+from kubectl_ml.documents import Document
+from kubectl_ml.errors import Refused
+from policies import engine
+from policies.model import Decision, Facts, Manifest, PolicySet
+
+
+class Stage(Enum):
+    """What is shown: the pods to be, or the webhook's answer for the object itself."""
+
+    TEMPLATE = "template"
+    ADMISSION = "admission"
+
+
+@dataclass(slots=True, kw_only=True)
+class Rendering:
+    """One run over all documents: what goes in, and what has come out so far."""
+
+    policies: PolicySet
+    facts: Facts
+    namespace: str
+    stage: Stage
+    writer: output.Writer
+    objects: int = 0
+    changed: bool = False
+    warnings: dict[tuple[str, str], None] = field(default_factory=dict)  # an ordered set
+    refusals: list[str] = field(default_factory=list)
+
+    def add(self, document: Document) -> None:
+        """Render one document."""
+        results: list[output.Result] = []
+        value = None
+        if document.value is not None:
+            objects.check(document)
+            value = objects.replaced(
+                document.value, lambda manifest: self._decide(manifest, document, results)
+            )
+        self.writer.add(document, value, results)
+
+    def _decide(
+        self, manifest: Manifest, document: Document, results: list[output.Result]
+    ) -> Manifest | None:
+        request = objects.request(manifest, namespace=self.namespace, user=self.facts.user)
+        decide = engine.render if self.stage is Stage.TEMPLATE else engine.review
+        decision = decide(request, self.policies, self.facts)
+        self.objects += 1
+        self._note(decision, objects.title(manifest), document.source)
+        results.append(
+            output.Result(
+                reference=objects.reference(manifest, namespace=self.namespace),
+                before=manifest,
+                after=decision.object,
+                patch=decision.patch,
+            )
+        )
+        if not decision.patch:
+            return None
+        self.changed = True
+        changed: Manifest = decision.object
+        return changed
+
+    def _note(self, decision: Decision, title: str, source: str) -> None:
+        for warning in decision.warnings:
+            self.warnings[(title, warning)] = None
+        for violation in decision.violations:
+            sentence = ": ".join(filter(None, [violation.policy, violation.message]))
+            self.refusals.append(f"{source}: {title}: {sentence}")
+
+    def report(self, *, color: bool) -> None:
+        """Say on stderr what there is to say; raise where something was refused."""
+        label = "\x1b[33mWarning:\x1b[0m" if color else "Warning:"
+        for title, warning in self.warnings:
+            about = f"{title}: " if self.objects > 1 else ""
+            click.echo(f"{label} {about}{warning}", err=True)
+        if self.refusals:
+            raise Refused(
+                tuple(dict.fromkeys(self.refusals)),
+                hint="nothing was printed; `kubectl ml classes` and `kubectl ml sources` "
+                "list what can be named",
+            )
