@@ -1,15 +1,87 @@
-"""The one pipeline: a request, the policies and the facts in, a decision out."""
+"""
+The one pipeline: a request, the policies and the facts in, a decision out.
+
+    review   what the webhook answers: workloads carry intents, pods are injected
+    render   what the pods will be, folded back into the templates of the object
+"""
 
 from __future__ import annotations
 
+from policies import pod_stage, workload_stage
+from policies.context import Context
+from policies.inject.prepared import POD
+from policies.intents import PREFIX, read, written
 from policies.model import Decision, Facts, PolicySet, Request
+
+UNTOUCHED = frozenset({"kube-system"})
 
 
 def review(request: Request, policies: PolicySet, facts: Facts) -> Decision:
-    """Decide what the webhook answers for `request`."""
-    return Decision(object=request.object)
+    """Decide what the webhook answers for `request`; the same input gives the same bytes."""
+    return _decide(Context.of(request, policies, facts))
 
 
 def render(request: Request, policies: PolicySet, facts: Facts) -> Decision:
     """Decide what the pods of `request.object` will be, folded back into its templates."""
-    return Decision(object=request.object)
+    return _decide(Context.of(request, policies, facts, fold=True))
+
+
+def _decide(context: Context) -> Decision:
+    request = context.request
+    if (
+        not isinstance(request.object, dict)
+        or request.operation not in ("CREATE", "UPDATE")
+        or request.subresource
+        or request.namespace in UNTOUCHED
+        or context.metadata.get("deletionTimestamp")
+    ):
+        return Decision(object=request.object)
+    if context.kind is None:
+        return _of_no_pods(context)
+    if context.kind.name == POD:
+        return _of_pod(context)
+    return _of_workload(context)
+
+
+def _of_pod(context: Context) -> Decision:
+    created = context.request.operation == "CREATE"
+    pod = pod_stage.create(context) if created else pod_stage.update(context)
+    if pod is None:
+        return Decision(object=context.request.object)
+    return Decision(
+        object=pod.draft.object,
+        patch=pod.draft.patch(),
+        warnings=tuple(pod.warnings),
+        violations=tuple(sorted(pod.violations)),
+        missed=pod_stage.missed(pod, read(context.metadata.get("annotations")))
+        if pod.unmet
+        else (),
+        provenance=pod.claims.pointers(),
+        preview=pod_stage.preview(context, pod) if created else {},
+    )
+
+
+def _of_workload(context: Context) -> Decision:
+    assert context.kind is not None  # noqa: S101 -- the caller asked
+    stage = (
+        workload_stage.create if context.request.operation == "CREATE" else workload_stage.update
+    )
+    outcome = stage(context, context.kind)
+    if outcome is None:
+        return Decision(object=context.request.object)
+    return Decision(
+        object=outcome.draft.object,
+        patch=outcome.draft.patch(),
+        warnings=tuple(dict.fromkeys(outcome.warnings)),
+        violations=tuple(sorted(set(outcome.violations))),
+        provenance=outcome.claims.pointers(),
+    )
+
+
+def _of_no_pods(context: Context) -> Decision:
+    keys = sorted(written(context.metadata.get("annotations")))
+    warnings = tuple(
+        f"intents: {PREFIX}{key} changes nothing here: a {context.request.kind} makes no pods"
+        for key in keys
+    )
+    return Decision(object=context.request.object, warnings=warnings)

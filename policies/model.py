@@ -197,10 +197,14 @@ class Inject:
     security_context: Manifest | None = None
     resources: Manifest | None = None
     dapr: Mapping[str, str] | None = None  # {"enabled": "true", "app-id": …} or dapr.io/* keys
-    knative: Mapping[str, str] = field(default_factory=dict)  # keys of `scale`, or autoscaling.knative.dev/* keys
+    knative: Mapping[str, str] = field(
+        default_factory=dict
+    )  # keys of `scale`, or autoscaling.knative.dev/* keys
     mesh: str = ""  # "true", "false" or nothing
     queue: str = ""
-    tracking: Mapping[str, Any] = field(default_factory=dict)  # {"experiment": [ENV names], "env": [EnvVar]}
+    tracking: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # {"experiment": [ENV names], "env": [EnvVar]}
     scrape: Mapping[str, str] = field(default_factory=dict)  # {"port": "8080", "path": "/metrics"}
 
 
@@ -219,9 +223,13 @@ class InjectionPolicy:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PolicySet:
-    """Every policy in force, ready for `engine.review`. Made by `load.policy_set`."""
+    """
+    Every policy in force, ready for `engine.review`. Made by `load.policy_set`.
+
+    Two sets are the same only if they are one object, so what is derived from a set can be cached.
+    """
 
     accelerators: Mapping[str, Accelerator] = field(default_factory=dict)
     data_sources: Mapping[str, DataSource] = field(default_factory=dict)
@@ -257,4 +265,6 @@ class Decision:
     violations: tuple[Violation, ...] = ()
     missed: tuple[Violation, ...] = ()
     provenance: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    preview: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the same, of policies in mode Preview
+    preview: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # the same, of policies in mode Preview

@@ -1,0 +1,65 @@
+"""What every step of one review works from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policies.inject.prepared import Prepared, prepare
+from policies.intents import Intents
+from policies.match import Target
+from policies.model import Facts, PolicySet, Request
+from policies.workloads import catalogue
+from policies.workloads.catalogue import Catalogue, Kind
+
+_NO_LABELS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """
+    One request with all that is looked up for it once.
+
+    `fold`: what the pods will be is put into the object's templates (the template stage), where
+    otherwise only what has to be there before pods exist is.
+    """
+
+    request: Request
+    prepared: Prepared
+    facts: Facts
+    catalogue: Catalogue
+    kind: Kind | None  # None: an object that makes no pods
+    metadata: Mapping[str, Any]
+    fold: bool = False
+
+    @classmethod
+    def of(
+        cls, request: Request, policies: PolicySet, facts: Facts, *, fold: bool = False
+    ) -> Context:
+        """Look up what the review of `request` needs."""
+        known = catalogue.builtin()
+        metadata = request.object.get("metadata") if isinstance(request.object, dict) else None
+        return cls(
+            request=request,
+            prepared=prepare(policies),
+            facts=facts,
+            catalogue=known,
+            kind=known.find(request.group, request.kind),
+            metadata=metadata if isinstance(metadata, dict) else {},
+            fold=fold,
+        )
+
+    def target(self, kind: str, labels: Any, owner: str, intents: Intents) -> Target:
+        """Describe what policies are matched on."""
+        request = self.request
+        return Target(
+            kind=kind,
+            operation=request.operation,
+            namespace=request.namespace,
+            namespace_labels=self.facts.namespaces.get(request.namespace, _NO_LABELS),
+            labels=labels if isinstance(labels, dict) else _NO_LABELS,
+            owner=owner,
+            user=request.user,
+            intents=intents.keys,
+        )

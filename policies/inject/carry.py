@@ -1,0 +1,47 @@
+"""
+Carrying: a workload's intents travel to its pod templates, so that its pods have them.
+
+Device, memory and mount intents go to the compute roles, or to those that `roles` names; the
+others go to all. A template's own intent beats the workload's. `roles`, `scale` and `queue` are
+used up at the workload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from policies.inject.pod import Author, PodDraft
+from policies.intents import COMPUTE_ONLY, PREFIX, USED_UP, Intents
+from policies.workloads.catalogue import Kind
+from policies.workloads.locate import Template
+
+POLICY = "intents"
+DIGEST = "00000001"
+AUTHOR = Author(name=POLICY, digest=DIGEST)
+
+
+def inject(
+    pod: PodDraft, template: Template, kind: Kind, intents: Intents, written: Mapping[str, Any]
+) -> None:
+    """Carry what can be read of a workload's intents to one template."""
+    if pod.metadata is None:
+        return
+    annotations = (*pod.metadata, "annotations")
+    own = pod.draft.get(annotations) or {}
+    computes = selected(template, intents)
+    for key in sorted(intents.keys - USED_UP):
+        name = PREFIX + key
+        if (key in COMPUTE_ONLY and not computes) or (name in own and own[name] != written[key]):
+            continue
+        pod.put(AUTHOR, (*annotations, name), written[key])
+    if kind.propagates and not computes and any(PREFIX + key in own for key in COMPUTE_ONLY):
+        # Its pods can't tell the template's own intent from the workload's, so the role says so.
+        pod.put(AUTHOR, (*annotations, PREFIX + "roles"), template.role)
+
+
+def selected(template: Template, intents: Intents) -> bool:
+    """Tell whether a role receives devices, shared memory and mounts."""
+    if intents.roles:
+        return template.role.lower() in intents.roles
+    return template.definition.compute

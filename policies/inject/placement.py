@@ -1,0 +1,203 @@
+"""
+Placement: where a pod may run, and with what priority and identity, by policy.
+
+Touches `nodeSelector`, `affinity`, `tolerations`, `topologySpreadConstraints`, `schedulerName`,
+`priorityClassName`, `runtimeClassName`, `serviceAccountName`, `imagePullSecrets`, `securityContext`
+and, for receiving containers, `resources`. Steered by InjectionPolicies alone.
+
+    inject: {tolerations: [{key: team, operator: Exists}], priorityClassName: training}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from policies import quantity
+from policies.inject.pod import Author, Container, PodDraft
+from policies.model import Inject, Manifest
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+# core/v1 SecurityContext members that a pod's own securityContext doesn't have
+_OF_CONTAINERS = frozenset(
+    {
+        "allowPrivilegeEscalation",
+        "capabilities",
+        "privileged",
+        "procMount",
+        "readOnlyRootFilesystem",
+    }
+)
+# What the API server or its plugins write where nothing was set: not what the user set.
+_DEFAULTS = {"schedulerName": "default-scheduler", "serviceAccountName": "default"}
+
+
+def inject(pod: PodDraft, author: Author, wanted: Inject) -> None:
+    """Inject what one policy says of placement."""
+    select_nodes(pod, author, wanted.node_selector)
+    tolerate(pod, author, wanted.tolerations)
+    if wanted.affinity:
+        _affinity(pod, author, wanted.affinity)
+    if wanted.topology_spread and pod.allows("topologySpreadConstraints"):
+        for constraint in wanted.topology_spread:
+            pod.add_value(author, (*pod.spec, "topologySpreadConstraints"), constraint)
+    if wanted.image_pull_secrets and pod.allows("imagePullSecrets"):
+        for secret in wanted.image_pull_secrets:
+            pod.add(author, (*pod.spec, "imagePullSecrets"), secret)
+    _scalars(pod, author, wanted)
+    if wanted.security_context:
+        _security_context(pod, author, wanted.security_context)
+    if wanted.resources and pod.allows("resources"):
+        for container in pod.containers:
+            default_resources(pod, author, container, wanted.resources)
+
+
+def select_nodes(
+    pod: PodDraft, author: Author, labels: Mapping[str, str | tuple[str, ...]]
+) -> None:
+    """Ask for nodes with these labels; several values mean any of them."""
+    for key, value in labels.items():
+        if isinstance(value, str):
+            if pod.allows("nodeSelector"):
+                pod.put(author, (*pod.spec, "nodeSelector", key), value)
+        elif pod.allows("affinity") and not (pod.get("nodeSelector") or {}).get(key) in value:
+            _require(pod, author, {"key": key, "operator": "In", "values": list(value)})
+
+
+def tolerate(pod: PodDraft, author: Author, tolerations: Iterable[Manifest]) -> None:
+    """Add tolerations that no present one covers."""
+    path = (*pod.spec, "tolerations")
+    for toleration in tolerations:
+        if not pod.allows("tolerations"):
+            return
+        for index, present in enumerate(pod.draft.get(path) or ()):
+            if _tolerates(present, toleration):
+                pod.again(author, (*path, index))
+                break
+        else:
+            pod.add_value(author, path, toleration)
+
+
+def default_resources(
+    pod: PodDraft, author: Author, container: Container, wanted: Mapping[str, Any]
+) -> None:
+    """Set requests and limits that the user left open; LimitRanger's defaults give way."""
+    for kind in ("requests", "limits"):
+        for resource, amount in (wanted.get(kind) or {}).items():
+            path = (*container.resources, kind, resource)
+            current = pod.draft.get(path)
+            ours = (container.name, kind, resource) in pod.defaulted
+            by_user = (container.name, "limits", resource) not in pod.defaulted and pod.draft.get(
+                (*container.resources, "limits", resource)
+            ) is not None
+            if kind == "requests" and by_user and current is None:
+                continue  # a limit alone implies the request
+            pod.put(author, path, amount, unset=current if ours else None, quiet=True)
+            if kind == "requests":
+                _lift_limit(pod, author, container, resource)
+
+
+def _lift_limit(pod: PodDraft, author: Author, container: Container, resource: str) -> None:
+    """Raise LimitRanger's default limit to the request, which may not exceed it."""
+    if (container.name, "limits", resource) not in pod.defaulted:
+        return
+    path = (*container.resources, "limits", resource)
+    request, limit = (
+        pod.draft.get((*container.resources, "requests", resource)),
+        pod.draft.get(path),
+    )
+    if limit is not None and not quantity.at_least(limit, request):
+        pod.put(author, path, request, unset=limit)
+
+
+def _scalars(pod: PodDraft, author: Author, wanted: Inject) -> None:
+    for name, value in (
+        ("schedulerName", wanted.scheduler_name),
+        ("runtimeClassName", wanted.runtime_class_name),
+        ("serviceAccountName", wanted.service_account_name),
+    ):
+        if value and pod.allows(name):
+            pod.put(author, (*pod.spec, name), value, unset=_DEFAULTS.get(name))
+    if wanted.priority_class_name and pod.allows("priorityClassName"):
+        _priority(pod, author, wanted.priority_class_name)
+
+
+def _priority(pod: PodDraft, author: Author, name: str) -> None:
+    """
+    Set the priority class, and take out the number that the Priority plugin resolved before us.
+
+    It runs again after us and refuses a number that isn't the class's.
+    """
+    unset = pod.get("priorityClassName") is None
+    if pod.put(author, (*pod.spec, "priorityClassName"), name) and unset:
+        for member in ("priority", "preemptionPolicy"):
+            if pod.get(member) is not None:
+                pod.draft.remove((*pod.spec, member))
+
+
+def _security_context(pod: PodDraft, author: Author, wanted: Manifest) -> None:
+    for name, value in wanted.items():
+        if name not in _OF_CONTAINERS:
+            if pod.allows("securityContext"):
+                pod.put(author, (*pod.spec, "securityContext", name), value)
+            continue
+        for container in pod.containers:
+            pod.put(author, (*container.path, "securityContext", name), value)
+
+
+def _affinity(pod: PodDraft, author: Author, wanted: Manifest) -> None:
+    if not pod.allows("affinity"):
+        return
+    base = (*pod.spec, "affinity")
+    for kind, terms in wanted.items():
+        for strength, value in (terms or {}).items():
+            path = (*base, kind, strength)
+            if kind == "nodeAffinity" and strength == _REQUIRED:
+                _require_terms(pod, author, value)
+            else:
+                for term in value or ():
+                    pod.add_value(author, path, term)
+
+
+def _require_terms(pod: PodDraft, author: Author, wanted: Manifest) -> None:
+    """Require node selector terms: terms are alternatives, so one alone can be added to each."""
+    terms = wanted.get("nodeSelectorTerms") or []
+    if len(terms) == 1:
+        for kind in ("matchExpressions", "matchFields"):
+            for expression in terms[0].get(kind) or ():
+                _require(pod, author, expression, kind=kind)
+    else:
+        path = (*pod.spec, "affinity", "nodeAffinity", _REQUIRED, "nodeSelectorTerms")
+        pod.put(author, path, terms)
+
+
+def _require(
+    pod: PodDraft, author: Author, expression: Manifest, *, kind: str = "matchExpressions"
+) -> None:
+    path = (*pod.spec, "affinity", "nodeAffinity", _REQUIRED, "nodeSelectorTerms")
+    terms = pod.draft.get(path)
+    if not isinstance(terms, list) or not terms:
+        pod.add_value(author, path, {kind: [expression]})
+        return
+    for index in range(len(terms)):
+        pod.add_value(author, (*path, index, kind), expression)
+
+
+def _tolerates(present: Manifest, wanted: Manifest) -> bool:
+    """Tell whether one toleration tolerates all that another does, for as long."""
+    effect = present.get("effect") or ""
+    if effect and effect != wanted.get("effect"):
+        return False
+    if "tolerationSeconds" in present and present.get("tolerationSeconds") != wanted.get(
+        "tolerationSeconds"
+    ):
+        return False
+    exists = present.get("operator") == "Exists"
+    if not present.get("key"):
+        return exists
+    if present.get("key") != wanted.get("key"):
+        return False
+    return exists or (
+        wanted.get("operator", "Equal") == "Equal"
+        and (present.get("value") or "") == (wanted.get("value") or "")
+    )

@@ -1,0 +1,373 @@
+"""
+One pod being injected: a Pod, or a template seen as the pod it will be.
+
+Injectors edit through `PodDraft`, which keeps what the user set, records who added what, and turns
+every clash into what the policy's `onConflict` says. Adding what is there already changes nothing,
+so every injector is idempotent by construction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from policies import quantity
+from policies.inject import provenance
+from policies.inject.provenance import ABSENT, Claims
+from policies.intents import INJECTED
+from policies.model import Violation
+from policies.patch import Draft, Path, element, lookup, pointer
+
+LIMIT_RANGER = "kubernetes.io/limit-ranger"
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+_QUANTITIES = frozenset({"requests", "limits", "sizeLimit", "perDevice"})
+# plugin/pkg/admission/limitranger/admission.go: "cpu, memory request for container NAME"
+_LIMIT_RANGED = re.compile(r"([^;:]+) (request|limit) for (?:init )?container ([^;\s]+)")
+_MAP = (dict, type(None))
+_LISTS = ("env", "envFrom", "volumeMounts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who adds: a policy's name, the hash of its content, and what it does on a conflict."""
+
+    name: str
+    digest: str
+    on_conflict: str = "Keep"
+
+    @property
+    def key(self) -> str:
+        """The name under which provenance knows it."""
+        return f"{self.name}@{self.digest}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A receiving container: its name, its path, and where its resources and env are written."""
+
+    name: str
+    path: Path
+    resources: Path
+    env: Path
+
+
+@dataclass(slots=True, kw_only=True)
+class PodDraft:
+    """
+    A pod and where it lies in the draft: `spec` and `metadata` are paths from the draft's root.
+
+    `accepts` and `rejects` name the pod fields that may, or may not, be written here (a template
+    of a kind whose own webhook is strict). `unmet` collects what an intent asked for and this run
+    had to add.
+    """
+
+    draft: Draft
+    spec: Path
+    metadata: Path | None
+    whole: bool = False  # pointers are from the object's root, not from the pod's
+    containers: tuple[Container, ...] = ()
+    finishes: bool = False
+    accepts: frozenset[str] | None = None
+    rejects: frozenset[str] = frozenset()
+    claims: Claims = field(default_factory=Claims)
+    prior: Claims = field(default_factory=Claims)
+    warnings: list[str] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    unmet: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)  # fields that this template can't hold
+    defaulted: frozenset[tuple[str, str, str]] = (
+        frozenset()
+    )  # by LimitRanger: container, kind, resource
+
+    def allows(self, *fields: str) -> bool:
+        """Tell whether all these pod fields may be written here; remember those that may not."""
+        if self.accepts is None and not self.rejects:
+            return True
+        refused = [
+            name
+            for name in fields
+            if name in self.rejects
+            or (self.accepts is not None and name.partition(".")[0] not in self.accepts)
+        ]
+        self.skipped += refused
+        return not refused
+
+    def get(self, *steps: str | int) -> Any:
+        """Read a member of the pod spec."""
+        return self.draft.get((*self.spec, *steps))
+
+    def names(self, *lists: str) -> dict[str, Any]:
+        """Collect the named elements of lists of the pod spec, by name."""
+        return {
+            item["name"]: item
+            for member in lists
+            for item in self.get(member) or ()
+            if isinstance(item, dict) and isinstance(item.get("name"), str)
+        }
+
+    def put(
+        self, author: Author, path: Path, value: Any, *, unset: Any = None, quiet: bool = False
+    ) -> bool:
+        """
+        Set a member, unless it is set already; tell whether it is as wanted afterwards.
+
+        A present value equal to `unset` (an API server's default) is not the user's. `quiet`: a
+        default that gives way without a warning.
+        """
+        current = self.draft.get(path)
+        if current is None or (unset is not None and current == unset and value != unset):
+            self.draft.set(path, value)
+            self._claim(author, path, ABSENT if current is None else current)
+            return True
+        if covers(current, value):
+            self._again(author, path)
+            return True
+        if quiet and author.on_conflict == "Keep":
+            return False
+        return self._conflict(author, path, current, value)
+
+    def add(
+        self, author: Author, path: Path, item: Mapping[str, Any], *, key: str = "name"
+    ) -> bool:
+        """Add an element to a list, unless one of its name is there; tell whether it is as wanted."""
+        items = self.draft.get(path)
+        index = element(items, key, item[key])
+        if index < 0:
+            index = self.draft.append(path, item)
+            self._claim(author, (*path, index), ABSENT)
+            return True
+        if covers(items[index], item):
+            self._again(author, (*path, index))
+            return True
+        return self._conflict(author, (*path, index), items[index], item)
+
+    def add_value(self, author: Author, path: Path, item: Any) -> None:
+        """Add an element without a name to a list, unless an equal one is there."""
+        items = self.draft.get(path) or ()
+        for index, present in enumerate(items):
+            if covers(present, item):
+                self._again(author, (*path, index))
+                return
+        index = self.draft.append(path, item)
+        self._claim(author, (*path, index), ABSENT)
+
+    def add_env(self, author: Author, items: Iterable[Mapping[str, Any]]) -> None:
+        """Add environment variables to every receiving container."""
+        for item in items:
+            source = item.get("valueFrom") or ()
+            fields = [
+                f"env.valueFrom.{name}"
+                for name in ("fieldRef", "resourceFieldRef")
+                if name in source
+            ]
+            if not self.allows("env", *fields):
+                continue
+            for container in self.containers:
+                self.add(author, container.env, item)
+
+    def add_mount(self, author: Author, container: Container, mount: Mapping[str, Any]) -> bool:
+        """Mount a volume into a container, unless its path is taken; tell whether it is as wanted."""
+        return self.add(author, (*container.path, "volumeMounts"), mount, key="mountPath")
+
+    def again(self, author: Author, path: Path) -> None:
+        """Keep up the claim on a value that is there already, if it was ours."""
+        self._again(author, path)
+
+    def warn(self, message: str) -> None:
+        """Tell the user something, once."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+
+    def refuse(self, policy: str, message: str, *, code: int, path: str = "") -> None:
+        """Record why the object is refused."""
+        violation = Violation(policy=policy, message=message, path=path, code=code)
+        if violation not in self.violations:
+            self.violations.append(violation)
+
+    def pointer(self, path: Path) -> str:
+        """Write a path as a pointer from the pod's root, whatever holds the template."""
+        path = self.draft.resolve(path) if any(isinstance(step, tuple) for step in path) else path
+        if self.whole:
+            return pointer(path)
+        spec = self.draft.resolve(self.spec)
+        if path[: len(spec)] == spec:
+            return "/spec" + pointer(path[len(spec) :])
+        if self.metadata is not None:
+            metadata = self.draft.resolve(self.metadata)
+            if path[: len(metadata)] == metadata:
+                return "/metadata" + pointer(path[len(metadata) :])
+        return pointer(path)
+
+    def where(self, at: str) -> Path | None:
+        """Find the path that a claim's pointer stands for; None where nothing is."""
+        if self.whole:
+            return provenance.find(self.draft.object, (), at)
+        if at.startswith("/metadata/") and self.metadata is not None:
+            return provenance.find(self.draft.object, self.metadata, at[len("/metadata") :])
+        if at.startswith("/spec/"):
+            return provenance.find(self.draft.object, self.spec, at[len("/spec") :])
+        return None
+
+    def sign(self) -> None:
+        """
+        Write the provenance: what was claimed now, and earlier claims on what is there still.
+
+        Without any claim the annotation goes.
+        """
+        for policy, at, before in self.prior:
+            if self.where(at) is not None:
+                self.claims.add(policy, at, before)
+        for policy, claims in self.prior.by_policy.items():
+            if not claims:  # too large once: only the name is left
+                self.claims.by_policy.setdefault(policy, {})
+        self.prior = Claims()
+        path = (*(self.metadata or ()), "annotations", INJECTED)
+        if self.metadata is None:
+            return
+        if self.claims.by_policy:
+            text = provenance.write(self.claims)
+            if self.draft.get(path) != text:
+                self.draft.set(path, text)
+        elif self.draft.get(path) is not None:
+            self.draft.remove(path)
+
+    def _claim(self, author: Author, path: Path, before: Any) -> None:
+        self.claims.add(author.key, self.pointer(path), before)
+
+    def _again(self, author: Author, path: Path) -> None:
+        if not self.prior.by_policy:
+            return
+        at = self.pointer(path)
+        before = self.prior.take(author.name, at)
+        if before is not None:
+            self.claims.add(author.key, at, before)
+
+    def _conflict(self, author: Author, path: Path, current: Any, wanted: Any) -> bool:
+        at = self.pointer(path)
+        if author.on_conflict == "Override":
+            self.draft.set(path, wanted)
+            before = self.prior.take(author.name, at)
+            self.claims.add(author.key, at, current if before is None else before)
+            return True
+        what = f"{at} is {_shown(current)}, not {_shown(wanted)}"
+        if author.on_conflict == "Deny":
+            self.refuse(author.name, f"{what}; take it out or set it so", code=403, path=at)
+        else:
+            self.warn(f"{author.name}: {what}; kept as it was written")
+        return False
+
+
+def covers(present: Any, wanted: Any, *, quantities: bool = False) -> bool:
+    """
+    Tell whether `present` says all that `wanted` says.
+
+    The API server, LimitRanger and other webhooks add defaults to what we injected; it is ours still.
+    """
+    if isinstance(wanted, dict):
+        return isinstance(present, dict) and all(
+            key in present
+            and covers(present[key], value, quantities=quantities or key in _QUANTITIES)
+            for key, value in wanted.items()
+        )
+    if isinstance(wanted, (list, tuple)):
+        return (
+            isinstance(present, list)
+            and len(present) >= len(wanted)
+            and all(any(covers(one, other) for one in present) for other in wanted)
+        )
+    if present == wanted and type(present) is type(wanted):
+        return True
+    return quantities and quantity.equal(present, wanted)
+
+
+def is_sound(pod_spec: Any, metadata: Any) -> bool:
+    """Tell whether a pod has the shape that injectors rely on; the API server refuses any other."""
+    if not isinstance(pod_spec, dict) or not isinstance(metadata, _MAP):
+        return False
+    for member in ("annotations", "labels"):
+        if metadata and not isinstance(metadata.get(member), _MAP):
+            return False
+    for member in ("nodeSelector", "securityContext"):
+        if not isinstance(pod_spec.get(member), _MAP):
+            return False
+    for member in ("volumes", "tolerations", "imagePullSecrets", "topologySpreadConstraints"):
+        if not _is_list_of_maps(pod_spec.get(member)):
+            return False
+    if pod_spec.get("affinity") is not None and not _is_sound_affinity(pod_spec["affinity"]):
+        return False
+    return all(
+        _is_list_of_maps(pod_spec.get(member))
+        and all(map(is_sound_container, pod_spec.get(member) or ()))
+        for member in ("containers", "initContainers")
+    )
+
+
+def _is_sound_affinity(affinity: Any) -> bool:
+    if not isinstance(affinity, dict):
+        return False
+    for kind in affinity.values():
+        if not isinstance(kind, _MAP):
+            return False
+        for terms in (kind or {}).values():
+            required = isinstance(terms, dict)
+            terms = terms.get("nodeSelectorTerms") if required else terms
+            if not _is_list_of_maps(terms):
+                return False
+            if required and not all(
+                _is_list_of_maps(term.get(member))
+                for term in terms or ()
+                for member in ("matchExpressions", "matchFields")
+            ):
+                return False
+    return True
+
+
+def is_sound_container(container: Any) -> bool:
+    """Tell whether a container has the shape that injectors rely on."""
+    if not isinstance(container, dict):
+        return False
+    resources = container.get("resources")
+    if resources is not None and not is_sound_resources(resources):
+        return False
+    if not isinstance(container.get("securityContext"), _MAP):
+        return False
+    return all(_is_list_of_maps(container.get(member)) for member in _LISTS)
+
+
+def is_sound_resources(resources: Any) -> bool:
+    """Tell whether resource requirements have the shape that injectors rely on."""
+    return isinstance(resources, dict) and all(
+        isinstance(resources.get(member), _MAP) for member in ("limits", "requests")
+    )
+
+
+def limit_ranged(annotation: Any) -> frozenset[tuple[str, str, str]]:
+    """Read what LimitRanger says it defaulted: (container, requests or limits, resource)."""
+    if not isinstance(annotation, str):
+        return frozenset()
+    return frozenset(
+        (container, kind + "s", resource.strip())
+        for resources, kind, container in _LIMIT_RANGED.findall(annotation)
+        for resource in resources.split(",")
+    )
+
+
+def annotation(obj: Any, metadata: Path | None, key: str) -> Any:
+    """Read one annotation of the pod whose metadata is at `metadata`."""
+    return None if metadata is None else lookup(obj, (*metadata, "annotations", key))
+
+
+def _is_list_of_maps(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, list) and all(isinstance(item, dict) for item in value)
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        name = value.get("name") or value.get("mountPath")
+        value = value.get("value", value.get("image", name)) if name else value
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:59] + "…"  # noqa: PLR2004 -- one line

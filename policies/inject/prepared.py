@@ -1,0 +1,106 @@
+"""
+A policy set made ready for the hot path: matches compiled, containers completed, hashes at hand.
+
+Made once a policy set, so that a review only looks things up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from policies import intents, match
+from policies.inject import containers
+from policies.inject.pod import Author
+from policies.intents import Device, Intents, Mount
+from policies.match import Predicate, Target
+from policies.model import Inject, InjectionPolicy, Manifest, PolicySet, Sidecar
+
+POD = "Pod"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rule:
+    """One InjectionPolicy, ready to be asked and applied."""
+
+    policy: InjectionPolicy
+    author: Author
+    matches: Predicate
+    inject: Inject
+    sidecars: tuple[Sidecar, ...]  # their containers completed
+    init_containers: tuple[Manifest, ...]  # completed
+    devices: tuple[Device, ...]
+    mounts: tuple[Mount, ...]
+
+
+class Prepared:
+    """A policy set ready for use."""
+
+    def __init__(self, policies: PolicySet) -> None:
+        self.policies = policies
+        self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
+        self._by_kind: dict[str, list[Rule]] = {}
+        for policy in policies.injections:
+            rule = _rule(policy)
+            for kind in policy.match.kinds or (POD,):
+                self._by_kind.setdefault(kind, []).append(rule)
+
+    def rules(self, target: Target, wanted: Intents, mode: str = "Apply") -> list[Rule]:
+        """Find the policies for one target, in their order."""
+        bare = target.kind.partition(".")[0]
+        found = self._by_kind.get(target.kind, ())
+        if bare != target.kind and bare in self._by_kind:
+            found = sorted(
+                {*found, *self._by_kind[bare]},
+                key=lambda rule: (rule.policy.order, rule.policy.name),
+            )
+        return [
+            rule
+            for rule in found
+            if rule.policy.mode == mode
+            and (not rule.policy.opt_in or rule.policy.name in wanted.profile)
+            and rule.matches(target)
+        ]
+
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def digest(parts: tuple[str, ...]) -> str:
+        """Make one short hash of several."""
+        if len(parts) == 1:
+            return parts[0]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
+@lru_cache(maxsize=4)
+def prepare(policies: PolicySet) -> Prepared:
+    """Make a policy set ready; the last few stay so."""
+    return Prepared(policies)
+
+
+def offered(rules: Iterable[Rule]) -> list[str]:
+    """List the sidecars that rules offer by name."""
+    return sorted({one.container["name"] for rule in rules for one in rule.sidecars if one.offered})
+
+
+def _rule(policy: InjectionPolicy) -> Rule:
+    inject = policy.inject
+    return Rule(
+        policy=policy,
+        author=Author(name=policy.name, digest=policy.digest, on_conflict=policy.on_conflict),
+        matches=match.compiled(policy.match),
+        inject=inject,
+        sidecars=tuple(
+            Sidecar(
+                container=containers.complete(one.container),
+                offered=one.offered,
+                volumes=one.volumes,
+                volume_mounts=one.volume_mounts,
+            )
+            for one in inject.sidecars
+        ),
+        init_containers=tuple(containers.complete(one) for one in inject.init_containers),
+        devices=intents.devices(inject.accelerator) if inject.accelerator else (),
+        mounts=intents.mounts("\n".join(inject.mounts)) if inject.mounts else (),
+    )

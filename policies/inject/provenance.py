@@ -1,0 +1,135 @@
+"""
+Provenance: what each policy added, in the annotation `kubectl-ml.io/injected`.
+
+    {"v":1,"policies":{"devices@3f9a21c0":[["/spec/containers/0/resources/limits/nvidia.com~1gpu"]]}}
+
+An entry is a JSON Pointer, followed, where a policy overrode, by the value that was there. The
+annotation is rewritten each time and never trusted as permission: what it claims only says which
+values are ours to keep up, give back or take out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from policies.patch import Path, lookup, tokens
+
+VERSION = 1
+MAX_BYTES = 16 * 1024  # over this only names and hashes stay
+MAX_READ_BYTES = 256 * 1024  # the API server's limit on all annotations together
+_INDEX = re.compile(r"/\d+(?=/|$)", re.ASCII)
+
+
+class Absent:
+    """The type of ABSENT, the value that was there where nothing was."""
+
+    def __repr__(self) -> str:
+        """Show it by its name."""
+        return "ABSENT"
+
+
+ABSENT = Absent()
+
+
+@dataclass(slots=True)
+class Claims:
+    """Who added what: by `policy@digest`, pointers with the values that were there before."""
+
+    by_policy: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, policy: str, pointer: str, before: Any = ABSENT) -> None:
+        """Say that `policy` added what is at `pointer`."""
+        claims = self.by_policy.get(policy)
+        if claims is None:
+            claims = self.by_policy[policy] = {}
+        claims[pointer] = before
+
+    def take(self, name: str, pointer: str) -> Any:
+        """
+        Take back what the policy `name` claimed at `pointer`; None if it claimed nothing there.
+
+        Another webhook may have moved the element: then a claim in the same list counts.
+        """
+        for key, claims in self.by_policy.items():
+            if key.rpartition("@")[0] != name:
+                continue
+            if pointer in claims:
+                return claims.pop(pointer)
+            shape = _INDEX.sub("/*", pointer)
+            for other in claims:
+                if _INDEX.sub("/*", other) == shape:
+                    return claims.pop(other)
+        return None
+
+    def __iter__(self) -> Iterator[tuple[str, str, Any]]:
+        """Go through all claims: policy@digest, pointer, the value before."""
+        for policy, claims in self.by_policy.items():
+            for pointer, before in claims.items():
+                yield policy, pointer, before
+
+    def pointers(self) -> dict[str, tuple[str, ...]]:
+        """Give the claims without values, sorted."""
+        return {key: tuple(sorted(self.by_policy[key])) for key in sorted(self.by_policy)}
+
+
+def read(annotation: Any) -> Claims:
+    """Read the annotation's value (any JSON); what isn't ours to read claims nothing."""
+    claims = Claims()
+    if not isinstance(annotation, str) or len(annotation) > MAX_READ_BYTES:
+        return claims
+    try:
+        value = orjson.loads(annotation)
+        for policy, entries in value["policies"].items():
+            claims.by_policy.setdefault(policy, {})
+            for entry in entries:
+                if entry[0].startswith("/"):
+                    claims.add(policy, entry[0], entry[1] if len(entry) > 1 else ABSENT)
+    except (orjson.JSONDecodeError, AttributeError, LookupError, TypeError):
+        return Claims()
+    return claims
+
+
+def write(claims: Claims) -> str:
+    """Write the annotation's value: compact, sorted, and bounded."""
+    entries = {
+        policy: [
+            [pointer] if before is ABSENT else [pointer, before]
+            for pointer, before in sorted(found.items(), key=_by_pointer)
+        ]
+        for policy, found in claims.by_policy.items()
+    }
+    text = _dump(entries)
+    if len(text) > MAX_BYTES:
+        text = _dump({policy: [] for policy in entries})
+    return text.decode()
+
+
+def find(obj: Any, base: Path, pointer: str) -> Path | None:
+    """Turn a pointer below `base` into a path that `obj` has; None where it has nothing there."""
+    path, node = base, lookup(obj, base)
+    for token in tokens(pointer):
+        if (
+            isinstance(node, list)
+            and token.isascii()
+            and token.isdigit()
+            and int(token) < len(node)
+        ):
+            path, node = (*path, int(token)), node[int(token)]
+        elif isinstance(node, dict) and token in node:
+            path, node = (*path, token), node[token]
+        else:
+            return None
+    return path
+
+
+def _by_pointer(item: tuple[str, Any]) -> str:
+    return item[0]
+
+
+def _dump(entries: dict[str, Any]) -> bytes:
+    return orjson.dumps({"v": VERSION, "policies": entries}, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,90 @@
+"""
+Which containers of a pod receive: those that `containers` names, else the kind's primary one,
+else `kubectl.kubernetes.io/default-container`, else the first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policies.inject.pod import DEFAULT_CONTAINER, Container, PodDraft, annotation
+from policies.intents import Intents, nearest
+from policies.patch import Path, lookup
+from policies.workloads.catalogue import Role
+
+POLICY = "intents"
+INTENT = "kubectl-ml.io/containers"
+
+
+def containers(
+    pod: PodDraft, intents: Intents, role: Role | None, primary: str
+) -> tuple[Container, ...]:
+    """Find the receiving containers; a name that isn't there is refused."""
+    if role and role.container:
+        return (_overridden(pod, role),)
+    present = _present(pod, role)
+    if intents.containers:
+        missing = [name for name in intents.containers if name not in present]
+        for name in missing:
+            hint = nearest(name, present) or "; it has " + ", ".join(present)
+            pod.refuse(POLICY, f'{INTENT}: there is no container "{name}"{hint}', code=422)
+        return tuple(present[name] for name in intents.containers if name in present)
+    named = annotation(pod.draft.object, pod.metadata, DEFAULT_CONTAINER)
+    for name in (primary, named):
+        if isinstance(name, str) and name in present:
+            return (present[name],)
+    return _first(pod, role, present)
+
+
+def _first(
+    pod: PodDraft, role: Role | None, present: dict[str, Container]
+) -> tuple[Container, ...]:
+    for member in role.inline if role else ():
+        if isinstance(pod.get(member), dict):
+            return (_container(member, (*pod.spec, member)),)
+    for item in pod.get("containers") or ():
+        if isinstance(item.get("name"), str):
+            return (present[item["name"]],)
+    return ()
+
+
+def _present(pod: PodDraft, role: Role | None) -> dict[str, Container]:
+    found: dict[str, Container] = {}
+    for member in ("containers", "initContainers"):
+        for index, item in enumerate(pod.get(member) or ()):
+            name = item.get("name")
+            if isinstance(name, str):
+                found.setdefault(name, _container(name, (*pod.spec, member, index)))
+    for member in role.inline if role else ():
+        item = pod.get(member)
+        if isinstance(item, dict):
+            name = str(item.get("name") or role.primary or member) if role else member
+            found.setdefault(name, _container(name, (*pod.spec, member)))
+    return found
+
+
+def _container(name: str, path: Path) -> Container:
+    return Container(name=name, path=path, resources=(*path, "resources"), env=(*path, "env"))
+
+
+def _overridden(pod: PodDraft, role: Role) -> Container:
+    overrides = role.container
+    assert overrides is not None  # noqa: S101 -- the caller asked
+    return Container(
+        name=overrides.name,
+        path=(*pod.spec, "containers", ("name", overrides.name)),
+        resources=overrides.resources,
+        env=overrides.env,
+    )
+
+
+def walkable(obj: Any, path: Path) -> bool:
+    """Tell whether what is on the way of `path` so far is maps and lists."""
+    node = obj
+    for step in path:
+        if node is None:
+            return True
+        if not isinstance(node, list if isinstance(step, (int, tuple)) else dict):
+            return False
+        node = lookup(node, (step,))
+    return node is None or isinstance(node, dict)

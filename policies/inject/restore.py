@@ -1,0 +1,114 @@
+"""
+Restoring: on an UPDATE, what we had injected is given back where the request dropped it.
+
+What the old object's provenance claims is looked up there, found again in the new object by name
+rather than by index, and put back if it is missing. What the user changed since is the user's.
+`withdraw` is the opposite: it takes out what we had added, where it is still as we left it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policies.inject import provenance
+from policies.inject.pod import PodDraft, covers
+from policies.inject.provenance import ABSENT, Claims
+from policies.patch import Path, Step, lookup
+
+
+def give_back(pod: PodDraft, old: Any, claims: Claims, *, old_base: PodDraft) -> None:
+    """Put back what `claims` say was ours in `old`; the claims that still hold move to `pod`."""
+    for policy, at, before in claims:
+        source = old_base.where(at)
+        if source is None:
+            continue
+        target = _give_back(pod, old, source, before)
+        if target is not None:
+            pod.claims.add(policy, pod.pointer(target), before)
+
+
+def withdraw(pod: PodDraft, old: Any, claims: Claims, *, old_base: PodDraft) -> None:
+    """Take out what `claims` say was ours in `old`, where the new object still has it so."""
+    found = []
+    for _, at, before in claims:
+        source = old_base.where(at)
+        target = source and _counterpart(pod, old, source)
+        if source and target and pod.draft.get(target) == lookup(old, source):
+            found.append((target, before))
+    for target, before in sorted(found, key=lambda item: _position(item[0]), reverse=True):
+        if before is ABSENT:
+            pod.draft.remove(target)
+        else:
+            pod.draft.set(target, before)
+
+
+def _give_back(pod: PodDraft, old: Any, source: Path, before: Any) -> Path | None:
+    value = lookup(old, source)
+    parent = _counterpart(pod, old, source[:-1], missing=True)
+    if parent is None:
+        return None
+    last = source[-1]
+    if isinstance(last, int):
+        items = pod.draft.get(parent)
+        if not isinstance(items, (list, type(None))):
+            return None
+        index = _same(items or [], value)
+        if index < 0:
+            return (*parent, pod.draft.append(parent, value))
+        return (*parent, index) if covers(items[index], value) else None
+    target = (*parent, last)
+    current = pod.draft.get(target)
+    if current is None or (before is not ABSENT and current == before):
+        pod.draft.set(target, value)
+        return target
+    return target if covers(current, value) else None
+
+
+def _counterpart(pod: PodDraft, old: Any, source: Path, *, missing: bool = False) -> Path | None:
+    """
+    Find in the new object what is at `source` in the old: members by name, elements by theirs.
+
+    None where it isn't there; with `missing`, maps and lists that aren't there count as there.
+    """
+    path: tuple[Step, ...] = ()
+    node, new = old, pod.draft.object
+    for step in source:
+        node = lookup(node, (step,))
+        if isinstance(step, int):
+            index = _same(new, node) if isinstance(new, list) else -1
+            if index < 0:
+                return None
+            step = index
+        elif not isinstance(new, dict) and not (missing and new is None):
+            return None
+        path = (*path, step)
+        new = lookup(new, (step,))
+        if new is None and not missing:
+            return None
+    return path
+
+
+def _same(items: list[Any], wanted: Any) -> int:
+    """Find the element that is the same one: of the same name or mount path, else an equal one."""
+    key = next(
+        (name for name in ("name", "mountPath") if isinstance(wanted, dict) and name in wanted), ""
+    )
+    for index, item in enumerate(items):
+        if (isinstance(item, dict) and item.get(key) == wanted[key]) if key else item == wanted:
+            return index
+    return -1
+
+
+def _position(path: Path) -> tuple[tuple[bool, Any], ...]:
+    return tuple((isinstance(step, int), step) for step in path)
+
+
+def claims_of(pod: PodDraft, annotation: Any) -> Claims:
+    """Read the claims of an object's annotation that point at something it has."""
+    claims = provenance.read(annotation)
+    kept = Claims()
+    for policy, found in claims.by_policy.items():
+        kept.by_policy[policy] = {
+            at: before for at, before in found.items() if pod.where(at) is not None
+        }
+    return kept

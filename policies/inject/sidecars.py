@@ -1,0 +1,103 @@
+"""
+Sidecars and init containers: offered by name with the `sidecars` intent, or given to all.
+
+    kubectl-ml.io/sidecars: logs
+
+In pods that finish a sidecar is a native one (an init container with `restartPolicy: Always`), so
+that it doesn't keep its Job from completing. Touches `containers`, `initContainers`, `volumes` and
+the `volumeMounts` of receiving containers; never puts anything first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policies.inject.pod import PodDraft
+from policies.inject.prepared import Rule, offered
+from policies.intents import Intents, nearest
+from policies.model import Facts, Sidecar
+from policies.patch import lookup
+
+POLICY = "sidecars"
+NATIVE_SINCE = (1, 29)  # KEP-753: on by default
+
+
+def inject(pod: PodDraft, intents: Intents, rules: list[Rule], facts: Facts) -> None:
+    """Inject the sidecars and init containers that policies give to this pod."""
+    wanted = set(intents.sidecars)
+    for rule in rules:
+        for sidecar in rule.sidecars:
+            if not sidecar.offered or sidecar.container["name"] in wanted:
+                _sidecar(pod, rule, sidecar, facts)
+        if rule.init_containers and pod.allows("initContainers"):
+            for container in rule.init_containers:
+                pod.add(rule.author, (*pod.spec, "initContainers"), container)
+    _refuse_unknown(pod, wanted, rules)
+
+
+def failure_policy_warning(pod: PodDraft, workload: Any) -> str:
+    """
+    Warn of a pod failure policy that would read a sidecar's exit code as the workload's.
+
+    Kubernetes checks the exit codes of native sidecars too where a rule names no container.
+    """
+    native = [
+        item["name"]
+        for item in pod.get("initContainers") or ()
+        if item.get("restartPolicy") == "Always" and isinstance(item.get("name"), str)
+    ]
+    rules = lookup(workload, ("spec", "podFailurePolicy", "rules"))
+    if not native or not isinstance(rules, list):
+        return ""
+    for index, rule in enumerate(rules):
+        codes = rule.get("onExitCodes") if isinstance(rule, dict) else None
+        if isinstance(codes, dict) and not codes.get("containerName"):
+            return (
+                f"sidecars: spec.podFailurePolicy.rules[{index}].onExitCodes also reads the exit code "
+                f'of the sidecar "{native[0]}"; set containerName to the container it is meant for'
+            )
+    return ""
+
+
+def _refuse_unknown(pod: PodDraft, wanted: set[str], rules: list[Rule]) -> None:
+    known = {one.container["name"] for rule in rules for one in rule.sidecars} if wanted else set()
+    for name in sorted(wanted - known):
+        names = offered(rules)
+        hint = nearest(name, names) or ("; offered: " + ", ".join(names) if names else "")
+        pod.refuse(
+            POLICY,
+            f'kubectl-ml.io/sidecars: no policy offers a sidecar "{name}" here{hint}',
+            code=422,
+        )
+
+
+def _sidecar(pod: PodDraft, rule: Rule, sidecar: Sidecar, facts: Facts) -> None:
+    name = sidecar.container["name"]
+    member, container = "containers", sidecar.container
+    if pod.finishes:
+        if facts.kube_version < NATIVE_SINCE:
+            pod.refuse(
+                rule.author.name,
+                f'the sidecar "{name}" would keep this pod from finishing, because Kubernetes '
+                f"{facts.kube_version[0]}.{facts.kube_version[1]} has no native sidecars; leave it out",
+                code=422,
+            )
+            return
+        member, container = "initContainers", {**container, "restartPolicy": "Always"}
+    if not pod.allows(member) or not all(
+        pod.allows("volumes", *(f"volumes.{key}" for key in volume if key != "name"))
+        for volume in sidecar.volumes
+    ):
+        return
+    other = "containers" if member == "initContainers" else "initContainers"
+    if name in pod.names(other) or not pod.add(rule.author, (*pod.spec, member), container):
+        if name in pod.names(other):
+            pod.warn(
+                f'{rule.author.name}: a container "{name}" is there already; kept as it was written'
+            )
+        return
+    for volume in sidecar.volumes:
+        pod.add(rule.author, (*pod.spec, "volumes"), volume)
+    for mount in sidecar.volume_mounts:
+        for receiver in pod.containers:
+            pod.add_mount(rule.author, receiver, mount)

@@ -1,0 +1,134 @@
+"""
+Which policies are for which request: `spec.match`, compiled once into predicates.
+
+Every member that is given must hold; `exclude` takes away again. Source: docs of `spec.match` in
+the design; label selectors behave as in k8s.io/apimachinery/pkg/labels.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from policies.model import LabelSelector, Match, NamespaceMatch, Subjects, User
+
+_SERVICE_ACCOUNT = "system:serviceaccount:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a match is judged on: one pod (or what it will be), or one object."""
+
+    kind: str  # "Pod", "Job.batch"
+    operation: str
+    namespace: str
+    namespace_labels: Mapping[str, str]
+    labels: Mapping[str, Any]
+    owner: str  # KIND.GROUP of the controller; empty: none
+    user: User
+    intents: frozenset[str]
+
+
+Predicate: TypeAlias = Callable[[Target], bool]
+
+
+def compiled(match: Match) -> Predicate:
+    """Turn a match into one predicate."""
+    tests: list[Predicate] = []
+    if match.kinds:
+        tests.append(_kinds(match.kinds, lambda target: target.kind))
+    if match.operations and "*" not in match.operations:
+        operations = frozenset(match.operations)
+        tests.append(lambda target: target.operation in operations)
+    if match.intents:
+        wanted = frozenset(match.intents)
+        tests.append(lambda target: wanted <= target.intents)
+    if match.namespaces:
+        tests.append(namespaces(match.namespaces))
+    if match.objects:
+        chosen = selector(match.objects)
+        tests.append(lambda target: chosen(target.labels))
+    if match.owners:
+        tests.append(_kinds(match.owners, lambda target: target.owner))
+    if match.subjects:
+        tests.append(_subjects(match.subjects))
+    if match.exclude:
+        excluded = compiled(match.exclude)
+        tests.append(lambda target: not excluded(target))
+    if len(tests) == 1:
+        return tests[0]
+    return lambda target: all(test(target) for test in tests)
+
+
+def namespaces(match: NamespaceMatch) -> Predicate:
+    """Turn a match of namespaces into a predicate."""
+    named = globs(match.names) if match.names else None
+    chosen = selector(match.selector) if match.selector else None
+
+    def holds(target: Target) -> bool:
+        return (named is None or named(target.namespace)) and (
+            chosen is None or chosen(target.namespace_labels)
+        )
+
+    return holds
+
+
+def selector(labels: LabelSelector) -> Callable[[Mapping[str, Any]], bool]:
+    """Turn a label selector into a predicate on labels."""
+    required = tuple(labels.match_labels.items())
+    expressions = tuple(
+        (item["key"], item["operator"], frozenset(item.get("values") or ()))
+        for item in labels.match_expressions
+    )
+
+    def holds(have: Mapping[str, Any]) -> bool:
+        return all(have.get(key) == value for key, value in required) and all(
+            _expression(have, key, operator, values) for key, operator, values in expressions
+        )
+
+    return holds
+
+
+def globs(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Turn glob patterns into one predicate: any of them."""
+    expression = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
+    return lambda text: expression.match(text) is not None
+
+
+def _expression(have: Mapping[str, Any], key: str, operator: str, values: frozenset[str]) -> bool:
+    if operator == "Exists":
+        return key in have
+    if operator == "DoesNotExist":
+        return key not in have
+    within = have.get(key) in values
+    return within if operator == "In" else not within
+
+
+def _kinds(names: Iterable[str], of: Callable[[Target], str]) -> Predicate:
+    wanted = frozenset(names)
+
+    def holds(target: Target) -> bool:
+        name = of(target)
+        return name in wanted or name.partition(".")[0] in wanted
+
+    return holds
+
+
+def _subjects(subjects: Subjects) -> Predicate:
+    users = globs(subjects.users) if subjects.users else None
+    groups = globs(subjects.groups) if subjects.groups else None
+    accounts = globs(subjects.service_accounts) if subjects.service_accounts else None
+
+    def holds(target: Target) -> bool:
+        name = target.user.username
+        if users and users(name):
+            return True
+        if groups and any(groups(group) for group in target.user.groups):
+            return True
+        account = name.removeprefix(_SERVICE_ACCOUNT) if name.startswith(_SERVICE_ACCOUNT) else ""
+        return bool(accounts and account and accounts(account))
+
+    return holds

@@ -1,0 +1,194 @@
+"""
+A working copy of one object, and the JSON Patch (RFC 6902) that comes of editing it.
+
+A `Draft` copies only what is touched, so what is still the same object needs no comparing: the
+patch costs as much as the edits, not as much as the object.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from policies.model import JSONPatch
+
+# A member's name, an element's index, or (key, value): the element with that member, made if need be.
+Step: TypeAlias = str | int | tuple[str, str]
+Path: TypeAlias = tuple[Step, ...]
+
+
+def escape(token: str) -> str:
+    """Write a member's name as a JSON Pointer token (RFC 6901)."""
+    return token.replace("~", "~0").replace("/", "~1") if "~" in token or "/" in token else token
+
+
+def pointer(path: Path) -> str:
+    """Write a path without (key, value) steps as a JSON Pointer."""
+    return "".join([f"/{escape(step) if isinstance(step, str) else step}" for step in path])
+
+
+def tokens(text: str) -> list[str]:
+    """Take a JSON Pointer apart."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
+
+
+def element(items: Any, key: str, value: str) -> int:
+    """Find the index of the element of `items` whose member `key` is `value`; -1 if there is none."""
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, dict) and item.get(key) == value:
+            return index
+    return -1
+
+
+def lookup(node: Any, path: Path) -> Any:
+    """Read what is at `path`; None where nothing is."""
+    for step in path:
+        if isinstance(step, tuple):
+            index = element(node, *step)
+            node = node[index] if index >= 0 else None
+        elif isinstance(node, dict):
+            node = node.get(step)
+        elif isinstance(node, list) and isinstance(step, int) and step < len(node):
+            node = node[step]
+        else:
+            return None
+    return node
+
+
+class Draft:
+    """
+    An object being edited; `object` is its present state, the original is never changed.
+
+    Edits assume that what they walk through are maps and lists, or absent (null counts as absent).
+    """
+
+    __slots__ = ("_owned", "object", "original")
+
+    def __init__(self, original: Any) -> None:
+        self.original = original
+        self.object = original
+        self._owned: dict[int, Any] = {}  # by id; holding them keeps the ids from being reused
+
+    def fork(self) -> Draft:
+        """Start a draft from the present state, which edits of this or the fork don't share."""
+        self._owned = {}
+        other = Draft(self.original)
+        other.object = self.object
+        return other
+
+    def get(self, path: Path) -> Any:
+        """Read what is at `path` now; None where nothing is."""
+        return lookup(self.object, path)
+
+    def set(self, path: Path, value: Any) -> None:
+        """Put `value` at `path`, making the maps on the way."""
+        self._container(path[:-1])[self._last(path)] = value
+
+    def append(self, path: Path, value: Any) -> int:
+        """Add `value` to the end of the list at `path`, making the list if need be; tell its index."""
+        items = self._container(path, make=list)
+        items.append(value)
+        return len(items) - 1
+
+    def remove(self, path: Path) -> None:
+        """Take out what is at `path`, and the maps and lists that this leaves empty but one."""
+        container = self._container(path[:-1])
+        del container[self._last(path)]
+        if not container and len(path) > 2:  # noqa: PLR2004 -- never metadata or spec themselves
+            self.remove(path[:-1])
+
+    def resolve(self, path: Path) -> Path:
+        """Replace each (key, value) step by the index of its element."""
+        node, resolved = self.object, []
+        for step in path:
+            if isinstance(step, tuple):
+                step = element(node, *step)
+            resolved.append(step)
+            node = lookup(node, (step,))
+        return tuple(resolved)
+
+    def patch(self) -> JSONPatch:
+        """Write the smallest JSON Patch from the original to the present state."""
+        operations: JSONPatch = []
+        _compare(self.original, self.object, "", operations)
+        return operations
+
+    def _last(self, path: Path) -> Any:
+        return self.resolve(path)[-1] if isinstance(path[-1], tuple) else path[-1]
+
+    def _container(self, path: Path, make: type = dict) -> Any:
+        if id(self.object) not in self._owned:
+            self.object = self._own(dict(self.object))
+        node, last = self.object, len(path) - 1
+        for depth, step in enumerate(path):
+            kind = make if depth == last else (list if isinstance(path[depth + 1], tuple) else dict)
+            node = self._step(node, step, kind)
+        return node
+
+    def _step(self, node: Any, step: Step, kind: type) -> Any:
+        if isinstance(step, tuple):
+            index = element(node, *step)
+            if index < 0:
+                node.append(self._own({step[0]: step[1]}))
+                return node[-1]
+            step = index
+        child = node.get(step) if isinstance(node, dict) else node[step]
+        if id(child) in self._owned:
+            return child
+        child = kind() if child is None else child.copy()
+        node[step] = self._own(child)
+        return child
+
+    def _own(self, container: Any) -> Any:
+        self._owned[id(container)] = container
+        return container
+
+
+def _compare(before: Any, after: Any, at: str, operations: JSONPatch) -> None:
+    if before is after:
+        return
+    if isinstance(before, dict) and isinstance(after, dict):
+        _compare_maps(before, after, at, operations)
+    elif isinstance(before, list) and isinstance(after, list):
+        _compare_lists(before, after, at, operations)
+    elif type(before) is not type(after) or before != after:
+        operations.append({"op": "replace", "path": at, "value": after})
+
+
+def _compare_maps(before: Any, after: Any, at: str, operations: JSONPatch) -> None:
+    for key, value in before.items():
+        path = f"{at}/{escape(key)}"
+        if key not in after:
+            operations.append({"op": "remove", "path": path})
+        elif value is not after[key]:
+            _compare(value, after[key], path, operations)
+    if len(after) > len(before) or not after.keys() <= before.keys():
+        operations.extend(
+            {"op": "add", "path": f"{at}/{escape(key)}", "value": value}
+            for key, value in after.items()
+            if key not in before
+        )
+
+
+def _compare_lists(before: Any, after: Any, at: str, operations: JSONPatch) -> None:
+    if len(before) <= len(after):
+        for index, item in enumerate(before):
+            if item is not after[index]:
+                _compare(item, after[index], f"{at}/{index}", operations)
+        operations.extend(
+            {"op": "add", "path": f"{at}/{index}", "value": after[index]}
+            for index in range(len(before), len(after))
+        )
+        return
+    start = 0
+    while start < len(after) and before[start] == after[start]:
+        start += 1
+    end = 0
+    while end < len(after) - start and before[-1 - end] == after[-1 - end]:
+        end += 1
+    if start + end == len(after):
+        operations.extend(
+            {"op": "remove", "path": f"{at}/{index}"}
+            for index in range(len(before) - end - 1, start - 1, -1)
+        )
+    else:
+        operations.append({"op": "replace", "path": at, "value": after})

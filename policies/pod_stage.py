@@ -1,0 +1,252 @@
+"""
+The Pod stage: devices, mounts, sidecars and environment go in when the pod is created.
+
+On an UPDATE nothing new goes in; what went in before is given back where the request dropped it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from policies.context import Context
+from policies.inject import (
+    dapr,
+    devices,
+    environment,
+    mesh,
+    mounts,
+    placement,
+    provenance,
+    queue,
+    receive,
+    restore,
+    shm,
+    sidecars,
+)
+from policies.inject.pod import LIMIT_RANGER, Author, PodDraft, annotation, is_sound, limit_ranged
+from policies.inject.prepared import POD, Rule
+from policies.inject.provenance import Claims
+from policies.intents import COMPUTE_ONLY, INJECTED, KEYS, PREFIX, Intents, nearest, read, written
+from policies.match import Target
+from policies.model import Violation
+from policies.patch import Draft
+from policies.workloads import pods
+from policies.workloads.pods import Origin
+
+POLICY = "intents"
+MISSED = "injection was missed, try again"
+_ONLY_ON_WORKLOADS = ("scale", "roles")
+
+
+def create(context: Context) -> PodDraft | None:
+    """Inject a new pod; None where its shape is not one the API server would take."""
+    obj = context.request.object
+    if not is_sound(obj.get("spec"), obj.get("metadata")):
+        return None
+    origin = pods.origin(context.metadata, context.catalogue)
+    pod = draft_of(context, obj)
+    intents = _received(read(context.metadata.get("annotations")), origin)
+    _refuse_unusable(pod, intents, origin, context)
+    if intents.inject:
+        target = context.target(POD, context.metadata.get("labels"), origin.owner, intents)
+        prepare_receivers(pod, intents, origin)
+        pod.finishes = finishes(pod, origin)
+        name = pods.workload_name(context.metadata, origin)
+        inject(pod, context, target, intents, name=name)
+        if not origin.owner:
+            metadata = ("metadata",)
+            queue.inject(
+                pod,
+                intents,
+                queue_policy(pod_rules(context, target, intents)),
+                metadata=metadata,
+                facts=context.facts,
+            )
+    pod.sign()
+    if origin.owner:
+        _soften(pod)
+    return pod
+
+
+def update(context: Context) -> PodDraft | None:
+    """Give back what was injected and the request dropped."""
+    obj, old = context.request.object, context.request.old_object
+    if not isinstance(old, dict) or not all(
+        is_sound(one.get("spec"), one.get("metadata")) for one in (obj, old)
+    ):
+        return None
+    pod, before = draft_of(context, obj), draft_of(context, old)
+    claims = restore.claims_of(before, annotation(old, ("metadata",), INJECTED))
+    pod.prior = Claims()
+    restore.give_back(pod, old, claims, old_base=before)
+    if claims.by_policy:
+        pod.sign()
+    now, then = (written((one.get("metadata") or {}).get("annotations")) for one in (obj, old))
+    if now != then:
+        pod.warn("intents: a running pod keeps what it was given; replace it to change its intents")
+    return pod
+
+
+def draft_of(context: Context, obj: Any) -> PodDraft:
+    """Open a Pod for editing."""
+    metadata = ("metadata",)
+    return PodDraft(
+        draft=Draft(obj),
+        spec=("spec",),
+        metadata=metadata,
+        prior=provenance.read(annotation(obj, metadata, INJECTED)),
+        defaulted=limit_ranged(annotation(obj, metadata, LIMIT_RANGER)),
+    )
+
+
+def prepare_receivers(pod: PodDraft, intents: Intents, origin: Origin) -> None:
+    """Find the containers that receive."""
+    role = origin.role
+    if role is None and origin.kind and len(origin.kind.roles) == 1:
+        role = origin.kind.roles[0]
+    pod.containers = receive.containers(pod, intents, None, role.primary if role else "")
+
+
+def finishes(pod: PodDraft, origin: Origin) -> bool:
+    """Tell whether a pod runs to an end."""
+    return pod.get("restartPolicy") in ("Never", "OnFailure") or bool(
+        origin.kind and origin.kind.finishes
+    )
+
+
+def pod_rules(
+    context: Context, target: Target, intents: Intents, mode: str = "Apply"
+) -> list[Rule]:
+    """Find the policies that act on one pod, in their order."""
+    return context.prepared.rules(target, intents, mode)
+
+
+def inject(pod: PodDraft, context: Context, target: Target, intents: Intents, *, name: str) -> None:
+    """Run every family over one pod, in order; `name` is the workload's."""
+    rules = pod_rules(context, target, intents)
+    refuse_profiles(pod, context, intents)
+    run_families(pod, context, target, intents, rules, name=name)
+
+
+def run_families(
+    pod: PodDraft,
+    context: Context,
+    target: Target,
+    intents: Intents,
+    rules: list[Rule],
+    *,
+    name: str,
+) -> None:
+    """Run every family with these policies."""
+    default = next(((rule.author, rule.devices) for rule in rules if rule.devices), None)
+    author, classes = devices.inject(pod, intents, context.prepared, default)
+    for rule in rules:
+        placement.inject(pod, rule.author, rule.inject)
+    shm.inject(pod, intents, rules, classes, author)
+    mounts.inject(
+        pod, intents, rules, prepared=context.prepared, target=target, facts=context.facts
+    )
+    environment.inject(pod, intents, rules)
+    sidecars.inject(pod, intents, rules, context.facts)
+    dapr.inject(pod, intents, rules, name=name)
+    mesh.inject(pod, intents, rules)
+
+
+def missed(pod: PodDraft, intents: Intents) -> tuple[Violation, ...]:
+    """Say what an admitted pod still lacks of what its intents ask for."""
+    found = []
+    for what in pod.unmet:
+        kind, _, which = what.partition(" ")
+        if (kind == "accelerator" and intents.accelerator) or (kind == "mount" and intents.mounts):
+            policy = devices.POLICY if kind == "accelerator" else mounts.POLICY
+            found.append(Violation(policy=policy, message=f'{MISSED} ({kind} "{which}")', code=403))
+    return tuple(sorted(set(found)))
+
+
+def preview(context: Context, pod: PodDraft) -> dict[str, tuple[str, ...]]:
+    """Tell what policies in mode Preview would add, policy by policy, without adding it."""
+    obj = pod.draft.object
+    intents = read((obj.get("metadata") or {}).get("annotations"))
+    origin = pods.origin(obj.get("metadata") or {}, context.catalogue)
+    target = context.target(POD, (obj.get("metadata") or {}).get("labels"), origin.owner, intents)
+    found: dict[str, tuple[str, ...]] = {}
+    for rule in pod_rules(context, target, intents, "Preview"):
+        trial = draft_of(context, obj)
+        prepare_receivers(trial, intents, origin)
+        trial.finishes = finishes(trial, origin)
+        run_families(trial, context, target, replace(intents, sidecars=()), [rule], name="")
+        added = trial.claims.pointers().get(rule.author.key)
+        if added:
+            found[rule.author.key] = added
+    return found
+
+
+def queue_policy(rules: list[Rule]) -> tuple[Author, str] | None:
+    """Find the queue that policies give by default."""
+    return next(((rule.author, rule.inject.queue) for rule in rules if rule.inject.queue), None)
+
+
+def _received(intents: Intents, origin: Origin) -> Intents:
+    """Leave out what a role doesn't receive, where the operator copied annotations to its pods."""
+    role = origin.role
+    if role is None or not (origin.kind and origin.kind.propagates):
+        return intents
+    chosen = role.name in intents.roles if intents.roles else role.compute
+    if chosen:
+        return intents
+    return replace(intents, keys=intents.keys - COMPUTE_ONLY, accelerator=(), shm="", mounts=())
+
+
+def _refuse_unusable(pod: PodDraft, intents: Intents, origin: Origin, context: Context) -> None:
+    for fault in intents.faults:
+        pod.refuse(
+            POLICY,
+            fault.message,
+            code=422,
+            path=f"/metadata/annotations/kubectl-ml.io~1{fault.key}",
+        )
+    if not origin.owner:
+        refuse_unfit(pod, intents, frozenset(), POD)
+    warn_of_labels(pod, context.metadata.get("labels"))
+
+
+def refuse_unfit(pod: PodDraft, intents: Intents, uses: frozenset[str], kind: str) -> None:
+    """Refuse the intents that a kind can't use."""
+    if "scale" in intents.keys and "scale" not in uses:
+        pod.refuse(
+            POLICY,
+            f"{PREFIX}scale: a {kind} can't scale by intent; write it on a Knative Service or an "
+            "InferenceService, or take it out",
+            code=422,
+        )
+    if "roles" in intents.keys and kind == POD:
+        pod.refuse(POLICY, f"{PREFIX}roles: a Pod has no roles; take it out", code=422)
+
+
+def warn_of_labels(pod: PodDraft, labels: Any) -> None:
+    """Warn about intents that were written as labels."""
+    for label in labels if isinstance(labels, dict) else ():
+        if isinstance(label, str) and label.startswith(PREFIX) and label[len(PREFIX) :] in KEYS:
+            pod.warn(
+                f"intents: {label} is a label, which says nothing here; write it as an annotation"
+            )
+
+
+def refuse_profiles(pod: PodDraft, context: Context, intents: Intents) -> None:
+    """Refuse profiles that no policy offers."""
+    known = context.prepared.opt_ins
+    for name in intents.profile:
+        if name not in known:
+            hint = nearest(name, known) or ("; known: " + ", ".join(sorted(known)) if known else "")
+            pod.refuse(
+                POLICY, f'{PREFIX}profile: no policy can be opted into as "{name}"{hint}', code=422
+            )
+
+
+def _soften(pod: PodDraft) -> None:
+    """Turn unusable intents into warnings: nothing carried ever refuses a pod with a controller."""
+    for violation in pod.violations:
+        if violation.code == 422:  # noqa: PLR2004 -- Unprocessable Content
+            pod.warn(f"{violation.policy}: {violation.message}")
+    pod.violations = [one for one in pod.violations if one.code != 422]  # noqa: PLR2004

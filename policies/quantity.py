@@ -1,0 +1,66 @@
+"""
+Kubernetes quantities (`500m`, `2`, `64Gi`, `1e3`): read, compared, written.
+
+Source: k8s.io/apimachinery/pkg/api/resource/quantity.go.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from functools import lru_cache
+
+_QUANTITY = re.compile(
+    r"^([+-]?(?:\d+\.?\d*|\.\d+))(?:(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E)|[eE]([+-]?\d{1,3}))?$",
+    re.ASCII,
+)
+_BINARY = {
+    unit: Decimal(1024) ** n for n, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)
+}
+_DECIMAL = {
+    unit: Decimal(10) ** n
+    for n, unit in ((-9, "n"), (-6, "u"), (-3, "m"), (0, ""), (3, "k"), (6, "M"), (9, "G"), (12, "T"),
+                    (15, "P"), (18, "E"))
+}  # fmt: skip
+_SUFFIXES = {**_DECIMAL, **_BINARY}
+MAX_LENGTH = 64
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Decimal:
+    """Read a quantity; raises ValueError where `text` is none."""
+    found = _QUANTITY.match(text) if len(text) <= MAX_LENGTH else None
+    if not found:
+        raise ValueError(f'"{text}" is not a quantity')
+    number, suffix, exponent = found.groups()
+    if exponent:
+        return Decimal(number).scaleb(int(exponent))
+    return Decimal(number) * _SUFFIXES[suffix or ""]
+
+
+def equal(one: object, other: object) -> bool:
+    """Tell whether two JSON values are the same quantity (`1` and `"1000m"` are)."""
+    if one == other:
+        return True
+    try:
+        return parse(str(one)) == parse(str(other))
+    except ValueError:
+        return False
+
+
+def times(text: str, count: int) -> str:
+    """Multiply a quantity, keeping its suffix: `("8Gi", 4)` gives `32Gi`."""
+    found = _QUANTITY.match(text)
+    if not found:
+        raise ValueError(f'"{text}" is not a quantity')
+    number, suffix, exponent = found.groups()
+    product = f"{(Decimal(number) * count).normalize():f}"
+    return f"{product}{suffix or ''}" + (f"e{exponent}" if exponent else "")
+
+
+def at_least(one: object, other: object) -> bool:
+    """Tell whether quantity `one` is no smaller than `other`; false where either is none."""
+    try:
+        return parse(str(one)) >= parse(str(other))
+    except ValueError:
+        return False
