@@ -44,7 +44,11 @@ def of(document: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
         found += sentences.of(finding)
     if isinstance(spec, dict):
-        found += [(("spec", *path), message) for path, message in _JUDGES[kind](document, spec)]
+        misshapen = [path for path, _ in found]
+        for path, message in _JUDGES[kind](document, spec):
+            path = ("spec", *path)
+            if not any(other[: len(path)] == path for other in misshapen):
+                found.append((path, message))
     return list(dict.fromkeys((sentences.dotted(path), message) for path, message in found))
 
 

@@ -117,9 +117,7 @@ def parameters(kind: str, value: Any) -> dict[str, Any]:
     _, main = SOURCE_TYPES[kind]
     if main != "bucket":
         return {main: value.removeprefix(f"{kind}://")}
-    bucket, _, prefix = (
-        value.partition("://")[2].partition("/") if "://" in value else (value.partition("/"))
-    )
+    bucket, _, prefix = value.rpartition("://")[2].partition("/")
     return {"bucket": bucket, **({"prefix": prefix} if prefix else {})}
 
 
