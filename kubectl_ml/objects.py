@@ -59,27 +59,31 @@ _CLUSTER_SCOPED_KINDS = frozenset(
 )
 
 
+_HINT = "every object is a mapping with apiVersion and kind"
+
+
 def check(document: Document) -> None:
-    """Raise unless the document holds a Kubernetes object."""
-    found = document.value
+    """Raise unless the document holds a Kubernetes object, or a List of them."""
+    _check(document.value, f"{document.where}: this document")
+
+
+def _check(found: Any, what: str) -> None:
     if not isinstance(found, dict):
-        what = "a list" if isinstance(found, list) else f"the plain value {found!r}"
-        raise Unreadable(
-            f"{document.where}: this document is no Kubernetes object but {what}",
-            hint="every document is a mapping with apiVersion and kind",
-        )
+        instead = "a list" if isinstance(found, list) else f"the plain value {found!r}"
+        raise Unreadable(f"{what} is no Kubernetes object but {instead}", hint=_HINT)
     for field in ("apiVersion", "kind"):
         if not isinstance(found.get(field), str) or not found[field]:
             raise Unreadable(
-                f'{document.where}: this document is no Kubernetes object: it has no "{field}"',
-                hint=_hint(found),
+                f'{what} is no Kubernetes object: it has no "{field}"', hint=_hint(found)
             )
+    for number, item in enumerate(_items(found) or ()):
+        _check(_typed(item, found), f"{what}: item {number + 1}")
 
 
 def _hint(found: Manifest) -> str:
     if "resources" in found and "spec" not in found:
         return "this looks like a kustomization: name its directory with -k"
-    return "every document is a mapping with apiVersion and kind"
+    return _HINT
 
 
 def replaced(value: Manifest, decide: Callable[[Manifest], Manifest | None]) -> Manifest | None:
@@ -88,8 +92,8 @@ def replaced(value: Manifest, decide: Callable[[Manifest], Manifest | None]) -> 
 
     Of a List, each item goes to `decide`, and the List stays what it is.
     """
-    items = value.get("items")
-    if not (isinstance(items, list) and value["kind"].endswith("List")):
+    items = _items(value)
+    if items is None:
         return decide(value)
     decided = [replaced(_typed(item, value), decide) for item in items]
     if all(item is None for item in decided):
@@ -99,21 +103,17 @@ def replaced(value: Manifest, decide: Callable[[Manifest], Manifest | None]) -> 
     }
 
 
-def _typed(item: Any, whole: Manifest) -> Manifest:
+def _items(value: Manifest) -> list[Any] | None:
+    """Give the items of a List; None for every other object."""
+    items = value.get("items")
+    return items if isinstance(items, list) and value["kind"].endswith("List") else None
+
+
+def _typed(item: Any, whole: Manifest) -> Any:
     """Give an item its kind: in a PodList of the API's the items have none."""
-    if not isinstance(item, dict):
-        raise Unreadable(
-            f"an item of a {whole['kind']} is no Kubernetes object",
-            hint="every item is a mapping with apiVersion and kind",
-        )
-    if isinstance(item.get("kind"), str) and isinstance(item.get("apiVersion"), str):
-        return item
     kind = whole["kind"].removesuffix("List")
-    if not kind:
-        raise Unreadable(
-            'an item of a List is no Kubernetes object: it has no "kind" or no "apiVersion"',
-            hint="every item is a mapping with apiVersion and kind",
-        )
+    if not isinstance(item, dict) or "kind" in item or not kind:
+        return item
     return {"apiVersion": whole["apiVersion"], "kind": kind} | item
 
 

@@ -44,13 +44,17 @@ SOURCE_TYPES = {
     "scratch": ("scratch", ""),
     "memory": ("memory", ""),
     "configMap": ("configmap", "name"),
-    "secret": ("secret", "secretName"),
+    "secret": ("secret", "name"),
 }
 _SYNONYMS = {
     "pvc": {"name": "claimName"},
     "oci": {"reference": "image"},
     "fluid": {"name": "dataset"},
-    "secret": {"name": "secretName"},
+    "secret": {"secretName": "name"},
+}
+_VARIABLES = {
+    "s3": {"endpoint": "AWS_ENDPOINT_URL", "region": "AWS_DEFAULT_REGION"},
+    "hf": {"endpoint": "HF_ENDPOINT"},
 }
 
 
@@ -87,16 +91,18 @@ def accelerator(name: str, spec: Manifest) -> Accelerator:
 def data_source(name: str, spec: Manifest, *, namespace: str = "") -> DataSource:
     """Build a data source; with `namespace`, one that only that namespace may use."""
     kind = next(kind for kind in SOURCE_TYPES if kind in spec)
+    found = parameters(kind, spec[kind])
+    env = _items(spec, "env")
     return DataSource(
         name=f"{namespace}/{name}" if namespace else name,
         digest=digest("DataSource", spec),
         type=kind,
-        parameters=parameters(kind, spec[kind]),
+        parameters=found,
         fetch=spec.get("fetch", ""),
-        read_only=spec.get("readOnly"),
+        read_only=spec.get("readOnly", found.get("readOnly")),
         secret_name=spec.get("secretName", ""),
         secret_optional=spec.get("secretOptional", False),
-        env=_items(spec, "env"),
+        env=(*_settings(kind, found, env), *env),
         namespaces=NamespaceMatch(names=(namespace,))
         if namespace
         else _namespaces(spec.get("namespaces")),
@@ -105,6 +111,18 @@ def data_source(name: str, spec: Manifest, *, namespace: str = "") -> DataSource
         resources=_mapping(spec, "resources"),
         description=spec.get("description", ""),
     )
+
+
+def _settings(
+    kind: str, parameters: Mapping[str, Any], env: tuple[Manifest, ...]
+) -> list[Manifest]:
+    """Say where a store is in the variables that its clients read, unless `env` does."""
+    given = {variable["name"] for variable in env}
+    return [
+        {"name": name, "value": parameters[member]}
+        for member, name in _VARIABLES.get(kind, {}).items()
+        if member in parameters and name not in given
+    ]
 
 
 def parameters(kind: str, value: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ _ONLY_ON_WORKLOADS = ("scale", "roles")
 def create(context: Context) -> PodDraft | None:
     """Inject a new pod; None where its shape is not one the API server would take."""
     obj = context.request.object
-    if not is_sound(obj.get("spec"), obj.get("metadata")):
+    if not is_sound(obj.get("spec"), obj.get("metadata")) or not obj["spec"].get("containers"):
         return None
     origin = pods.origin(context.metadata, context.catalogue)
     pod = draft_of(context, obj)

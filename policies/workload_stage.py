@@ -220,6 +220,8 @@ def _inject(
 ) -> None:
     own = work.context.prepared.rules(_target(work, work.kind.name, work.intents), work.intents)
     pod = _open(work, template, intents, accepts=accepts)
+    if not pod.containers:
+        return
     _run(work, template, pod, intents, _merged(_rules(work, template, intents), own))
     pod.sign()
     _collect(pod, outcome)

@@ -203,12 +203,16 @@ class PodDraft:
     def where(self, at: str) -> Path | None:
         """Find the path that a claim's pointer stands for; None where nothing is."""
         if self.whole:
-            return provenance.find(self.draft.object, (), at)
+            return self._find((), at)
         if at.startswith("/metadata/") and self.metadata is not None:
-            return provenance.find(self.draft.object, self.metadata, at[len("/metadata") :])
+            return self._find(self.metadata, at[len("/metadata") :])
         if at.startswith("/spec/"):
-            return provenance.find(self.draft.object, self.spec, at[len("/spec") :])
+            # What a kind says of its pods outside their template is claimed from the object's root.
+            return self._find(self.spec, at[len("/spec") :]) or self._find((), at)
         return None
+
+    def _find(self, base: Path, at: str) -> Path | None:
+        return provenance.find(self.draft.object, self.draft.resolve(base), at)
 
     def sign(self) -> None:
         """

@@ -33,18 +33,16 @@ def containers(
     for name in (primary, named):
         if isinstance(name, str) and name in present:
             return (present[name],)
-    return _first(pod, role, present)
+    return _first(pod, role)
 
 
-def _first(
-    pod: PodDraft, role: Role | None, present: dict[str, Container]
-) -> tuple[Container, ...]:
+def _first(pod: PodDraft, role: Role | None) -> tuple[Container, ...]:
     for member in role.inline if role else ():
         if isinstance(pod.get(member), dict):
             return (_container(member, (*pod.spec, member)),)
-    for item in pod.get("containers") or ():
-        if isinstance(item.get("name"), str):
-            return (present[item["name"]],)
+    if pod.get("containers"):  # Knative lets a container go without a name
+        name = pod.get("containers", 0, "name")
+        return (_container(name if isinstance(name, str) else "", (*pod.spec, "containers", 0)),)
     return ()
 
 

@@ -15,15 +15,16 @@ from policies.inject.pod import PodDraft, covers
 from policies.inject.provenance import ABSENT, Claims
 from policies.patch import Path, Step, lookup
 
+_OURS = "manager"  # a TrainJob's runtime patches: one of them is wholly ours
+_KEYS = ("mountPath", "name", _OURS)  # that elements of lists are known by
+
 
 def give_back(pod: PodDraft, old: Any, claims: Claims, *, old_base: PodDraft) -> None:
     """Put back what `claims` say was ours in `old`; the claims that still hold move to `pod`."""
-    for policy, at, before in claims:
-        source = old_base.where(at)
-        if source is None:
-            continue
-        target = _give_back(pod, old, source, before)
-        if target is not None:
+    sources = [(old_base.where(at), policy, before) for policy, at, before in claims]
+    for source, policy, before in sorted(sources, key=lambda item: _position(item[0] or ())):
+        target = source and _give_back(pod, old, source, before)
+        if target:
             pod.claims.add(policy, pod.pointer(target), before)
 
 
@@ -71,14 +72,16 @@ def _counterpart(pod: PodDraft, old: Any, source: Path, *, missing: bool = False
     None where it isn't there; with `missing`, maps and lists that aren't there count as there.
     """
     path: tuple[Step, ...] = ()
-    node, new = old, pod.draft.object
+    node, new, made = old, pod.draft.object, False
     for step in source:
         node = lookup(node, (step,))
         if isinstance(step, int):
+            key = _key(node)
             index = _same(new, node) if isinstance(new, list) else -1
-            if index < 0:
+            if index < 0 and not (missing and key and (made or key == _OURS)):
                 return None
-            step = index
+            made = made or index < 0
+            step = index if index >= 0 else (key, node[key])
         elif not isinstance(new, dict) and not (missing and new is None):
             return None
         path = (*path, step)
@@ -97,6 +100,11 @@ def _same(items: list[Any], wanted: Any) -> int:
         if (isinstance(item, dict) and item.get(key) == wanted[key]) if key else item == wanted:
             return index
     return -1
+
+
+def _key(item: Any) -> str:
+    """Tell which member an element of a list is known by; empty: none."""
+    return next((name for name in _KEYS if isinstance(item, dict) and name in item), "")
 
 
 def _position(path: Path) -> tuple[tuple[bool, Any], ...]:

@@ -361,6 +361,29 @@ def test_reads_each_type_of_source(
     assert (found.type, found.parameters) == (kind, parameters)
 
 
+def test_where_a_store_is_reaches_its_client() -> None:
+    found = source(
+        s3={"bucket": "b", "endpoint": "https://minio", "region": "eu"},
+        env=[{"name": "AWS_DEFAULT_REGION", "value": "us"}],
+    )
+
+    assert found.env == (
+        {"name": "AWS_ENDPOINT_URL", "value": "https://minio"},
+        {"name": "AWS_DEFAULT_REGION", "value": "us"},
+    )
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"pvc": "c", "readOnly": True}, id="as-a-field-of-the-source"),
+        pytest.param({"pvc": {"claimName": "c", "readOnly": True}}, id="as-core-v1-has-it"),
+    ],
+)
+def test_a_source_is_read_only_where_either_field_says_so(spec: dict[str, Any]) -> None:
+    assert source(**spec).read_only is True
+
+
 def test_a_namespaced_source_is_for_its_namespace() -> None:
     found = policies(
         "{kind: NamespacedDataSource, metadata: {name: d, namespace: ml}, spec: {pvc: c}}"
@@ -670,7 +693,7 @@ def test_says_every_fault_of_every_file_at_once(tmp_path: Path) -> None:
         "# words only\n---\n"
         + accelerator("{resource: a, memory: x}")
         + "\n---\n"
-        + policy("{inject: {shm: x, mounts: y}}")
+        + policy("{inject: {shm: x, mounts: d}}")
     )
     two.write_text("a: [")
     three.write_text('{"kind": "QuotaPolicy"}')
@@ -685,8 +708,8 @@ def test_says_every_fault_of_every_file_at_once(tmp_path: Path) -> None:
         'example "80Gi"',
         f'{one}: document 2 (InjectionPolicy x): spec.inject.shm: "x" is not a quantity; write '
         'for example "80Gi"',
-        f'{one}: document 2 (InjectionPolicy x): spec.inject.mounts: "y": "y" has no path; write '
-        '"y:/path"',
+        f'{one}: document 2 (InjectionPolicy x): spec.inject.mounts: "d": "d" has no path; write '
+        '"d:/path"',
         f"{three}: document 1 (QuotaPolicy): kind: QuotaPolicy is not supported by this version; "
         "take it out",
     ]
