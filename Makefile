@@ -1,0 +1,65 @@
+# Each target sets up what it needs. `make` alone lists them.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LOCKS := requirements.lock requirements-dev.lock
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test bench lint format reference lock clean controlplane cluster cluster-down e2e
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+$(READY): $(LOCKS) pyproject.toml scripts/find-python
+	@python=$$(PYTHON='$(PYTHON)' scripts/find-python) && \
+	echo "setting up $(VENV) with $$python (once, a minute at most)" >&2 && \
+	{ [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); } && \
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock && \
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . && \
+	touch $@
+
+demo: $(READY) ## see what the webhook does to the manifests of examples/
+	@$(BIN)/python -m demo
+
+test: $(READY) ## run the unit tests
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/e2e $(ARGS)
+
+lint: $(READY) ## check style, types and import directions
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(READY) ## let ruff format the code and sort the imports
+	@$(BIN)/ruff check --select I --fix
+	@$(BIN)/ruff format
+
+bench: $(READY) ## measure the webhook against an empty one
+	@$(BIN)/python -m bench $(ARGS)
+
+reference: $(READY) ## write docs/reference/ anew
+	@$(BIN)/python scripts/reference.py
+
+controlplane: $(READY) ## build the API server and its friends for the e2e tests
+	@$(BIN)/python -m tests.e2e.controlplane build
+
+cluster: $(READY) ## leave a control plane running, with fake GPU nodes and the webhook
+	@$(BIN)/python -m tests.e2e.controlplane up
+
+cluster-down: $(READY) ## end it
+	@$(BIN)/python -m tests.e2e.controlplane down
+
+e2e: $(READY) ## run the tests on a real API server
+	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+lock: ## write the lock files anew (ARGS=--upgrade: newest versions)
+	@python=$$(PYTHON='$(PYTHON)' scripts/find-python) && mkdir -p build && scripts/lock "$$python" $(ARGS)
+
+clean: ## remove everything that was made
+	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
