@@ -1,0 +1,151 @@
+"""
+What the server counts, in the format that Prometheus reads.
+
+With several workers each writes to files in PROMETHEUS_MULTIPROC_DIR, and one page adds them up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+    multiprocess,
+)
+
+TYPE = CONTENT_TYPE_LATEST  # of the page
+
+# Label values come from requests: what is no kind's name, or one too many, is counted as "other".
+MAX_KINDS = 200
+_KIND = re.compile(r"[A-Z][A-Za-z0-9]{0,62}\Z")
+
+_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+
+class Metrics:
+    """Counts reviews, and looks up each counter once: `labels()` costs more than counting."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._reviews = Counter(
+            "kubectl_ml_reviews",
+            "Admission reviews answered.",
+            ("endpoint", "kind", "operation", "outcome"),
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "kubectl_ml_review_duration_seconds",
+            "From the request's headers to its answer.",
+            ("endpoint",),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._injections = Counter(
+            "kubectl_ml_injections",
+            "Objects that a policy changed.",
+            ("policy",),
+            registry=registry,
+        )
+        self._policies = Gauge(
+            "kubectl_ml_policies",
+            "Policies in force.",
+            ("kind",),
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        self._policy_reloads = Counter(
+            "kubectl_ml_policy_reloads", "Policy files read again.", ("outcome",), registry=registry
+        )
+        self._certificate_reloads = Counter(
+            "kubectl_ml_certificate_reloads",
+            "Certificates read again.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._cut_clients = Counter(
+            "kubectl_ml_slow_clients", "Connections cut for being too slow.", registry=registry
+        )
+        self._kinds: set[str] = set()
+        self._review_children: dict[tuple[str, str, str, str], Counter] = {}
+        self._duration_children: dict[str, Histogram] = {}
+        self._injection_children: dict[str, Counter] = {}
+
+    def review(
+        self, endpoint: str, *, kind: str, operation: str, outcome: str, seconds: float
+    ) -> None:
+        """Count one answer; `kind` and `operation` are empty where the call was no review."""
+        key = (endpoint, kind, operation, outcome)
+        child = self._review_children.get(key)
+        if child is None:
+            bounded = (endpoint, self._bounded(kind), operation or "none", outcome)
+            child = self._reviews.labels(*bounded)
+            if bounded[1] == kind:  # so that what is "other" doesn't fill the table
+                self._review_children[key] = child
+        child.inc()
+        duration = self._duration_children.get(endpoint)
+        if duration is None:
+            duration = self._duration_children[endpoint] = self._duration.labels(endpoint)
+        duration.observe(seconds)
+
+    def injected(self, policies: Iterable[str]) -> None:
+        """Count an object that these policies changed."""
+        for policy in policies:
+            child = self._injection_children.get(policy)
+            if child is None:
+                child = self._injection_children[policy] = self._injections.labels(policy)
+            child.inc()
+
+    def policies_loaded(self, counts: Iterable[tuple[str, int]]) -> None:
+        """Say how many policies of each kind are in force."""
+        for kind, count in counts:
+            self._policies.labels(kind).set(count)
+
+    def policies_read(self, *, good: bool) -> None:
+        """Count a reload of policy files."""
+        self._policy_reloads.labels("good" if good else "bad").inc()
+
+    def certificate_read(self, *, good: bool) -> None:
+        """Count a reload of the certificate."""
+        self._certificate_reloads.labels("good" if good else "bad").inc()
+
+    def client_cut(self) -> None:
+        """Count a client that was too slow."""
+        self._cut_clients.inc()
+
+    def _bounded(self, kind: str) -> str:
+        if not kind:
+            return "none"
+        if kind not in self._kinds:
+            if len(self._kinds) >= MAX_KINDS or not _KIND.match(kind):
+                return "other"
+            self._kinds.add(kind)
+        return kind
+
+
+def registry() -> CollectorRegistry:
+    """Make a registry that holds what is known of the process itself."""
+    made = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=made)
+    return made
+
+
+def aggregate(directory: str) -> CollectorRegistry:
+    """Make a registry that adds up what several workers wrote to `directory`."""
+    made = CollectorRegistry()
+    multiprocess.MultiProcessCollector(made, path=directory)  # type: ignore[no-untyped-call]
+    ProcessCollector(registry=made)
+    return made
+
+
+def page(source: CollectorRegistry) -> bytes:
+    """Write the page that Prometheus reads."""
+    return generate_latest(source)
