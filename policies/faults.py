@@ -76,7 +76,8 @@ def _accelerator(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterat
 
 
 def _data_source(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
-    name = (document.get("metadata") or {}).get("name")
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
     for kind, (default, needed) in objects.SOURCE_TYPES.items():
         value = spec.get(kind, 0)
         if not needed or name == default or not isinstance(value, dict | None):

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from policies import load, manifests
 from policies.errors import InvalidPolicies
@@ -678,6 +680,16 @@ def sidecar(security_context: str) -> str:
             '(ConfigMap): apiVersion: "apiVersion" is missing; add it',
             id="no-version",
         ),
+        pytest.param(
+            "{kind: Accelerator, metadata: {name: a}, spec: }",
+            "(Accelerator a): spec: null is not a mapping",
+            id="empty-spec",
+        ),
+        pytest.param(
+            "{kind: DataSource, metadata: 1, spec: {pvc: a}}",
+            "(DataSource): metadata: 1 is not a mapping",
+            id="metadata-as-a-number",
+        ),
         pytest.param("[]", ": this is not a mapping; write an object with a kind", id="list"),
     ],
 )
@@ -836,3 +848,52 @@ def test_the_library_starts_without_jsonschema() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)  # noqa: S603 -- this Python
 
     assert done.stdout == b"False\n"
+
+
+WORDS = st.sampled_from(
+    [
+        *(
+            "spec",
+            "metadata",
+            "name",
+            "match",
+            "inject",
+            "kinds",
+            "namespaces",
+            "names",
+            "selector",
+        ),
+        *("mounts", "dapr", "knative", "sidecars", "container", "securityContext", "env", "min"),
+        *("accelerator", "tracking", "scrape", "initContainers", "s3", "pvc", "bucket", "resource"),
+        *("subjects", "serviceAccounts", "intents", "exclude", "nodeSelector", "tolerations"),
+    ]
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5),
+    max_leaves=20,
+)
+OBJECTS = st.fixed_dictionaries(
+    {"kind": st.sampled_from(load.KINDS)},
+    optional={
+        "metadata": st.fixed_dictionaries({"name": st.just("x")}) | ANYTHING,
+        "spec": st.fixed_dictionaries(
+            {}, optional={"match": ANYTHING, "inject": ANYTHING, "s3": ANYTHING, "pvc": ANYTHING}
+        )
+        | ANYTHING,
+    },
+)
+
+
+@given(OBJECTS | ANYTHING)
+def test_whatever_is_written_is_read_or_refused(value: Any) -> None:
+    refused: tuple[object, ...] = ()
+
+    try:
+        found = load.policy_set([load.Document(file="a.yaml", number=1, value=value)])
+    except InvalidPolicies as error:
+        refused = error.faults
+    else:
+        assert isinstance(found, PolicySet)
+
+    assert all(str(fault).startswith("a.yaml: document 1") for fault in refused)
