@@ -1,0 +1,211 @@
+"""
+Build the control plane's programs, once for each version of the lock files.
+
+Two Go modules pin them: `kubernetes/` (with etcd) and `kwok/`, whose dependencies differ.
+Each is built into `${XDG_CACHE_HOME:-~/.cache}/kubectl-ml/MODULE-KEY/`, where KEY is the hash of
+its lock files and of how it is built.
+A program that the folder `KUBEBUILDER_ASSETS` has is taken from there.
+"""
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.controlplane import errors
+
+HERE = Path(__file__).parent
+KUBERNETES_VERSION = "1.36.3"
+GO_VERSION = "1.26"  # what the modules ask for
+_SIDE = "stages"  # a folder of kwok's stage files beside the programs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Module:
+    """One Go module of tools and what it gives."""
+
+    name: str
+    gives: tuple[str, ...]
+    ldflags: str = "-s -w"
+
+    @property
+    def source(self) -> Path:
+        """The folder with its go.mod and go.sum."""
+        return HERE / self.name
+
+    def key(self) -> str:
+        """Name the build: another lock file or another flag makes another key."""
+        digest = hashlib.sha256(f"1 {self.ldflags} {sys.platform} {platform.machine()}".encode())
+        for lock in ("go.mod", "go.sum"):
+            digest.update((self.source / lock).read_bytes())
+        return f"{self.name}-{digest.hexdigest()[:16]}"
+
+
+def _version_flags() -> str:
+    """Say the version to the linker; without it the server calls itself v0.0.0."""
+    major, minor, _ = KUBERNETES_VERSION.split(".")
+    values = {"gitVersion": f"v{KUBERNETES_VERSION}", "gitMajor": major, "gitMinor": minor}
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return " ".join(
+        f"-X {package}.{name}={value}" for package in packages for name, value in values.items()
+    )
+
+
+MODULES = (
+    Module(
+        name="kubernetes",
+        gives=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"),
+        ldflags=f"-s -w {_version_flags()}",
+    ),
+    Module(name="kwok", gives=("kwok", _SIDE)),
+)
+STAGES = (
+    "node/fast/node-initialize.yaml",
+    "node/heartbeat/node-heartbeat.yaml",
+    "pod/fast/pod-ready.yaml",
+    "pod/fast/pod-complete.yaml",
+    "pod/fast/pod-delete.yaml",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programs:
+    """Where each program is."""
+
+    paths: Mapping[str, Path]
+
+    def __getitem__(self, name: str) -> str:
+        return str(self.paths[name])
+
+    @property
+    def stages(self) -> tuple[Path, ...]:
+        """kwok's stage files: how fake nodes and pods live."""
+        return tuple(sorted(self.paths[_SIDE].glob("*.yaml")))
+
+
+def cache_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Tell where builds and the long-running cluster are kept."""
+    base = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "kubectl-ml"
+
+
+def find(environ: Mapping[str, str] = os.environ) -> Programs | None:
+    """Find the programs without building anything."""
+    paths = {}
+    for module in MODULES:
+        for name in module.gives:
+            path = _find_one(name, module, environ)
+            if path is None:
+                return None
+            paths[name] = path
+    return Programs(paths=paths)
+
+
+def _find_one(name: str, module: Module, environ: Mapping[str, str]) -> Path | None:
+    folders = [cache_directory(environ) / module.key()]
+    if assets := environ.get("KUBEBUILDER_ASSETS"):
+        folders.insert(0, Path(assets))
+    return next((folder / name for folder in folders if (folder / name).exists()), None)
+
+
+def ensure(environ: Mapping[str, str] = os.environ) -> Programs:
+    """Find the programs, or build those that are missing."""
+    if programs := find(environ):
+        return programs
+    cache = cache_directory(environ)
+    missing = [
+        (module, [name for name in module.gives if not _find_one(name, module, environ)])
+        for module in MODULES
+    ]
+    go = shutil.which("go", path=environ.get("PATH"))
+    if go is None:
+        raise errors.NotAvailableError(
+            _how_to_get([name for _, names in missing for name in names])
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    for module, names in missing:
+        if names:
+            with _only_one(cache / f".{module.name}.lock"):
+                _build(module, go=go, target=cache / module.key())
+    programs = find(environ)
+    if programs is None:
+        raise errors.BuildError(f"the build left nothing usable in {cache}: remove it, try again")
+    return programs
+
+
+def _how_to_get(names: list[str]) -> str:
+    return (
+        f"the control plane lacks {', '.join(names)} and Go isn't there to build them: install "
+        f"Go {GO_VERSION} or newer, or name a folder that has them in KUBEBUILDER_ASSETS"
+    )
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    """Let a second run wait for the first instead of building too."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("another run is building the control plane; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build(module: Module, *, go: str, target: Path) -> None:
+    """Build into a folder beside the target and rename it: a build is whole or not there."""
+    if target.exists():
+        return
+    _say(f"building {', '.join(module.gives[:-1])} into {target}: minutes, the first time")
+    began = time.monotonic()
+    prefix = f".building-{module.name}-"
+    for left_over in target.parent.glob(f"{prefix}*"):  # by a build that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as scratch:
+        whole = Path(scratch) / "whole"
+        whole.mkdir()
+        _go(
+            *(go, "build", "-mod=readonly", "-buildvcs=false", "-trimpath"),
+            *("-ldflags", module.ldflags, "-o", f"{whole}/", "tool"),
+            module=module,
+        )
+        if module.name == "kubernetes":
+            (whole / "server").rename(whole / "etcd")  # its package is go.etcd.io/etcd/server
+        else:
+            _copy_stages(module, go=go, target=whole / _SIDE)
+        whole.rename(target)
+    _say(f"built in {time.monotonic() - began:.0f} s")
+
+
+def _copy_stages(module: Module, *, go: str, target: Path) -> None:
+    folder = _go(
+        go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok", module=module
+    )
+    target.mkdir()
+    for stage in STAGES:
+        shutil.copyfile(
+            Path(folder.strip(), "kustomize", "stage", stage), target / Path(stage).name
+        )
+
+
+def _go(*argv: str, module: Module) -> str:
+    environ = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off"}
+    done = subprocess.run(  # noqa: S603 -- Go itself, with arguments from this file
+        argv, cwd=module.source, env=environ, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise errors.BuildError(f"{' '.join(argv[:2])} failed in {module.source}:\n{done.stderr}")
+    return done.stdout
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
