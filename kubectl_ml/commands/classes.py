@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -48,7 +48,15 @@ def listing(policies: PolicySet) -> tables.Listing:
         noun="device class",
         plural="classes",
         headers=("NAME", "RESOURCE", "MEMORY", "NODES", "MAX/POD", "SHM"),
-        wide_headers=("TOLERATIONS", "RUNTIME", "PER DEVICE", "WEIGHT", "COST/HOUR", "DESCRIPTION"),
+        wide_headers=(
+            "NODE LABELS",
+            "TOLERATIONS",
+            "RUNTIME",
+            "PER DEVICE",
+            "WEIGHT",
+            "COST/HOUR",
+            "DESCRIPTION",
+        ),
         rows={name: _row(each) for name, each in sorted(policies.accelerators.items())},
     )
 
@@ -60,11 +68,12 @@ def _row(found: Accelerator) -> tables.Row:
             found.name,
             resource,
             found.memory,
-            ",".join(_labels(found.node_selector)),
+            ",".join(_labels(found.node_selector, short=True)),
             str(found.max_per_pod or ""),
             found.shm,
         ),
         wide=(
+            ",".join(_labels(found.node_selector)),
             ",".join(_toleration(each) for each in found.tolerations),
             found.runtime_class_name,
             ",".join(f"{key}={value}" for key, value in found.per_device.items()),
@@ -76,12 +85,15 @@ def _row(found: Accelerator) -> tables.Row:
     )
 
 
-def _labels(selector: Mapping[str, str | tuple[str, ...]]) -> list[str]:
-    """Write node labels as `kubectl -l` takes them: `gpu=a100`, `gpu in (a10,a10g)`."""
-    return [
-        f"{key}={value}" if isinstance(value, str) else f"{key} in ({','.join(value)})"
-        for key, value in selector.items()
-    ]
+def _labels(selector: Mapping[str, str | tuple[str, ...]], *, short: bool = False) -> Iterator[str]:
+    """Write node labels as `kubectl -l` takes them; `short` shows one of several values."""
+    for key, value in selector.items():
+        if isinstance(value, str):
+            yield f"{key}={value}"
+        elif short and len(value) > 1:
+            yield f"{key}={value[0]} (+{len(value) - 1})"
+        else:
+            yield f"{key} in ({','.join(value)})"
 
 
 def _toleration(found: Mapping[str, Any]) -> str:

@@ -10,7 +10,9 @@ import click
 from kubectl_ml import flags, tables
 from policies.model import DataSource, LabelSelector, NamespaceMatch, PolicySet
 
-_READ_ONLY = frozenset({"s3", "gcs", "hf", "oci", "configMap", "secret"})  # where none is said
+_READ_ONLY = frozenset({"s3", "gcs", "hf", "oci", "configMap", "secret"})  # whatever is said
+# The library's sources of these names stand for every URI of the scheme: the URI says the rest.
+_SCHEMES = frozenset({"pvc", "s3", "gs", "hf", "oci", "scratch", "memory", "configmap", "secret"})
 _FETCHED = frozenset({"s3", "gcs", "hf"})
 
 
@@ -75,9 +77,8 @@ def _row(found: DataSource) -> tables.Row:
 
 
 def _is_read_only(found: DataSource) -> bool:
-    if found.read_only is not None:
-        return found.read_only
-    return bool(found.parameters.get("readOnly")) or found.type in _READ_ONLY
+    parameters = found.parameters
+    return found.type in _READ_ONLY or bool(found.read_only or parameters.get("readOnly"))
 
 
 def becomes(found: DataSource) -> str:
@@ -87,7 +88,8 @@ def becomes(found: DataSource) -> str:
     `s3://datasets/imagenet/v3, fetched by an init container`; `claim datasets`.
     """
     how = _fetch(found)
-    what = _what(found.type, found.parameters)
+    default = "…" if found.name in _SCHEMES else found.name.rpartition("/")[2]
+    what = _what(found.type, found.parameters, default)
     return f"{what}, {how}" if how else what
 
 
@@ -103,30 +105,20 @@ def _fetch(found: DataSource) -> str:
             return ""
 
 
-def _what(kind: str, of: Mapping[str, Any]) -> str:
-    """Name the thing by its parameters; without them the user's URI names it."""
+def _what(kind: str, of: Mapping[str, Any], default: str) -> str:
     match kind:
-        case "s3" | "gcs":
-            scheme = "gs" if kind == "gcs" else "s3"
-            return f"{scheme}://" + "/".join(
-                filter(None, [of.get("bucket", "…"), of.get("prefix")])
-            )
-        case "hf":
-            revision = f"@{of['revision']}" if of.get("revision") else ""
-            return f"hf://{of.get('repo', '…')}{revision}"
-        case "oci":
-            image = of.get("reference") or of.get("image")
-            return f"image volume {image}" if image else "an image volume"
-        case "pvc" | "fluid":
-            return _claim(kind, of)
+        case "s3" | "gcs" | "hf" | "oci":
+            return _uri(kind, of)
         case "nfs":
             return f"nfs://{of['server']}{of['path']}"
         case "hostPath":
             return f"{of['path']} of the node"
         case "csi":
             return f"a volume of {of['driver']}"
+        case "scratch" | "memory":
+            return _space(kind, of)
         case _:
-            return _local(kind, of)
+            return _object(kind, of, default)
 
 
 def _uri(kind: str, of: Mapping[str, Any]) -> str:
@@ -135,34 +127,34 @@ def _uri(kind: str, of: Mapping[str, Any]) -> str:
             revision = f"@{of['revision']}" if of.get("revision") else ""
             return f"hf://{of.get('repo', '…')}{revision}"
         case "oci":
-            image = of.get("reference") or of.get("image")
-            return f"image volume {image}" if image else "an image volume"
+            return f"image volume {of.get('reference') or of.get('image') or '…'}"
         case _:
             scheme = "gs" if kind == "gcs" else kind
             place = "/".join(filter(None, [of.get("bucket", "…"), of.get("prefix")]))
             return f"{scheme}://{place}"
 
 
-def _local(kind: str, of: Mapping[str, Any]) -> str:
-    size = f", {of['size']}" if of.get("size") else ""
-    match kind:
-        case "scratch" if of.get("storageClassName"):
-            return f"an ephemeral claim of class {of['storageClassName']}{size}"
-        case "scratch":
-            return f"an empty directory on the node's disk{size}"
-        case "memory":
-            return f"an empty directory in memory{size}"
-        case "configMap":
-            return f"ConfigMap {of.get('name', '…')}"
-        case _:
-            return f"Secret {of.get('secretName') or of.get('name') or '…'}"
+def _space(kind: str, of: Mapping[str, Any]) -> str:
+    size = f" of {of['size']}" if of.get("size") else ""
+    if kind == "memory":
+        return f"a directory in memory{size}"
+    storage_class = (
+        f", storage class {of['storageClassName']}" if of.get("storageClassName") else ""
+    )
+    return f"a volume{size} that goes with the pod{storage_class}"
 
 
-def _claim(kind: str, of: Mapping[str, Any]) -> str:
-    what = f"claim {of.get('claimName', '…')}"
-    if kind == "fluid":
-        what = f"Fluid dataset {of.get('dataset', '…')}"
-    return f"{what}, directory {of['subPath']}" if of.get("subPath") else what
+def _object(kind: str, of: Mapping[str, Any], default: str) -> str:
+    """Name an object of the pod's namespace; without a name of its own it has the source's."""
+    word, member = {
+        "pvc": ("claim", "claimName"),
+        "fluid": ("Fluid dataset", "dataset"),
+        "configMap": ("ConfigMap", "name"),
+        "secret": ("Secret", "secretName"),
+    }.get(kind, (kind, "name"))
+    name = of.get(member) or of.get("name") or default
+    path = f", directory {of['subPath']}" if of.get("subPath") else ""
+    return f"{word} {name}{path}"
 
 
 def _who(found: NamespaceMatch | None) -> str:

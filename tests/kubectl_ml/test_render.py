@@ -1,0 +1,278 @@
+"""`kubectl ml render` with policies that change something: what is printed, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonpatch
+import pytest
+
+from policies import manifests
+from policies.model import Manifest
+from tests.kubectl_ml.program import Outcome, invoke
+
+POLICIES = Path(__file__).parent / "testdata" / "policies.yaml"
+POD = """\
+# licence
+---  # the pod
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web  # within
+spec:
+  containers:
+  - name: main
+    image: x
+"""
+SERVICE = "---\n# about the service\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n"
+
+
+def render(*args: str | Path, text: str = POD) -> Outcome:
+    return invoke(
+        "render", "-f", "-", "--no-library", "--policies", POLICIES, *args, stdin=text.encode()
+    )
+
+
+def env(pod: Manifest) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in pod["spec"]["containers"][0].get("env", [])}
+
+
+def test_only_the_changed_document_is_written_anew() -> None:
+    outcome = render(text=SERVICE + POD + "\n# last words\n" + SERVICE)
+
+    head, _, tail = outcome.out.partition("kind: Pod\n")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert head == SERVICE + "# licence\n---  # the pod\napiVersion: v1\n"
+    assert tail.endswith("\n# last words\n" + SERVICE)
+    assert "    env:\n    - name: TEAM\n      value: ml\n" in tail
+
+
+@pytest.mark.parametrize("stage", ["template", "admission"])
+def test_twice_changes_nothing(stage: str) -> None:
+    once = render("--stage", stage)
+
+    twice = render("--stage", stage, text=once.out)
+
+    assert twice == once
+
+
+def test_line_ends_stay() -> None:
+    outcome = render(text=POD.replace("\n", "\r\n"))
+
+    assert outcome.out.replace("\r\n", "\n") == render().out
+    assert outcome.out.count("\n") == outcome.out.count("\r\n")
+
+
+def test_content_on_the_line_of_the_marker_moves_below_it() -> None:
+    outcome = render(text="--- {apiVersion: v1, kind: Pod, spec: {containers: [{name: a}]}}\n...\n")
+
+    assert outcome.out.startswith("---\napiVersion: v1\nkind: Pod\n")
+    assert outcome.out.endswith("\n...\n")
+
+
+def test_objects_of_a_list_change_in_their_places() -> None:
+    pod, service = (json.dumps(manifests.documents(text)[-1]) for text in (POD, SERVICE))
+    text = f"apiVersion: v1\nkind: List\nitems: [{service}, {pod}, {service}]\n"
+
+    [found] = manifests.documents(render(text=text).out)
+
+    assert [item["kind"] for item in found["items"]] == ["Service", "Pod", "Service"]
+    assert env(found["items"][1]) == {"TEAM": "ml"}
+
+
+def test_objects_of_a_pod_list_need_no_kind() -> None:
+    text = "apiVersion: v1\nkind: PodList\nitems: [{spec: {containers: [{name: a}]}}]\n"
+
+    [found] = manifests.documents(render(text=text).out)
+
+    assert env(found["items"][0]) == {"TEAM": "ml"}
+
+
+def test_json_objects_in_a_row_are_separated_where_one_changes() -> None:
+    service = '{"apiVersion":"v1","kind":"Service"}\n'
+    pod = '{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"a"}]}}\n'
+
+    outcome = render(text=service + pod + service)
+
+    assert outcome.out.startswith(service + "---\napiVersion: v1\nkind: Pod\n")
+    assert outcome.out.endswith("\n---\n" + service)
+    assert len(manifests.documents(outcome.out)) == 3
+
+
+def test_json_is_one_object_for_one() -> None:
+    outcome = render("-o", "json")
+
+    assert env(json.loads(outcome.out)) == {"TEAM": "ml"}
+    assert outcome.out.startswith('{\n  "apiVersion": "v1",\n  "kind": "Pod",\n')
+
+
+def test_json_is_a_list_for_several() -> None:
+    inner = "---\napiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Secret}]\n"
+
+    found = json.loads(render("-o", "json", text=POD + SERVICE + inner).out)
+
+    assert (found["apiVersion"], found["kind"]) == ("v1", "List")
+    assert [item["kind"] for item in found["items"]] == ["Pod", "Service", "Secret"]
+
+
+def test_json_of_nothing_is_an_empty_list() -> None:
+    found = json.loads(render("-o", "json", text="# nothing\n").out)
+
+    assert found == {"apiVersion": "v1", "kind": "List", "items": []}
+
+
+def test_a_patch_is_a_line_for_each_object() -> None:
+    unnamed = "---\napiVersion: batch/v1\nkind: Job\nmetadata: {generateName: j-, namespace: ml}\n"
+    cluster = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: ml}\n"
+
+    outcome = render("-o", "patch", "-n", "web", text=POD + unnamed + cluster)
+
+    lines = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [line["ref"] for line in lines] == ["Pod/web/web", "Job.batch/ml/j-", "Namespace/ml"]
+    assert [bool(line["patch"]) for line in lines] == [True, False, False]
+    [before] = [each for each in manifests.documents(POD) if each]
+    [after] = [each for each in manifests.documents(render("-n", "web").out) if each]
+    assert jsonpatch.apply_patch(before, lines[0]["patch"]) == after
+
+
+def test_a_diff_shows_what_changes_and_nothing_else() -> None:
+    outcome = render("-o", "diff", text=POD + SERVICE)
+
+    lines = outcome.out.splitlines()
+    assert outcome.code == 0
+    assert lines[:2] == [
+        "--- standard input: Pod/default/web",
+        "+++ standard input: Pod/default/web (rendered)",
+    ]
+    assert "+    - name: TEAM" in lines
+    assert not [line for line in lines if "Service" in line or "\x1b" in line]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param(POD, 1, id="something-changes"),
+        pytest.param(SERVICE, 0, id="nothing-changes"),
+    ],
+)
+def test_the_exit_code_tells_of_changes_where_asked(text: str, code: int) -> None:
+    assert render("-o", "diff", "--exit-code", text=text).code == code
+
+
+def test_a_refusal_prints_sentences_and_no_manifest() -> None:
+    bad = POD.replace("name: web", "name: bad\n  annotations: {kubectl-ml.io/accelerator: a1000}")
+
+    outcome = render(text=POD + bad + bad.replace("a1000", "a100:99"))
+
+    *sentences, hint = outcome.err.splitlines()
+    assert (outcome.code, outcome.out) == (1, "")
+    assert len(sentences) == 2
+    assert sentences[0].startswith('error: standard input: Pod "bad": ')
+    assert '"a1000"' in sentences[0]
+    assert "99" in sentences[1]
+    assert hint.startswith("hint: nothing was printed")
+
+
+def test_a_warning_names_the_object_where_there_are_several() -> None:
+    config = (
+        "---\napiVersion: v1\nkind: ConfigMap\n"
+        "metadata: {name: c, annotations: {kubectl-ml.io/shm: 1Gi}}\n"
+    )
+
+    one = render(text=config)
+    two = render(text=config + config)
+
+    assert (one.code, one.out, len(one.err.splitlines())) == (0, config, 1)
+    assert one.err.startswith("Warning: ")
+    assert two.err == one.err.replace("Warning: ", 'Warning: ConfigMap "c": ')
+
+
+def test_facts_say_which_labels_a_namespace_has(tmp_path: Path) -> None:
+    facts = tmp_path / "facts.yaml"
+    facts.write_text("namespaces:\n  eu: {labels: {region: eu}}\n")
+
+    inside = render("--facts", facts, "-n", "eu", "-o", "json")
+    outside = render("--facts", facts, "-n", "us", "-o", "json")
+
+    assert env(json.loads(inside.out)) == {"TEAM": "ml", "REGION": "eu"}
+    assert env(json.loads(outside.out)) == {"TEAM": "ml"}
+    assert "namespace" not in json.loads(inside.out)["metadata"]
+
+
+FAULTY_FACTS = [
+    pytest.param(
+        "kubeversion: '1.30'", 'unknown key "kubeversion"; did you mean "kubeVersion"?', id="key"
+    ),
+    pytest.param(
+        "kubeVersion: 1.30",
+        'kubeVersion: 1.3 is no string; write "1.36", in quotes',
+        id="number-that-lost-its-zero",
+    ),
+    pytest.param(
+        "kubeVersion: new", 'kubeVersion: "new" is no version; write "1.36"', id="version"
+    ),
+    pytest.param("installed: kueue", "installed: is no list of strings", id="installed"),
+    pytest.param("namespaces: [a]", "namespaces: is no mapping", id="namespaces"),
+    pytest.param(
+        "namespaces: {a: {label: {}}}",
+        'namespaces.a: unknown key "label"; did you mean "labels"?',
+        id="labels",
+    ),
+    pytest.param(
+        "namespaces: {a: {labels: {b: 1}}}",
+        "namespaces.a.labels.b: 1 is no string; quote it",
+        id="label-value",
+    ),
+    pytest.param(
+        "user: {name: a}", 'user: unknown key "name"; did you mean "username"?', id="user"
+    ),
+    pytest.param("{", "line 2: did not find expected node content", id="yaml"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), FAULTY_FACTS)
+def test_faulty_facts_are_one_sentence(text: str, sentence: str, tmp_path: Path) -> None:
+    facts = tmp_path / "facts.yaml"
+    facts.write_text(text + "\n")
+
+    outcome = render("--facts", facts)
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.splitlines()[0] == f"error: {facts}: {sentence}"
+
+
+def test_the_version_flag_beats_the_facts(tmp_path: Path) -> None:
+    facts = tmp_path / "facts.yaml"
+    facts.write_text('kubeVersion: "1.30"\n')
+    pod = POD.replace("name: web", "name: web\n  annotations: {kubectl-ml.io/mounts: models:/m}")
+
+    old = render("--facts", facts, "-n", "vision", text=pod)
+    new = render("--facts", facts, "-n", "vision", "--kube-version", "v1.36.1-gke.3", text=pod)
+
+    assert (old.code, new.code) == (1, 0)
+    assert "this is 1.30" in old.err
+
+
+def test_every_fault_of_a_policy_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(
+        "apiVersion: kubectl-ml.io/v1alpha1\nkind: Accelerator\nmetadata: {name: a}\n"
+        "spec: {resource: nvidia.com/gpu, shm: much, maxPerPod: none}\n"
+    )
+
+    outcome = invoke("render", "-f", "-", "--policies", tmp_path, stdin=POD.encode())
+
+    *faults, hint = outcome.err.splitlines()
+    assert (outcome.code, outcome.out, len(faults)) == (1, "", 2)
+    assert all(fault.startswith(f"error: {tmp_path}/bad.yaml: document 1") for fault in faults)
+    assert hint.startswith("hint: ")
+
+
+def test_policies_of_the_cluster_are_for_later() -> None:
+    outcome = invoke("render", "-f", "-", "--policies", "cluster", stdin=POD.encode())
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == (
+        "error: --policies cluster is not there yet: this version reads policies from files only\n"
+        "hint: give the directory that has them: --policies DIR\n"
+    )
