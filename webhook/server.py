@@ -153,7 +153,9 @@ async def serve(
         gc.collect()
         gc.freeze()
         readiness.reason = ""
-        log.info("listening", **addresses(sockets), pid=os.getpid())
+        # A worker's parent says it for all of them.
+        say = log.info if sockets.metrics is not None else log.debug
+        say("listening", **addresses(sockets), pid=os.getpid())
         yield
         log.info("draining", connections=len(manager.connections))
         readiness.drain()
