@@ -129,7 +129,11 @@ class DeviceClass(Word):
         """Offer the classes that begin with what is there."""
         classes = _in_force(ctx).accelerators.values()
         return _offer(
-            {each.name: each.description or each.resource for each in classes}, incomplete
+            {
+                each.name: each.description or each.resource or each.device_class_name
+                for each in classes
+            },
+            incomplete,
         )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # 128 + SIGINT, what a shell expects
 BROKEN_PIPE = 141  # 128 + SIGPIPE, what kubectl ends with in `kubectl get pods | head -1`
 
-_SHORT_FLAG_WITH_EQUALS = re.compile(r"(-[A-Za-z])=(.*)", re.DOTALL)
+_SHORT_FLAG_WITH_EQUALS = re.compile(r"^(-[A-Za-z])=")
 _VERBOSITY = re.compile(r"(?:-v|--v=)(\d+)")
 
 
@@ -103,11 +103,16 @@ class Program(click.Group):
         extra.pop("standalone_mode", None)
         extra.setdefault("obj", _terminal(os.environ))
         try:
-            result = super().main(
-                _without_equals(given), prog_name or "kubectl ml", standalone_mode=False, **extra
-            )
+            with self.make_context(
+                prog_name or "kubectl ml", _without_equals(given), **extra
+            ) as ctx:
+                result = self.invoke(ctx)
             sys.stdout.flush()
             code = result if isinstance(result, int) else 0
+        except click.exceptions.Exit as done:  # --help
+            code = done.exit_code
+        except (KeyboardInterrupt, click.Abort):
+            code = INTERRUPTED
         except Exception as error:  # noqa: BLE001 -- the outermost handler
             code = _explain(error, verbosity=_verbosity(given))
         sys.exit(code)
@@ -119,8 +124,6 @@ def _explain(error: Exception, *, verbosity: int) -> int:
         import traceback
 
         traceback.print_exception(error)
-    if isinstance(error, click.Abort):
-        return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -164,7 +167,7 @@ def _usage(error: click.UsageError) -> str:
 def _without_equals(args: list[str]) -> list[str]:
     """Turn `-o=json`, as kubectl takes it, into `-ojson`, as click does."""
     end = args.index("--") if "--" in args else len(args)
-    return [_SHORT_FLAG_WITH_EQUALS.sub(r"\1\2", arg) for arg in args[:end]] + args[end:]
+    return [_SHORT_FLAG_WITH_EQUALS.sub(r"\1", arg) for arg in args[:end]] + args[end:]
 
 
 def _verbosity(args: Sequence[str]) -> int:

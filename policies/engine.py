@@ -10,7 +10,7 @@ from __future__ import annotations
 from policies import pod_stage, workload_stage
 from policies.context import Context
 from policies.inject.prepared import POD
-from policies.intents import PREFIX, read, written
+from policies.intents import PREFIX, written
 from policies.model import Decision, Facts, PolicySet, Request
 
 UNTOUCHED = frozenset({"kube-system"})
@@ -53,9 +53,7 @@ def _of_pod(context: Context) -> Decision:
         patch=pod.draft.patch(),
         warnings=tuple(pod.warnings),
         violations=tuple(sorted(pod.violations)),
-        missed=pod_stage.missed(pod, read(context.metadata.get("annotations")))
-        if pod.unmet
-        else (),
+        missed=pod_stage.missed(pod),
         provenance=pod.claims.pointers(),
         preview=pod_stage.preview(context, pod) if created else {},
     )

@@ -105,22 +105,27 @@ NONE = Intents()
 
 def read(annotations: Any) -> Intents:
     """Read the intents among `annotations` (any JSON); what can't be read is in `faults`."""
-    if not isinstance(annotations, dict):
+    found = written(annotations)
+    if not found:
         return NONE
+    if any(value.__class__ is not str for value in found.values()):
+        return _read(found)
+    return _read_texts(tuple(found.items()))
+
+
+@lru_cache(maxsize=4096)
+def _read_texts(found: tuple[tuple[str, str], ...]) -> Intents:
+    return _read(dict(found))
+
+
+def _read(found: Mapping[str, Any]) -> Intents:
     values: dict[str, Any] = {}
     faults: list[Fault] = []
-    for name, value in annotations.items():
-        if not name.startswith(PREFIX):
-            continue
-        key = name[len(PREFIX) :]
-        if key in NOT_INTENTS:
-            continue
+    for key, value in found.items():
         try:
             values[key] = _parse(key, value)
         except UnusableIntent as error:
             faults.append(Fault(key=key, message=str(error)))
-    if not values and not faults:
-        return NONE
     return Intents(keys=frozenset(values), faults=tuple(faults), **values)
 
 

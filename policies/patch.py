@@ -7,6 +7,7 @@ patch costs as much as the edits, not as much as the object.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from policies.model import JSONPatch
@@ -21,6 +22,10 @@ def escape(token: str) -> str:
     return token.replace("~", "~0").replace("/", "~1") if "~" in token or "/" in token else token
 
 
+_MISSING = object()
+
+
+@lru_cache(maxsize=16384)
 def pointer(path: Path) -> str:
     """Write a path without (key, value) steps as a JSON Pointer."""
     return "".join([f"/{escape(step) if isinstance(step, str) else step}" for step in path])
@@ -42,15 +47,15 @@ def element(items: Any, key: str, value: str) -> int:
 def lookup(node: Any, path: Path) -> Any:
     """Read what is at `path`; None where nothing is."""
     for step in path:
-        if isinstance(step, tuple):
-            index = element(node, *step)
-            node = node[index] if index >= 0 else None
-        elif isinstance(node, dict):
+        if node.__class__ is dict:
+            if step.__class__ is tuple:
+                return None
             node = node.get(step)
-        elif isinstance(node, list) and isinstance(step, int) and step < len(node):
-            node = node[step]
-        else:
+        elif node.__class__ is not list or step.__class__ is str:
             return None
+        else:
+            index = element(node, *step) if isinstance(step, tuple) else step
+            node = node[index] if 0 <= index < len(node) else None  # type: ignore[operator] -- no str
     return node
 
 
@@ -61,27 +66,38 @@ class Draft:
     Edits assume that what they walk through are maps and lists, or absent (null counts as absent).
     """
 
-    __slots__ = ("_owned", "object", "original")
+    __slots__ = ("_at", "_owned", "object", "original")
 
     def __init__(self, original: Any) -> None:
         self.original = original
         self.object = original
         self._owned: dict[int, Any] = {}  # by id; holding them keeps the ids from being reused
+        self._at: dict[
+            Path, Any
+        ] = {}  # the owned container at a path, so that few walks are needed
 
     def fork(self) -> Draft:
         """Start a draft from the present state, which edits of this or the fork don't share."""
-        self._owned = {}
+        self._owned, self._at = {}, {}
         other = Draft(self.original)
         other.object = self.object
         return other
 
     def get(self, path: Path) -> Any:
         """Read what is at `path` now; None where nothing is."""
-        return lookup(self.object, path)
+        known = self._at
+        found = known.get(path)
+        if found is not None:
+            return found
+        parent = known.get(path[:-1])
+        return lookup(self.object, path) if parent is None else lookup(parent, path[-1:])
 
     def set(self, path: Path, value: Any) -> None:
         """Put `value` at `path`, making the maps on the way."""
-        self._container(path[:-1])[self._last(path)] = value
+        container, last = self._container(path[:-1]), self._last(path)
+        if container.get(last) is not None if container.__class__ is dict else True:
+            self._at.clear()  # what is replaced may be known by its path
+        container[last] = value
 
     def append(self, path: Path, value: Any) -> int:
         """Add `value` to the end of the list at `path`, making the list if need be; tell its index."""
@@ -93,6 +109,7 @@ class Draft:
         """Take out what is at `path`, and the maps and lists that this leaves empty but one."""
         container = self._container(path[:-1])
         del container[self._last(path)]
+        self._at.clear()
         if not container and len(path) > 2:  # noqa: PLR2004 -- never metadata or spec themselves
             self.remove(path[:-1])
 
@@ -116,22 +133,30 @@ class Draft:
         return self.resolve(path)[-1] if isinstance(path[-1], tuple) else path[-1]
 
     def _container(self, path: Path, make: type = dict) -> Any:
-        if id(self.object) not in self._owned:
-            self.object = self._own(dict(self.object))
-        node, last = self.object, len(path) - 1
-        for depth, step in enumerate(path):
-            kind = make if depth == last else (list if isinstance(path[depth + 1], tuple) else dict)
-            node = self._step(node, step, kind)
+        """Walk to the container at `path`, copying what isn't owned and making what isn't there."""
+        known = self._at
+        found = known.get(path)
+        if found is not None:
+            return found
+        if not path:
+            node = self.object
+            if id(node) not in self._owned:
+                node = self.object = self._own(node.copy())
+        else:
+            step = path[-1]
+            parent = self._container(path[:-1], list if step.__class__ is tuple else dict)
+            node = self._step(parent, step, make)
+        known[path] = node
         return node
 
     def _step(self, node: Any, step: Step, kind: type) -> Any:
-        if isinstance(step, tuple):
-            index = element(node, *step)
+        if step.__class__ is tuple:
+            index = element(node, *step)  # type: ignore[misc] -- a tuple
             if index < 0:
-                node.append(self._own({step[0]: step[1]}))
+                node.append(self._own({step[0]: step[1]}))  # type: ignore[index] -- a tuple
                 return node[-1]
             step = index
-        child = node.get(step) if isinstance(node, dict) else node[step]
+        child = node.get(step) if node.__class__ is dict else node[step]
         if id(child) in self._owned:
             return child
         child = kind() if child is None else child.copy()
@@ -155,18 +180,20 @@ def _compare(before: Any, after: Any, at: str, operations: JSONPatch) -> None:
 
 
 def _compare_maps(before: Any, after: Any, at: str, operations: JSONPatch) -> None:
-    for key, value in before.items():
-        path = f"{at}/{escape(key)}"
-        if key not in after:
-            operations.append({"op": "remove", "path": path})
-        elif value is not after[key]:
-            _compare(value, after[key], path, operations)
-    if len(after) > len(before) or not after.keys() <= before.keys():
-        operations.extend(
-            {"op": "add", "path": f"{at}/{escape(key)}", "value": value}
-            for key, value in after.items()
-            if key not in before
-        )
+    added = 0
+    for key, value in after.items():
+        old = before.get(key, _MISSING)
+        if old is value:
+            continue
+        if old is _MISSING:
+            added += 1
+            operations.append({"op": "add", "path": f"{at}/{escape(key)}", "value": value})
+        else:
+            _compare(old, value, f"{at}/{escape(key)}", operations)
+    if len(before) != len(after) - added:
+        operations += [
+            {"op": "remove", "path": f"{at}/{escape(key)}"} for key in before if key not in after
+        ]
 
 
 def _compare_lists(before: Any, after: Any, at: str, operations: JSONPatch) -> None:
@@ -174,10 +201,8 @@ def _compare_lists(before: Any, after: Any, at: str, operations: JSONPatch) -> N
         for index, item in enumerate(before):
             if item is not after[index]:
                 _compare(item, after[index], f"{at}/{index}", operations)
-        operations.extend(
-            {"op": "add", "path": f"{at}/{index}", "value": after[index]}
-            for index in range(len(before), len(after))
-        )
+        for index in range(len(before), len(after)):
+            operations.append({"op": "add", "path": f"{at}/{index}", "value": after[index]})
         return
     start = 0
     while start < len(after) and before[start] == after[start]:

@@ -95,6 +95,7 @@ def draft_of(context: Context, obj: Any) -> PodDraft:
         draft=Draft(obj),
         spec=("spec",),
         metadata=metadata,
+        whole=True,
         prior=provenance.read(annotation(obj, metadata, INJECTED)),
         defaulted=limit_ranged(annotation(obj, metadata, LIMIT_RANGER)),
     )
@@ -142,7 +143,8 @@ def run_families(
     default = next(((rule.author, rule.devices) for rule in rules if rule.devices), None)
     author, classes = devices.inject(pod, intents, context.prepared, default)
     for rule in rules:
-        placement.inject(pod, rule.author, rule.inject)
+        if "placement" in rule.families:
+            placement.inject(pod, rule.author, rule.inject)
     shm.inject(pod, intents, rules, classes, author)
     mounts.inject(
         pod, intents, rules, prepared=context.prepared, target=target, facts=context.facts
@@ -153,24 +155,23 @@ def run_families(
     mesh.inject(pod, intents, rules)
 
 
-def missed(pod: PodDraft, intents: Intents) -> tuple[Violation, ...]:
+def missed(pod: PodDraft) -> tuple[Violation, ...]:
     """Say what an admitted pod still lacks of what its intents ask for."""
-    found = []
-    for what in pod.unmet:
-        kind, _, which = what.partition(" ")
-        if (kind == "accelerator" and intents.accelerator) or (kind == "mount" and intents.mounts):
-            policy = devices.POLICY if kind == "accelerator" else mounts.POLICY
-            found.append(Violation(policy=policy, message=f'{MISSED} ({kind} "{which}")', code=403))
-    return tuple(sorted(set(found)))
+    return tuple(
+        Violation(policy=policy, message=f"{MISSED} ({what})")
+        for policy, what in sorted(set(pod.unmet))
+    )
 
 
 def preview(context: Context, pod: PodDraft) -> dict[str, tuple[str, ...]]:
     """Tell what policies in mode Preview would add, policy by policy, without adding it."""
+    found: dict[str, tuple[str, ...]] = {}
+    if not context.prepared.previews:
+        return found
     obj = pod.draft.object
     intents = read((obj.get("metadata") or {}).get("annotations"))
     origin = pods.origin(obj.get("metadata") or {}, context.catalogue)
     target = context.target(POD, (obj.get("metadata") or {}).get("labels"), origin.owner, intents)
-    found: dict[str, tuple[str, ...]] = {}
     for rule in pod_rules(context, target, intents, "Preview"):
         trial = draft_of(context, obj)
         prepare_receivers(trial, intents, origin)

@@ -95,7 +95,10 @@ class Work:
 
     def whole(self) -> PodDraft:
         """Open the object itself, for what is written at the workload."""
-        return PodDraft(draft=self.draft, spec=("spec",), metadata=METADATA, whole=True)
+        keyed = any(template.keyed for template in self.templates)
+        return PodDraft(
+            draft=self.draft, spec=("spec",), metadata=METADATA, whole=True, keyed=keyed
+        )
 
     def at_workload(self, template: Template, claims: Claims, prior: Claims) -> PodDraft:
         """Open a template for what the workload carries; its claims are the workload's."""
@@ -104,6 +107,7 @@ class Work:
             spec=template.pod_spec,
             metadata=template.metadata,
             whole=True,
+            keyed=template.keyed,
             claims=claims,
             prior=prior,
         )
@@ -115,6 +119,7 @@ class Work:
             draft=self.draft,
             spec=template.pod_spec,
             metadata=template.metadata,
+            keyed=template.keyed,
             prior=provenance.read(annotation(obj, template.metadata, INJECTED)),
             defaulted=limit_ranged(annotation(obj, template.metadata, LIMIT_RANGER)),
         )
@@ -356,7 +361,7 @@ def _changed(work: Work, before: Work, claims: Claims) -> frozenset[str]:
         for key in [*then]:
             at = (
                 pod.pointer((*template.metadata, "annotations", PREFIX + key))
-                if _is_plain(template)
+                if not template.keyed
                 else ""
             )
             ours = at in carried or _is_carried(template, key, carried)
@@ -367,12 +372,8 @@ def _changed(work: Work, before: Work, claims: Claims) -> frozenset[str]:
     return frozenset(changed)
 
 
-def _is_plain(template: Template) -> bool:
-    return not any(isinstance(step, tuple) for step in template.pod_spec)
-
-
 def _is_carried(template: Template, key: str, carried: set[str]) -> bool:
-    if _is_plain(template):
+    if not template.keyed:
         return False
     suffix = f"/metadata/annotations/kubectl-ml.io~1{key}"
     return any(at.endswith(suffix) for at in carried)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from policies.inject.pod import Author, PodDraft
+from policies.inject.pod import Author, PodDraft, family_author
 from policies.inject.prepared import Rule
 from policies.intents import Intents
 
@@ -31,7 +31,7 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], *, name: str) -> 
     """Set Dapr's annotations from the intent, then from policies; `name` is the workload's."""
     if pod.metadata is None:
         return
-    author = Author(name=POLICY, digest=DIGEST)
+    author = family_author(POLICY, DIGEST)
     if intents.dapr is not None:
         fault = _fault(intents.dapr)
         if fault:

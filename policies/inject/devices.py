@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from policies import quantity
 from policies.inject import placement
-from policies.inject.pod import Author, Container, PodDraft
+from policies.inject.pod import Author, Container, PodDraft, family_author
 from policies.inject.prepared import Prepared
 from policies.intents import Device, Intents, nearest
 from policies.model import Accelerator
@@ -34,8 +34,8 @@ def inject(
     classes = _classes(pod, asked, prepared) if asked else None
     if not classes:
         return None, []
-    author = author or Author(
-        name=POLICY, digest=prepared.digest(tuple(item.digest for item in classes))
+    author = author or family_author(
+        POLICY, prepared.digest(tuple(item.digest for item in classes))
     )
     for device, device_class in zip(asked, classes, strict=True):
         for container in pod.containers:
@@ -97,7 +97,8 @@ def _request(
     limit, request = ((*container.resources, kind, resource) for kind in ("limits", "requests"))
     present = pod.draft.get(limit)
     if present is None and pod.draft.get(request) is None:
-        pod.unmet.append(f"accelerator {device.device_class}")
+        if author.name == POLICY:
+            pod.unmet.append((POLICY, f'accelerator "{device.device_class}"'))
     elif not quantity.equal(present, count):
         shown = pod.draft.get(request) if present is None else present
         pod.warn(

@@ -19,6 +19,8 @@ SCRAPE = "prometheus.io/"
 def inject(pod: PodDraft, intents: Intents, rules: list[Rule]) -> None:
     """Inject the environment that policies give to this pod."""
     for rule in rules:
+        if "environment" not in rule.families:
+            continue
         wanted, author = rule.inject, rule.author
         pod.add_env(author, wanted.env)
         if wanted.tracking:

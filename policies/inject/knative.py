@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies.inject.pod import Author, PodDraft
+from policies.inject.pod import Author, PodDraft, family_author
 from policies.inject.prepared import Rule
 from policies.intents import Intents
 from policies.workloads.catalogue import Kind
@@ -41,7 +41,7 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], kind: Kind) -> No
     """Set how this template scales from the intent, then from policies."""
     if pod.metadata is None or not kind.autoscaling:
         return
-    _scale(pod, Author(name=POLICY, digest=DIGEST), intents.scale, kind)
+    _scale(pod, family_author(POLICY, DIGEST), intents.scale, kind)
     for rule in rules:
         if rule.inject.knative:
             _scale(pod, rule.author, rule.inject.knative, kind)

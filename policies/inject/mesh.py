@@ -8,7 +8,7 @@ Set on the template, because Istio's injector may run before ours at the Pod.
 
 from __future__ import annotations
 
-from policies.inject.pod import Author, PodDraft
+from policies.inject.pod import PodDraft, family_author
 from policies.inject.prepared import Rule
 from policies.intents import Intents
 
@@ -24,7 +24,7 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule]) -> None:
         return
     path = (*pod.metadata, "labels", LABEL)
     if intents.mesh:
-        pod.put(Author(name=POLICY, digest=DIGEST), path, intents.mesh)
+        pod.put(family_author(POLICY, DIGEST), path, intents.mesh)
         return
     for rule in rules:
         if rule.inject.mesh:

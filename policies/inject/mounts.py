@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from policies.errors import UnusableIntent
 from policies.inject import volumes
-from policies.inject.pod import Author, PodDraft
+from policies.inject.pod import Author, PodDraft, family_author
 from policies.inject.prepared import Prepared, Rule
-from policies.inject.sources import Plan, plan
+from policies.inject.sources import Plan
 from policies.intents import Intents, Mount
 from policies.match import Target
 from policies.model import Facts
@@ -32,29 +32,33 @@ def inject(
     facts: Facts,
 ) -> None:
     """Inject the mounts that the intent asks for, then those of policies."""
-    plans: list[tuple[Mount, Plan]] = []
-    for mount in intents.mounts:
-        try:
-            plans.append((mount, plan(mount, prepared.policies, target, facts)))
-        except UnusableIntent as error:
-            pod.refuse(POLICY, f"{INTENT}: {error}", code=422)
-    if len(plans) == len(intents.mounts):  # all or nothing
-        author = (
-            Author(
-                name=POLICY, digest=prepared.digest(tuple(sorted({one.digest for _, one in plans})))
-            )
-            if plans
-            else None
-        )
-        for mount, one in plans:
-            if author and _mount(pod, author, mount, one):
-                pod.unmet.append(f"mount {mount.path}")
+    if intents.mounts:
+        _asked(pod, intents, prepared, target, facts)
     for rule in rules:
         for mount in rule.mounts:
             try:
-                _mount(pod, rule.author, mount, plan(mount, prepared.policies, target, facts))
+                _mount(pod, rule.author, mount, prepared.plan(mount, target, facts))
             except UnusableIntent as error:
                 pod.warn(f"{rule.author.name}: spec.inject.mounts: {error}")
+
+
+def _asked(
+    pod: PodDraft, intents: Intents, prepared: Prepared, target: Target, facts: Facts
+) -> None:
+    """Inject what the intent asks for: all of it, or, where one mount can't be, nothing."""
+    plans: list[tuple[Mount, Plan]] = []
+    for mount in intents.mounts:
+        try:
+            plans.append((mount, prepared.plan(mount, target, facts)))
+        except UnusableIntent as error:
+            pod.refuse(POLICY, f"{INTENT}: {error}", code=422)
+    if len(plans) < len(intents.mounts):
+        return
+    digests = tuple(sorted({one.digest for _, one in plans}))
+    author = family_author(POLICY, prepared.digest(digests))
+    for mount, one in plans:
+        if _mount(pod, author, mount, one):
+            pod.unmet.append((POLICY, f'mount "{mount.path}"'))
 
 
 def _mount(pod: PodDraft, author: Author, mount: Mount, wanted: Plan) -> bool:

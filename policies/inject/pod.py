@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from policies import quantity
@@ -36,11 +37,17 @@ class Author:
     name: str
     digest: str
     on_conflict: str = "Keep"
+    key: str = field(init=False)  # the name under which provenance knows it
 
-    @property
-    def key(self) -> str:
-        """The name under which provenance knows it."""
-        return f"{self.name}@{self.digest}"
+    def __post_init__(self) -> None:
+        """Make the key once."""
+        object.__setattr__(self, "key", f"{self.name}@{self.digest}")
+
+
+@lru_cache(maxsize=1024)
+def family_author(name: str, digest: str) -> Author:
+    """Give the author that speaks for a family rather than for a policy."""
+    return Author(name=name, digest=digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +73,8 @@ class PodDraft:
     draft: Draft
     spec: Path
     metadata: Path | None
-    whole: bool = False  # pointers are from the object's root, not from the pod's
+    whole: bool = False  # pointers are from the object's root, which for a Pod is the pod's
+    keyed: bool = False  # its paths have (key, value) steps
     containers: tuple[Container, ...] = ()
     finishes: bool = False
     accepts: frozenset[str] | None = None
@@ -75,7 +83,7 @@ class PodDraft:
     prior: Claims = field(default_factory=Claims)
     warnings: list[str] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
-    unmet: list[str] = field(default_factory=list)
+    unmet: list[tuple[str, str]] = field(default_factory=list)  # (policy, what) that was asked for
     skipped: list[str] = field(default_factory=list)  # fields that this template can't hold
     defaulted: frozenset[tuple[str, str, str]] = (
         frozenset()
@@ -83,7 +91,7 @@ class PodDraft:
 
     def allows(self, *fields: str) -> bool:
         """Tell whether all these pod fields may be written here; remember those that may not."""
-        if self.accepts is None and not self.rejects:
+        if not self.rejects and self.accepts is None:
             return True
         refused = [
             name
@@ -188,7 +196,9 @@ class PodDraft:
 
     def pointer(self, path: Path) -> str:
         """Write a path as a pointer from the pod's root, whatever holds the template."""
-        path = self.draft.resolve(path) if any(isinstance(step, tuple) for step in path) else path
+        if self.whole and not self.keyed:
+            return pointer(path)
+        path = self.draft.resolve(path)
         if self.whole:
             return pointer(path)
         spec = self.draft.resolve(self.spec)

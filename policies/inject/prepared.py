@@ -10,15 +10,18 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from policies import intents, match
-from policies.inject import containers
+from policies.inject import containers, sources
 from policies.inject.pod import Author
+from policies.inject.sources import Plan
 from policies.intents import Device, Intents, Mount
 from policies.match import Predicate, Target
-from policies.model import Inject, InjectionPolicy, Manifest, PolicySet, Sidecar
+from policies.model import Facts, Inject, InjectionPolicy, Manifest, PolicySet, Sidecar
 
 POD = "Pod"
+MAX_PLANS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,6 +36,7 @@ class Rule:
     init_containers: tuple[Manifest, ...]  # completed
     devices: tuple[Device, ...]
     mounts: tuple[Mount, ...]
+    families: frozenset[str]  # that it gives something to: placement, environment, sidecars, …
 
 
 class Prepared:
@@ -41,6 +45,12 @@ class Prepared:
     def __init__(self, policies: PolicySet) -> None:
         self.policies = policies
         self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
+        self.previews = any(item.mode == "Preview" for item in policies.injections)
+        self._plans: dict[Any, Plan] = {}
+        self._by_labels = any(
+            source.namespaces and source.namespaces.selector
+            for source in policies.data_sources.values()
+        )
         self._by_kind: dict[str, list[Rule]] = {}
         for policy in policies.injections:
             rule = _rule(policy)
@@ -64,6 +74,18 @@ class Prepared:
             and rule.matches(target)
         ]
 
+    def plan(self, mount: Mount, target: Target, facts: Facts) -> Plan:
+        """Work out a mount as `sources.plan` does, once for all pods of a namespace."""
+        if self._by_labels:
+            return sources.plan(mount, self.policies, target, facts)
+        key = (mount, target.namespace, facts.kube_version)
+        found = self._plans.get(key)
+        if found is None:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            found = self._plans[key] = sources.plan(mount, self.policies, target, facts)
+        return found
+
     @staticmethod
     @lru_cache(maxsize=1024)
     def digest(parts: tuple[str, ...]) -> str:
@@ -82,6 +104,17 @@ def prepare(policies: PolicySet) -> Prepared:
 def offered(rules: Iterable[Rule]) -> list[str]:
     """List the sidecars that rules offer by name."""
     return sorted({one.container["name"] for rule in rules for one in rule.sidecars if one.offered})
+
+
+_FAMILIES = {
+    "placement": (
+        "node_selector", "tolerations", "affinity", "topology_spread", "scheduler_name",
+        "priority_class_name", "runtime_class_name", "service_account_name", "image_pull_secrets",
+        "security_context", "resources",
+    ),
+    "environment": ("env", "env_from", "labels", "annotations", "tracking", "scrape"),
+    "sidecars": ("sidecars", "init_containers"),
+}  # fmt: skip
 
 
 def _rule(policy: InjectionPolicy) -> Rule:
@@ -103,4 +136,9 @@ def _rule(policy: InjectionPolicy) -> Rule:
         init_containers=tuple(containers.complete(one) for one in inject.init_containers),
         devices=intents.devices(inject.accelerator) if inject.accelerator else (),
         mounts=intents.mounts("\n".join(inject.mounts)) if inject.mounts else (),
+        families=frozenset(
+            family
+            for family, members in _FAMILIES.items()
+            if any(getattr(inject, member) for member in members)
+        ),
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.inject.pod import Author, PodDraft
+from policies.inject.pod import Author, PodDraft, family_author
 from policies.intents import Intents
 from policies.model import Facts
 from policies.patch import Path, lookup
@@ -33,7 +33,7 @@ def inject(
     facts: Facts,
 ) -> None:
     """Queue the object whose metadata is at `metadata`."""
-    author, name = Author(name=POLICY, digest=DIGEST), intents.queue
+    author, name = family_author(POLICY, DIGEST), intents.queue
     if not name and policy:
         author, name = policy
     if not name:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from policies import quantity
 from policies.inject import volumes
-from policies.inject.pod import Author, PodDraft
+from policies.inject.pod import Author, PodDraft, family_author
 from policies.inject.prepared import Rule
 from policies.intents import Intents
 from policies.model import Accelerator
@@ -50,7 +50,7 @@ def _size(
     intents: Intents, rules: list[Rule], classes: list[Accelerator], devices: Author | None
 ) -> tuple[Author | None, str]:
     if intents.shm:
-        return Author(name=POLICY, digest=DIGEST), intents.shm
+        return family_author(POLICY, DIGEST), intents.shm
     sizes = [item.shm for item in classes if item.shm]
     if sizes and devices:
         return devices, max(sizes, key=quantity.parse)

@@ -26,6 +26,8 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], facts: Facts) -> 
     """Inject the sidecars and init containers that policies give to this pod."""
     wanted = set(intents.sidecars)
     for rule in rules:
+        if "sidecars" not in rule.families:
+            continue
         for sidecar in rule.sidecars:
             if not sidecar.offered or sidecar.container["name"] in wanted:
                 _sidecar(pod, rule, sidecar, facts)

@@ -74,7 +74,7 @@ class Catalogue:
 
     kinds: Mapping[tuple[str, str], Kind]
     groups: frozenset[str]
-    pod_roles: tuple[tuple[Kind, Role], ...]  # with pod_labels
+    pod_roles: Mapping[str, tuple[tuple[Kind, Role], ...]]  # with pod_labels, by the pods' owner
 
     def find(self, group: str, kind: str) -> Kind | None:
         """Find a kind; None where the catalogue doesn't know it."""
@@ -90,10 +90,15 @@ def builtin() -> Catalogue:
 
 def assemble(kinds: list[Kind]) -> Catalogue:
     """Index kinds."""
+    pod_roles: dict[str, tuple[tuple[Kind, Role], ...]] = {}
+    for item in kinds:
+        marked = tuple((item, role) for role in item.roles if role.pod_labels)
+        for owner in {item.name, item.pod_owner} if marked else ():
+            pod_roles[owner] = pod_roles.get(owner, ()) + marked
     return Catalogue(
         kinds={(item.group, item.kind): item for item in kinds},
         groups=frozenset(item.group for item in kinds if item.kind != "Pod"),
-        pod_roles=tuple((item, role) for item in kinds for role in item.roles if role.pod_labels),
+        pod_roles=pod_roles,
     )
 
 

@@ -22,6 +22,11 @@ class Template:
     metadata: Path | None
     definition: Role
 
+    @property
+    def keyed(self) -> bool:
+        """Tell whether its paths have (key, value) steps."""
+        return self.definition.container is not None
+
 
 def templates(obj: Any, kind: Kind) -> tuple[Template, ...]:
     """Find the pod templates that `obj` holds, in the catalogue's order."""

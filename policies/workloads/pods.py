@@ -45,8 +45,8 @@ def origin(metadata: Mapping[str, Any], catalogue: Catalogue) -> Origin:
     labels = metadata.get("labels")
     found, role = catalogue.find(group, kind) if kind else None, None
     if isinstance(labels, dict) and kind:
-        for candidate, one in catalogue.pod_roles:
-            if owner in (candidate.name, candidate.pod_owner) and _is_labelled(labels, one):
+        for candidate, one in catalogue.pod_roles.get(owner, ()):
+            if _is_labelled(labels, one):
                 found, role = candidate, one
                 break
     return Origin(owner=owner, owner_group=group, owner_name=name, kind=found, role=role)

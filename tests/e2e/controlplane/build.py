@@ -135,7 +135,7 @@ def ensure(environ: Mapping[str, str] = os.environ) -> Programs:
     for module, names in missing:
         if names:
             with _only_one(cache / f".{module.name}.lock"):
-                _build(module, go=go, target=cache / module.key())
+                _build(module, go=_Go(go, module.source, environ), target=cache / module.key())
     programs = find(environ)
     if programs is None:
         raise errors.BuildError(f"the build left nothing usable in {cache}: remove it, try again")
@@ -161,7 +161,7 @@ def _only_one(lock: Path) -> Iterator[None]:
         yield
 
 
-def _build(module: Module, *, go: str, target: Path) -> None:
+def _build(module: Module, *, go: "_Go", target: Path) -> None:
     """Build into a folder beside the target and rename it: a build is whole or not there."""
     if target.exists():
         return
@@ -173,38 +173,43 @@ def _build(module: Module, *, go: str, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as scratch:
         whole = Path(scratch) / "whole"
         whole.mkdir()
-        _go(
-            *(go, "build", "-mod=readonly", "-buildvcs=false", "-trimpath"),
-            *("-ldflags", module.ldflags, "-o", f"{whole}/", "tool"),
-            module=module,
-        )
+        go("build", "-trimpath", "-ldflags", module.ldflags, "-o", f"{whole}/", "tool")
         if module.name == "kubernetes":
             (whole / "server").rename(whole / "etcd")  # its package is go.etcd.io/etcd/server
         else:
-            _copy_stages(module, go=go, target=whole / _SIDE)
+            _copy_stages(go, whole / _SIDE)
         whole.rename(target)
     _say(f"built in {time.monotonic() - began:.0f} s")
 
 
-def _copy_stages(module: Module, *, go: str, target: Path) -> None:
-    folder = _go(
-        go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok", module=module
-    )
+def _copy_stages(go: "_Go", target: Path) -> None:
+    folder = Path(go("list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok").strip())
     target.mkdir()
     for stage in STAGES:
-        shutil.copyfile(
-            Path(folder.strip(), "kustomize", "stage", stage), target / Path(stage).name
+        shutil.copyfile(folder / "kustomize" / "stage" / stage, target / Path(stage).name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Go:
+    """Go in one module: what is locked there and nothing from the surroundings."""
+
+    path: str
+    source: Path
+    environ: Mapping[str, str]
+
+    def __call__(self, verb: str, *args: str) -> str:
+        flags = ("-mod=readonly", "-buildvcs=false") if verb == "build" else ("-mod=readonly",)
+        done = subprocess.run(  # noqa: S603 -- Go itself, with arguments from this file
+            (self.path, verb, *flags, *args),
+            cwd=self.source,
+            env={**self.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GO111MODULE": "on"},
+            capture_output=True,
+            text=True,
+            check=False,
         )
-
-
-def _go(*argv: str, module: Module) -> str:
-    environ = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off"}
-    done = subprocess.run(  # noqa: S603 -- Go itself, with arguments from this file
-        argv, cwd=module.source, env=environ, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise errors.BuildError(f"{' '.join(argv[:2])} failed in {module.source}:\n{done.stderr}")
-    return done.stdout
+        if done.returncode != 0:
+            raise errors.BuildError(f"go {verb} failed in {self.source}:\n{done.stderr}")
+        return done.stdout
 
 
 def _say(sentence: str) -> None:

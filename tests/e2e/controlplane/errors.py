@@ -7,7 +7,8 @@ ControlPlaneError
 ├── StartError
 ├── WaitError
 ├── KubectlError
-└── RequestError
+├── RequestError
+└── AlreadyRunningError
 """
 
 
@@ -41,3 +42,7 @@ class RequestError(ControlPlaneError):
     def __init__(self, message: str, *, status: int):
         super().__init__(message)
         self.status = status
+
+
+class AlreadyRunningError(ControlPlaneError):
+    """Raised when a second long-running cluster is asked for."""
