@@ -193,21 +193,26 @@ def _json_pieces(raw: bytes) -> Iterator[bytes]:
         text = raw.decode()
     except UnicodeDecodeError:
         return
-    if text.lstrip("\ufeff \t\r\n")[:1] != "{":
+    if text[_after_blanks(text, 0) :][:1] != "{":
         return
     decoder = json.JSONDecoder(strict=False)
-    start, end = 0, len(text) - len(text.lstrip("\ufeff \t\r\n"))
+    start, end = 0, _after_blanks(text, 0)
     pieces = []
     while end < len(text):
         try:
             _, end = decoder.raw_decode(text, end)
         except (ValueError, RecursionError):
             return
-        rest = text[end:]
-        end += len(rest) - len(rest.lstrip(" \t\r\n"))
+        end = _after_blanks(text, end)
         pieces.append(text[start:end].encode())
         start = end
     yield from pieces
+
+
+def _after_blanks(text: str, position: int) -> int:
+    while text[position : position + 1] in ("\ufeff", " ", "\t", "\r", "\n"):
+        position += 1
+    return position
 
 
 def _unreadable(error: InvalidYAML, raw: bytes, source: str, line: int) -> Unreadable:

@@ -26,7 +26,7 @@ CLUSTER = "cluster"
 verbosity = click.option(
     "-v",
     "--v",
-    type=click.IntRange(min=0),
+    type=int,
     expose_value=False,
     metavar="LEVEL",
     help="How much to tell when something goes wrong; from 6 on with a traceback.",

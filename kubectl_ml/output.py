@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import orjson
 
@@ -33,13 +33,13 @@ class Result:
 
 
 class Writer(Protocol):
-    """Takes one document after the other and gives the text of all."""
+    """Takes one document after the other and prints what became of all."""
 
     def add(self, document: Document, value: Manifest | None, results: Sequence[Result]) -> None:
         """Take a document; `value` is what it becomes, None where it stays as it is."""
 
-    def text(self) -> bytes:
-        """Give all that is to be printed."""
+    def write(self, stream: BinaryIO) -> None:
+        """Print all of it."""
 
 
 class YAMLWriter:
@@ -78,40 +78,39 @@ class YAMLWriter:
             self._text.write(raw)
             self._last = raw[-1:]
 
-    def text(self) -> bytes:
-        """Give all that is to be printed."""
-        return self._text.getvalue()
+    def write(self, stream: BinaryIO) -> None:
+        """Print all of it."""
+        stream.write(self._text.getbuffer())
 
 
 class JSONWriter:
     """One object, or a List of all."""
 
     def __init__(self) -> None:
-        self._documents: list[bytes] = []
-        self._items: list[bytes] = []
+        self._only = b""  # the document, as long as it is the only one
+        self._documents = 0
+        self._items = io.BytesIO()
 
     def add(self, document: Document, value: Manifest | None, results: Sequence[Result]) -> None:
         """Take a document."""
-        if not results and document.value is None:
+        if document.value is None:
             return
         whole = document.value if value is None else value
-        self._documents.append(_json(whole))
-        if whole["kind"] == "List" and isinstance(whole.get("items"), list):
-            self._items.extend(_json(item) for item in whole["items"])
-        else:
-            self._items.append(self._documents[-1])
-        del self._documents[2:]  # only whether there is one matters
+        self._documents += 1
+        self._only = b"" if self._documents > 1 else _json(whole)
+        items = whole.get("items") if whole["kind"] == "List" else None
+        for item in items if isinstance(items, list) else [whole]:
+            self._items.write(b",\n    " if self._items.tell() else b"\n    ")
+            self._items.write(_json(item).replace(b"\n", b"\n    "))
 
-    def text(self) -> bytes:
-        """Give all that is to be printed."""
-        if len(self._documents) == 1:
-            return self._documents[0] + b"\n"
-        items = b",\n".join(b"    " + item.replace(b"\n", b"\n    ") for item in self._items)
-        return (
-            b'{\n  "apiVersion": "v1",\n  "kind": "List",\n  "items": ['
-            + (b"\n" + items + b"\n  " if items else b"")
-            + b"]\n}\n"
-        )
+    def write(self, stream: BinaryIO) -> None:
+        """Print all of it."""
+        if self._only:
+            stream.write(self._only + b"\n")
+            return
+        stream.write(b'{\n  "apiVersion": "v1",\n  "kind": "List",\n  "items": [')
+        stream.write(self._items.getbuffer())
+        stream.write(b"\n  ]\n}\n" if self._items.tell() else b"]\n}\n")
 
 
 class PatchWriter:
@@ -129,9 +128,9 @@ class PatchWriter:
             for result in results
         )
 
-    def text(self) -> bytes:
-        """Give all that is to be printed."""
-        return b"".join(self._lines)
+    def write(self, stream: BinaryIO) -> None:
+        """Print all of it."""
+        stream.writelines(self._lines)
 
 
 class DiffWriter:
@@ -154,10 +153,10 @@ class DiffWriter:
                     tofile=f"{document.source}: {result.reference} (rendered)",
                 )
 
-    def text(self) -> bytes:
-        """Give all that is to be printed."""
+    def write(self, stream: BinaryIO) -> None:
+        """Print all of it."""
         lines = map(_colored, self._lines) if self._color else self._lines
-        return "".join(lines).encode()
+        stream.writelines(line.encode() for line in lines)
 
 
 def writer(name: str, *, color: bool = False) -> Writer:

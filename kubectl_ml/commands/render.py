@@ -148,7 +148,7 @@ def render(
     for document in _documents(spec, sys.stdin.buffer):
         rendering.add(document)
     rendering.report(color=sys.stderr.isatty() and not plain)
-    stdout.write(rendering.writer.text())
+    rendering.writer.write(stdout)
     stdout.flush()
     return int(exit_code and rendering.changed)
 
