@@ -33,6 +33,7 @@ lint: $(READY) ## check style, types and import directions
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/mypy demo
 	@$(BIN)/lint-imports --no-cache
 
 format: $(READY) ## let ruff format the code and sort the imports
