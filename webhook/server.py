@@ -47,6 +47,7 @@ class Sockets:
 def run(settings: Settings) -> int:
     """Serve in this process until SIGTERM or SIGINT; give the exit code."""
     log = logs.make(settings.log_level)
+    logs.forward_libraries(log)
     with contextlib.ExitStack() as stack:
         sockets = Sockets(
             reviews=stack.enter_context(bind(settings.listen)),
@@ -132,7 +133,6 @@ async def serve(
     registry: CollectorRegistry | None = None,
 ) -> AsyncIterator[None]:
     """Serve while the context is open; leaving it drains."""
-    logs.forward_libraries(log)
     registry = registry or metrics.registry()
     recorder = metrics.Metrics(registry)
     certificate = ServedCertificate(settings, recorder=recorder, log=log)

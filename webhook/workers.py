@@ -33,6 +33,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 def run(settings: Settings) -> int:
     """Serve in `settings.workers` processes until SIGTERM or SIGINT; give the exit code."""
     log = logs.make(settings.log_level)
+    logs.forward_libraries(log)
     with contextlib.ExitStack() as stack:
         server.bind(settings.listen).close()  # fails where another program has it; sharing wouldn't
         held = stack.enter_context(server.bind(settings.listen, shared=True))
@@ -123,6 +124,7 @@ class _Worker:
 def _work(settings: Settings, listen: Address, ready: Connection) -> None:
     """Serve, as a worker process; says "ready" to its parent."""
     log = logs.make(settings.log_level)
+    logs.forward_libraries(log)
 
     @contextlib.asynccontextmanager
     async def serving() -> AsyncIterator[None]:
