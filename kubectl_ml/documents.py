@@ -227,4 +227,4 @@ def _yaml_hint(raw: bytes, line: int) -> str:
         return "this looks like a Helm template: helm template CHART | kubectl ml render -f -"
     if any(each.lstrip(b" ")[:1] == b"\t" for each in near.split(b"\n")):
         return "YAML is indented with blanks, not with tabs"
-    return "kubectl apply --dry-run=client -f FILE would stop at the same place"
+    return "look at that line and the one above it: brackets, quotes, indentation"
