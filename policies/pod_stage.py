@@ -151,8 +151,10 @@ def run_families(
     )
     environment.inject(pod, intents, rules)
     sidecars.inject(pod, intents, rules, context.facts)
-    dapr.inject(pod, intents, rules, name=name)
-    mesh.inject(pod, intents, rules)
+    if intents.dapr is not None or _has(rules, "dapr"):
+        dapr.inject(pod, intents, rules, name=name)
+    if intents.mesh or _has(rules, "mesh"):
+        mesh.inject(pod, intents, rules)
 
 
 def missed(pod: PodDraft) -> tuple[Violation, ...]:
@@ -247,7 +249,16 @@ def refuse_profiles(pod: PodDraft, context: Context, intents: Intents) -> None:
 
 def _soften(pod: PodDraft) -> None:
     """Turn unusable intents into warnings: nothing carried ever refuses a pod with a controller."""
+    if not pod.violations:
+        return
     for violation in pod.violations:
         if violation.code == 422:  # noqa: PLR2004 -- Unprocessable Content
             pod.warn(f"{violation.policy}: {violation.message}")
     pod.violations = [one for one in pod.violations if one.code != 422]  # noqa: PLR2004
+
+
+def _has(rules: list[Rule], family: str) -> bool:
+    for rule in rules:  # noqa: SIM110 -- on the hot path
+        if family in rule.families:
+            return True
+    return False

@@ -94,20 +94,19 @@ def _request(
     if not pod.allows("resources"):
         return
     resource, count = device_class.resource, str(device.count)
-    limit, request = ((*container.resources, kind, resource) for kind in ("limits", "requests"))
-    present = pod.draft.get(limit)
-    if present is None and pod.draft.get(request) is None:
+    limits, requests = (*container.resources, "limits"), (*container.resources, "requests")
+    present = pod.draft.get((*limits, resource)) or pod.draft.get((*requests, resource))
+    if present is None:
         if author.name == POLICY:
             pod.unmet.append((POLICY, f'accelerator "{device.device_class}"'))
     elif not quantity.equal(present, count):
-        shown = pod.draft.get(request) if present is None else present
         pod.warn(
-            f'{author.name}: container "{container.name}" asks for {resource}: {shown} itself, '
+            f'{author.name}: container "{container.name}" asks for {resource}: {present} itself, '
             f"not {count}; kept as it was written"
         )
         return
-    for path in (limit, request):  # extended resources: the request must equal the limit
-        pod.put(author, path, count)
+    for path in (limits, requests):  # extended resources: the request must equal the limit
+        pod.put(author, (*path, resource), count)
 
 
 def _per_device(

@@ -27,6 +27,12 @@ _QUANTITIES = frozenset({"requests", "limits", "sizeLimit", "perDevice"})
 # plugin/pkg/admission/limitranger/admission.go: "cpu, memory request for container NAME"
 _LIMIT_RANGED = re.compile(r"([^;:]+) (request|limit) for (?:init )?container ([^;\s]+)")
 _MAP = (dict, type(None))
+_METADATA_MAPS = ("annotations", "labels")
+_SPEC_MAPS = ("nodeSelector", "securityContext")
+_SPEC_LISTS = (
+    "containers", "initContainers", "volumes", "tolerations", "imagePullSecrets",
+    "topologySpreadConstraints",
+)  # fmt: skip
 _LISTS = ("env", "envFrom", "volumeMounts")
 
 
@@ -141,7 +147,7 @@ class PodDraft:
     ) -> bool:
         """Add an element to a list, unless one of its name is there; tell whether it is as wanted."""
         items = self.draft.get(path)
-        index = element(items, key, item[key])
+        index = element(items, key, item[key]) if items else -1
         if index < 0:
             index = self.draft.append(path, item)
             self._claim(author, (*path, index), ABSENT)
@@ -300,22 +306,26 @@ def is_sound(pod_spec: Any, metadata: Any) -> bool:
     """Tell whether a pod has the shape that injectors rely on; the API server refuses any other."""
     if not isinstance(pod_spec, dict) or not isinstance(metadata, _MAP):
         return False
-    for member in ("annotations", "labels"):
-        if metadata and not isinstance(metadata.get(member), _MAP):
-            return False
-    for member in ("nodeSelector", "securityContext"):
-        if not isinstance(pod_spec.get(member), _MAP):
-            return False
-    for member in ("volumes", "tolerations", "imagePullSecrets", "topologySpreadConstraints"):
-        if not _is_list_of_maps(pod_spec.get(member)):
+    if not (_are(metadata or {}, _METADATA_MAPS, _MAP) and _are(pod_spec, _SPEC_MAPS, _MAP)):
+        return False
+    for member in _SPEC_LISTS:
+        items = pod_spec.get(member)
+        if items is not None and not _is_list_of_maps(items):
             return False
     if pod_spec.get("affinity") is not None and not _is_sound_affinity(pod_spec["affinity"]):
         return False
-    return all(
-        _is_list_of_maps(pod_spec.get(member))
-        and all(map(is_sound_container, pod_spec.get(member) or ()))
-        for member in ("containers", "initContainers")
-    )
+    for member in ("containers", "initContainers"):
+        for container in pod_spec.get(member) or ():
+            if not is_sound_container(container):
+                return False
+    return True
+
+
+def _are(obj: dict[str, Any], members: tuple[str, ...], types: tuple[type, ...]) -> bool:
+    for member in members:  # noqa: SIM110 -- on the hot path a generator costs more than the rest
+        if not isinstance(obj.get(member), types):
+            return False
+    return True
 
 
 def _is_sound_affinity(affinity: Any) -> bool:
@@ -340,21 +350,21 @@ def _is_sound_affinity(affinity: Any) -> bool:
 
 def is_sound_container(container: Any) -> bool:
     """Tell whether a container has the shape that injectors rely on."""
-    if not isinstance(container, dict):
+    if not isinstance(container, dict) or not isinstance(container.get("securityContext"), _MAP):
         return False
     resources = container.get("resources")
     if resources is not None and not is_sound_resources(resources):
         return False
-    if not isinstance(container.get("securityContext"), _MAP):
-        return False
-    return all(_is_list_of_maps(container.get(member)) for member in _LISTS)
+    for member in _LISTS:
+        items = container.get(member)
+        if items is not None and not _is_list_of_maps(items):
+            return False
+    return True
 
 
 def is_sound_resources(resources: Any) -> bool:
     """Tell whether resource requirements have the shape that injectors rely on."""
-    return isinstance(resources, dict) and all(
-        isinstance(resources.get(member), _MAP) for member in ("limits", "requests")
-    )
+    return isinstance(resources, dict) and _are(resources, ("limits", "requests"), _MAP)
 
 
 def limit_ranged(annotation: Any) -> frozenset[tuple[str, str, str]]:
@@ -374,9 +384,14 @@ def annotation(obj: Any, metadata: Path | None, key: str) -> Any:
 
 
 def _is_list_of_maps(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, list) and all(isinstance(item, dict) for item in value)
-    )
+    if value is None:
+        return True
+    if value.__class__ is not list:
+        return False
+    for item in value:  # noqa: SIM110 -- on the hot path
+        if item.__class__ is not dict:
+            return False
+    return True
 
 
 def _shown(value: Any) -> str:

@@ -114,6 +114,8 @@ _FAMILIES = {
     ),
     "environment": ("env", "env_from", "labels", "annotations", "tracking", "scrape"),
     "sidecars": ("sidecars", "init_containers"),
+    "dapr": ("dapr",),
+    "mesh": ("mesh",),
 }  # fmt: skip
 
 
@@ -139,6 +141,6 @@ def _rule(policy: InjectionPolicy) -> Rule:
         families=frozenset(
             family
             for family, members in _FAMILIES.items()
-            if any(getattr(inject, member) for member in members)
+            if any(getattr(inject, member) not in (None, "", (), {}) for member in members)
         ),
     )

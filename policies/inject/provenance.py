@@ -73,8 +73,8 @@ class Claims:
                 yield policy, pointer, before
 
     def pointers(self) -> dict[str, tuple[str, ...]]:
-        """Give the claims without values, sorted."""
-        return {key: tuple(sorted(self.by_policy[key])) for key in sorted(self.by_policy)}
+        """Give the claims without values, in the order in which they were made."""
+        return {policy: tuple(claims) for policy, claims in self.by_policy.items()}
 
 
 def read(annotation: Any) -> Claims:
@@ -97,10 +97,7 @@ def read(annotation: Any) -> Claims:
 def write(claims: Claims) -> str:
     """Write the annotation's value: compact, sorted, and bounded."""
     entries = {
-        policy: [
-            [pointer] if before is ABSENT else [pointer, before]
-            for pointer, before in sorted(found.items(), key=_by_pointer)
-        ]
+        policy: [[at] if found[at] is ABSENT else [at, found[at]] for at in sorted(found)]
         for policy, found in claims.by_policy.items()
     }
     text = _dump(entries)
@@ -125,10 +122,6 @@ def find(obj: Any, base: Path, pointer: str) -> Path | None:
         else:
             return None
     return path
-
-
-def _by_pointer(item: tuple[str, Any]) -> str:
-    return item[0]
 
 
 def _dump(entries: dict[str, Any]) -> bytes:

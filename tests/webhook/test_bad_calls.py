@@ -274,7 +274,7 @@ def test_what_is_no_http_gets_json_too(served: serving.Served) -> None:
         tls.wrap_socket(plain, server_hostname="localhost") as secure,
     ):
         secure.sendall(b"BREW /mutate COFFEE\r\n\r\n")
-        answer = http.client.HTTPResponse(secure)  # type: ignore[arg-type]
+        answer = http.client.HTTPResponse(secure)
         answer.begin()
 
         assert answer.status == 400

@@ -66,6 +66,9 @@ def test_follows_policies_and_keeps_the_last_good_ones(followed: serving.Served)
 def test_follows_certificates_and_keeps_the_last_good_one(followed: serving.Served) -> None:
     first = serial(followed)
     fresh = followed.directory / "fresh"
+    fresh.mkdir()
+    for name in ("ca.crt", "ca.key"):
+        shutil.copy(followed.directory / name, fresh)
     self_signed.ensure(fresh)
 
     shutil.copy(fresh / "tls.crt", followed.directory / "tls.crt")  # half of a pair

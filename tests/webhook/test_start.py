@@ -58,8 +58,8 @@ def start(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
             id="two-sources",
         ),
         pytest.param(
-            ["--self-signed=c", "--worker=2"],
-            "error: No such option '--worker'. Did you mean '--workers'?\n"
+            ["--self-signed=c", "--colour"],
+            "error: No such option '--colour'.\n"
             "see python -m webhook --help\n",
             id="unknown-flag",
         ),
