@@ -5,11 +5,39 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 from aiohttp import web
 
 from webhook import review as codec
 from webhook.settings import Limits
+
+
+class Connections:
+    """
+    Makes connections, and knows those that are open: a drain waits for them.
+
+    They count from their TCP handshake on. A TLS 1.3 client may have sent its review before the
+    server knows that the TLS handshake is done, and aiohttp knows of a connection only after that.
+    """
+
+    def __init__(self, manager: web.Server, *, limits: Limits, on_cut: Callable[[], None]) -> None:
+        self.on_cut = on_cut
+        self.open: WeakSet[Connection] = WeakSet()  # a failed handshake only lets go
+        self._manager = manager
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self) -> Connection:
+        """Make the protocol of a new connection."""
+        return Connection(self._manager, self, limits=self._limits, loop=self._loop)
+
+    async def ended(self, *, seconds: float) -> None:
+        """Wait until none is open, but not longer than that."""
+        end = self._loop.time() + seconds
+        # Looked at, not waited for: a handshake that fails tells nobody.
+        while self.open and self._loop.time() < end:  # noqa: ASYNC110 -- see above
+            await asyncio.sleep(0.02)
 
 
 class Connection(web.RequestHandler):
@@ -20,10 +48,10 @@ class Connection(web.RequestHandler):
     a client that sends a byte now and then would hold its connection for as long.
     """
 
-    __slots__ = ("_cut_timer", "_header_seconds", "_on_cut")
+    __slots__ = ("__weakref__", "_cut_timer", "_header_seconds", "_on_cut", "_open")
 
     def __init__(
-        self, manager: web.Server, *, limits: Limits, on_cut: Callable[[], None], **options: Any
+        self, manager: web.Server, crowd: Connections, *, limits: Limits, **options: Any
     ) -> None:
         super().__init__(
             manager,
@@ -34,7 +62,9 @@ class Connection(web.RequestHandler):
             **options,
         )
         self._header_seconds = limits.client_seconds
-        self._on_cut = on_cut
+        self._on_cut = crowd.on_cut
+        self._open = crowd.open
+        self._open.add(self)
         self._cut_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -47,8 +77,9 @@ class Connection(web.RequestHandler):
             self._stop_timer()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the clock."""
+        """Forget the clock, and that there was a connection."""
         self._stop_timer()
+        self._open.discard(self)
         super().connection_lost(exc)
 
     def handle_error(

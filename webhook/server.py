@@ -1,9 +1,10 @@
 """
 One serving process: sockets, the application, what is followed, and a drain at the end.
 
-On SIGTERM: `/readyz` says 503 and every answer closes its connection, so that clients go elsewhere;
-when none is left, or `drain_seconds` later, the listener closes; reviews in flight are answered.
-A second signal ends at once.
+On SIGTERM `/readyz` says 503 and every answer closes its connection, so that clients go elsewhere.
+When no connection is left, or `drain_seconds` later, the listener closes; so long again it waits
+for those that are still open, then closes idle ones and finishes what is in flight. A second
+signal ends at once.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from structlog.typing import FilteringBoundLogger
 from webhook import app as application
 from webhook import logs, metrics
 from webhook.certificates import ServedCertificate
-from webhook.connections import Connection
+from webhook.connections import Connections
 from webhook.errors import CannotListen
 from webhook.facts import OfflineFacts
 from webhook.policy_files import PolicyFiles
@@ -144,7 +145,7 @@ async def serve(
     async with contextlib.AsyncExitStack() as stack:
         if sockets.metrics is not None:
             await stack.enter_async_context(serve_metrics(registry, sockets.metrics))
-        manager = await stack.enter_async_context(
+        connections = await stack.enter_async_context(
             _listening(app, sockets.reviews, tls=certificate.context, recorder=recorder)
         )
         for follow in (policies.follow, certificate.follow):
@@ -153,13 +154,13 @@ async def serve(
         gc.collect()
         gc.freeze()
         readiness.reason = ""
-        # A worker's parent says it for all of them.
-        say = log.info if sockets.metrics is not None else log.debug
-        say("listening", **addresses(sockets), pid=os.getpid())
+        # A worker's parent says where they all listen, once the last one does.
+        event = "listening" if sockets.metrics is not None else "worker listening"
+        log.info(event, **addresses(sockets), pid=os.getpid())
         yield
-        log.info("draining", connections=len(manager.connections))
+        log.info("draining", connections=len(connections.open))
         readiness.drain()
-        await _emptied(manager, settings.limits.drain_seconds)
+        await connections.ended(seconds=settings.limits.drain_seconds)
     log.info("stopped")
 
 
@@ -182,38 +183,28 @@ async def _listening(
     *,
     tls: ssl.SSLContext,
     recorder: metrics.Metrics,
-) -> AsyncIterator[web.Server]:
+) -> AsyncIterator[Connections]:
     """Serve the application over TLS; leaving stops to listen and finishes what is in flight."""
     limits = app[application.LIMITS]
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=limits.finish_seconds)
     await runner.setup()
     manager = runner.server
     assert manager is not None  # noqa: S101 -- setup() made it
-    loop = asyncio.get_running_loop()
-
-    def connection() -> Connection:
-        return Connection(manager, limits=limits, on_cut=recorder.client_cut, loop=loop)
-
-    listener = await loop.create_server(
-        connection,
+    connections = Connections(manager, limits=limits, on_cut=recorder.client_cut)
+    listener = await asyncio.get_running_loop().create_server(
+        connections,
         sock=bound,
         ssl=tls,
         backlog=BACKLOG,
         ssl_handshake_timeout=limits.client_seconds,
     )
     try:
-        yield manager
+        yield connections
     finally:
         listener.close()
+        # Whoever connected just before may be about to send; idle ones are closed after that.
+        await connections.ended(seconds=limits.drain_seconds)
         await runner.cleanup()
-
-
-async def _emptied(manager: web.Server, seconds: float) -> None:
-    """Wait until no connection is open, but not longer than `seconds`."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while manager.connections and loop.time() < end:  # noqa: ASYNC110 -- aiohttp has no event
-        await asyncio.sleep(0.02)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

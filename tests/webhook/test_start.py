@@ -58,9 +58,8 @@ def start(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
             id="two-sources",
         ),
         pytest.param(
-            ["--self-signed=c", "--colour"],
-            "error: No such option '--colour'.\n"
-            "see python -m webhook --help\n",
+            ["--self-signed=c", "--zzz"],
+            "error: No such option '--zzz'.\nsee python -m webhook --help\n",
             id="unknown-flag",
         ),
     ],
