@@ -150,7 +150,7 @@ def nearest(word: str, known: Any) -> str:
 
 def is_name(text: str) -> bool:
     """Tell whether `text` is RFC 1123 labels, dots allowed."""
-    return len(text) <= 253 and bool(_NAME.match(text))  # noqa: PLR2004 -- RFC 1123
+    return len(text) <= 253 and bool(_NAME.match(text))
 
 
 def devices(value: str) -> tuple[Device, ...]:
@@ -223,15 +223,15 @@ def _mount(item: str) -> Mount:
         if item.endswith(":" + suffix):
             text, mode = item[: -len(suffix) - 1], suffix
     at = text.rfind(":/")
-    if at > 0 and text[at : at + 3] == "://" and not text[at + 3 :].startswith("/"):
-        at = -1  # the colon of a scheme: there is no path
-    if at <= 0:
+    if at == 0:
+        raise UnusableIntent(f'"{item}" names no source; write "NAME{item}"')
+    if at < 0 or text[at : at + 3] == "://":  # the colon of a scheme: there is no path
         raise UnusableIntent(f'"{item}" has no path; write "{text.rstrip(":")}:/path"')
     source, path = text[:at].strip(), _path(text[at + 1 :].strip(), item)
     found = _SCHEME.match(source)
     if found:
         rest = found.group(2).replace("%2C", ",").replace("%2c", ",")
-        if not rest:
+        if not rest or rest.startswith("/"):
             raise UnusableIntent(f'"{item}" names nothing after "{found.group(1)}://"')
         return Mount(scheme=found.group(1), source=rest, path=path, mode=mode)
     return _named_mount(source, item, path=path, mode=mode)
@@ -317,13 +317,13 @@ def _scale_target(found: Mapping[str, str]) -> None:
             f'metric="{found["metric"]}" is unknown; known are {", ".join(_METRICS)}'
         )
     target = found.get("target", "1")
-    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", target, re.ASCII) or float(target) < 0.01:  # noqa: PLR2004 -- Knative's TargetMin
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", target, re.ASCII) or float(target) < 0.01:
         raise UnusableIntent(f'target="{target}" is not a number of at least 0.01')
 
 
 def _queue(value: str) -> str:
     value = value.strip()
-    if len(value) > 63 or not is_name(value):  # noqa: PLR2004 -- it becomes a label's value
+    if len(value) > 63 or not is_name(value):
         raise UnusableIntent(f'"{value}" is not the name of a queue')
     return value
 
