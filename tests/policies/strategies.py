@@ -1,0 +1,312 @@
+"""Generated pods, workloads, intents and policies: legal ones, and ones of any shape."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from hypothesis import strategies as st
+
+from policies.model import Facts, Manifest
+from tests import builders
+
+SOURCES = """
+kind: DataSource
+metadata: {name: imagenet}
+spec: {s3: {bucket: datasets, prefix: imagenet/v3}, fetch: Init, secretName: s3}
+---
+kind: DataSource
+metadata: {name: shared}
+spec: {pvc: {claimName: shared}}
+"""
+ADDITIONS = (
+    "{env: [{name: TEAM, value: ml}, {name: MODE, value: policy}]}",
+    "{tolerations: [{key: team, operator: Exists}], nodeSelector: {pool: ml}}",
+    "{sidecars: [{container: {name: agent, image: agent:1}}]}",
+    "{initContainers: [{name: warm, image: warm:1}], imagePullSecrets: [{name: registry}]}",
+    "{labels: {cost: ml}, annotations: {note: from-policy}, scrape: {port: '8080'}}",
+    "{priorityClassName: training, schedulerName: bin-packer, serviceAccountName: trainer}",
+    "{resources: {requests: {cpu: '2', memory: 4Gi}, limits: {memory: 8Gi}}}",
+    "{securityContext: {runAsNonRoot: true, allowPrivilegeEscalation: false}}",
+    "{affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution:"
+    " {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [a]}]}]}}}}",
+    "{topologySpread: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]}",
+    "{envFrom: [{configMapRef: {name: settings}}], mounts: ['shared:/shared:ro'], shm: 2Gi}",
+    "{dapr: {app-port: '9000'}, mesh: 'false'}",
+    "{accelerator: 'l4:1'}",
+)
+CONFLICTS = ("Keep", "Override", "Deny")
+VALUES: dict[str, tuple[str, ...]] = {
+    "accelerator": (
+        "a100:2",
+        "gpu",
+        "a100:2, rdma:2",
+        "mig-1g.10gb",
+        "tpu-v5e:4",
+        "nope",
+        "a100:0",
+    ),
+    "containers": ("main", "main,second", "setup", "nope"),
+    "roles": ("worker", "launcher,worker", "predictor", "transformer", "nope"),
+    "shm": ("1Gi", "64Mi", "plenty"),
+    "mounts": (
+        "imagenet:/data",
+        "imagenet:/data:ro, scratch://100Gi:/tmp/work",
+        "pvc://claim/sub:/data",
+        "memory://1Gi:/cache\nconfigmap://settings:/etc/settings",
+        "hf://org/model@main:/model",
+        "oci://registry.example.com/model:1:/model",
+        "secret://token:/token",
+        "shared/sub:/data:rw",
+        "nope:/data",
+    ),
+    "sidecars": ("logs", "nope"),
+    "dapr": ("true", "app-id=reco,app-port=8080", "app-port=0"),
+    "scale": (
+        "min=0,max=5,target=10,metric=concurrency",
+        "min=1,window=30s",
+        "metric=cpu",
+        "min=x",
+    ),
+    "queue": ("team-a", "Team A"),
+    "experiment": ("bert-42",),
+    "mesh": ("true", "false", "maybe"),
+    "profile": ("debug", "nope"),
+    "inject": ("true", "false"),
+}
+UNKNOWN_INTENT = {"accelerater": "a100"}
+
+
+def wanted(*, carried: bool = True) -> st.SearchStrategy[dict[str, str]]:
+    """Generate intents, mostly good ones."""
+    keys = [key for key in VALUES if carried or key not in ("scale", "roles")]
+    return st.lists(st.sampled_from(keys), max_size=5, unique=True).flatmap(
+        lambda chosen: st.fixed_dictionaries(
+            {
+                builders.PREFIX + key: st.sampled_from(VALUES[key][:1] * 3 + VALUES[key])
+                for key in chosen
+            }
+        )
+    )
+
+
+def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+def _some(item: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Manifest]:
+    """Generate a map with any of these members."""
+    return st.fixed_dictionaries({}, optional=item)
+
+
+resources = _some(
+    {
+        "limits": st.sampled_from(
+            (
+                {"nvidia.com/gpu": "1"},
+                {"nvidia.com/gpu": 2, "cpu": "1"},
+                {"memory": "1Gi"},
+                {},
+            )
+        ),
+        "requests": st.sampled_from(({"cpu": "500m"}, {"rdma/hca": "1"}, {})),
+        "claims": st.just([{"name": "gpu"}]),
+    }
+)
+members = _some(
+    {
+        "resources": resources,
+        "env": st.lists(
+            st.sampled_from(
+                (
+                    {"name": "TEAM", "value": "mine"},
+                    {"name": "MLFLOW_EXPERIMENT_NAME", "value": "mine"},
+                    {"name": "TEAM", "value": "ml"},
+                )
+            ),
+            max_size=2,
+            unique_by=lambda one: one["name"],
+        ),
+        "volumeMounts": st.lists(
+            st.sampled_from(
+                (
+                    {"name": "mine", "mountPath": "/data"},
+                    {"name": "mine", "mountPath": "/dev/shm/", "x-unknown": 1},
+                    {"name": "mine", "mountPath": "/other"},
+                )
+            ),
+            max_size=2,
+            unique_by=lambda one: one["mountPath"],
+        ),
+        "securityContext": st.sampled_from(({"runAsUser": 0}, {"privileged": True}, {})),
+        "x-unknown": st.sampled_from(({"deep": [1, 2.5, None, {"a": "b"}]}, None, "text")),
+    }
+)
+
+
+@st.composite
+def pod_specs(draw: st.DrawFn) -> Manifest:
+    """Generate the spec of a pod that an API server takes (and fields it doesn't know)."""
+    names = ["main", "second", "agent"][: draw(st.integers(1, 3))]
+    spec: Manifest = {"containers": [builders.container(name, **draw(members)) for name in names]}
+    if draw(st.booleans()):
+        setup = builders.container("setup", **draw(members))
+        if draw(st.booleans()):
+            setup["restartPolicy"] = "Always"
+        spec["initContainers"] = [setup]
+    spec |= draw(
+        _some(
+            {
+                "volumes": st.sampled_from(
+                    (
+                        [{"name": "mine", "emptyDir": {}}],
+                        [{"name": "mine", "emptyDir": {}}, {"name": "dshm", "emptyDir": {}}],
+                        [{"name": "ml-imagenet", "hostPath": {"path": "/x"}}],
+                        [],
+                    )
+                ),
+                "tolerations": st.sampled_from(
+                    ([{"operator": "Exists"}], [{"key": "team", "value": "x"}], [])
+                ),
+                "nodeSelector": st.sampled_from(
+                    ({"pool": "mine"}, {"nvidia.com/gpu.product": "NVIDIA-L4"}, {})
+                ),
+                "affinity": st.sampled_from(
+                    (
+                        {},
+                        {"podAntiAffinity": None},
+                        {
+                            "nodeAffinity": {
+                                "requiredDuringSchedulingIgnoredDuringExecution": {
+                                    "nodeSelectorTerms": [
+                                        {"matchFields": [{"key": "n", "operator": "Exists"}]},
+                                        {"matchExpressions": []},
+                                    ]
+                                }
+                            }
+                        },
+                    )
+                ),
+                "restartPolicy": st.sampled_from(("Always", "Never", "OnFailure")),
+                "schedulerName": st.sampled_from(("default-scheduler", "mine")),
+                "priorityClassName": st.just("mine"),
+                "serviceAccountName": st.sampled_from(("default", "mine")),
+                "securityContext": st.sampled_from(({"runAsNonRoot": False}, {}, None)),
+                "x-unknown": st.just({"kept": ["as", "it", "is"]}),
+            }
+        )
+    )
+    return spec
+
+
+@st.composite
+def pods(draw: st.DrawFn, *, carried: bool = False) -> Manifest:
+    """Generate a pod; `carried`: as it is in a template, where some intents are used up."""
+    annotations = draw(wanted(carried=False)) if draw(st.booleans()) or not carried else {}
+    annotations |= draw(
+        _some(
+            {
+                "dapr.io/app-id": st.just("mine"),
+                "kubectl.kubernetes.io/default-container": st.sampled_from(("second", "nope")),
+                "note": st.just("mine"),
+            }
+        )
+    )
+    labels = draw(st.sampled_from(({}, {"app": "bert"}, {"cost": "mine"})))
+    owner = None
+    if not carried and draw(st.booleans()):
+        owner = builders.controlled_by("ReplicaSet", "apps/v1", "bert-5d9c7b8f4")
+    return builders.pod(annotations=annotations, labels=labels, owner=owner, spec=draw(pod_specs()))
+
+
+@st.composite
+def workloads(draw: st.DrawFn) -> Manifest:
+    """Generate a workload of any kind with intents of its own and of its template."""
+    kind = draw(st.sampled_from(sorted(builders.KINDS)))
+    template = draw(pods(carried=True))
+    labels = draw(st.sampled_from(({}, {}, {"kueue.x-k8s.io/queue-name": "mine"})))
+    return builders.workload(kind, template, annotations=draw(wanted()), labels=labels)
+
+
+def objects() -> st.SearchStrategy[Manifest]:
+    return pods() | workloads()
+
+
+@st.composite
+def policies(draw: st.DrawFn, *, override: bool = True) -> str:
+    """Generate policies as YAML: the sources, and up to three InjectionPolicies."""
+    found = [SOURCES]
+    modes = CONFLICTS if override else ("Keep", "Deny")
+    for number, addition in enumerate(draw(st.lists(st.sampled_from(ADDITIONS), max_size=3))):
+        conflict = draw(st.sampled_from(modes))
+        more = draw(
+            st.sampled_from(
+                (
+                    "",
+                    "",
+                    ", match: {kinds: [Pod, Deployment.apps, Job.batch, DaemonSet.apps]}",
+                    ", match: {intents: [accelerator]}",
+                    ", optIn: true",
+                    ", mode: Preview",
+                )
+            )
+        )
+        name = "debug" if "optIn" in more else f"p{number}"
+        found.append(
+            f"kind: InjectionPolicy\nmetadata: {{name: {name}-{number}}}\n"
+            f"spec: {{onConflict: {conflict}, inject: {addition}{more}}}\n"
+        )
+    return "---\n".join(found)
+
+
+facts = st.sampled_from(
+    (
+        Facts(),
+        Facts(kube_version=(1, 28)),
+        Facts(installed=frozenset({"volcano"})),
+        Facts(installed=frozenset()),
+    )
+)
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+    | st.sampled_from(("main", "/data", "Always", "kubectl-ml.io/accelerator", "a100:2"))
+)
+names = st.text(max_size=6) | st.sampled_from(
+    ("name", "metadata", "spec", "template", "containers", "annotations", "labels", "env")
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def broken(draw: st.DrawFn, whole: st.SearchStrategy[Any]) -> Any:
+    """Put anything at up to three places of an object."""
+    obj = copy.deepcopy(draw(whole))
+    for _ in range(draw(st.integers(1, 3))):
+        obj = _break(draw, obj)
+    return obj
+
+
+def _break(draw: st.DrawFn, obj: Any) -> Any:
+    node, parent, step = obj, None, None
+    for _ in range(draw(st.integers(1, 9))):
+        if isinstance(node, dict) and node:
+            steps: list[Any] = sorted(node)
+        elif isinstance(node, list) and node:
+            steps = list(range(len(node)))
+        else:
+            break
+        parent, step = node, draw(st.sampled_from(steps))
+        node = parent[step]
+    if parent is None:
+        return draw(anything)
+    parent[step] = draw(anything)
+    return obj
