@@ -140,9 +140,10 @@ def test_the_api_server_comes_back_with_what_it_had(programs: build.Programs):
 
 
 def test_a_part_that_ends_at_once_is_named_and_its_log_stays(
-    programs: build.Programs, capsys: pytest.CaptureFixture[str]
+    programs: build.Programs, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ):
-    broken = cluster.ControlPlane(programs=programs, flags={"kube-apiserver": ["--nonsense"]})
+    flags = {"kube-apiserver": ["--nonsense"]}
+    broken = cluster.ControlPlane(programs=programs, flags=flags, directory=tmp_path / "broken")
 
     with pytest.raises(errors.StartError, match=r"kube-apiserver ended .*\n.*flag: --nonsense"):
         broken.__enter__()

@@ -92,8 +92,8 @@ class Background:
     def _processes(self) -> list[reaper.Identity]:
         if not self._list.exists():
             return []
-        lines = (line.split(" ") for line in self._list.read_text().splitlines())
-        return [
-            reaper.Identity(name=name, pid=int(pid), started=started)
-            for name, pid, started in lines
-        ]
+        processes: dict[str, reaper.Identity] = {}  # one that is started again keeps its place
+        for line in self._list.read_text().splitlines():
+            name, pid, started = line.split(" ")
+            processes[name] = reaper.Identity(name=name, pid=int(pid), started=started)
+        return list(processes.values())

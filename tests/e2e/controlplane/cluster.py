@@ -54,7 +54,7 @@ class ControlPlane:
         programs = programs or build.ensure()
         self.directory = directory or Path(tempfile.mkdtemp(prefix="kubectl-ml-"))
         self.logs = self.directory / "logs"
-        self.logs.mkdir()
+        self.logs.mkdir(parents=True)
         self._flags = flags or {}
         self._guard = None if register else self._post_guard()
         self._processes = processes.Processes(logs=self.logs, register=register or self._tell_guard)

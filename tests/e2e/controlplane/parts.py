@@ -105,6 +105,8 @@ def apiserver(at: Layout) -> Sequence[str]:
         "--authorization-mode=RBAC,Node",
         "--allow-privileged=true",
         "--endpoint-reconciler-type=none",
+        # Else it waits a minute for its clients' watches when it is stopped.
+        "--shutdown-watch-termination-grace-period=1s",
     )
 
 

@@ -19,11 +19,12 @@ _TAIL_LINES = 15
 
 
 class Processes:
-    """The running programs, in the order in which they were started."""
+    """The running programs, in the order in which they were first started."""
 
     def __init__(self, *, logs: Path, register: Callable[[reaper.Identity], None]):
         self._logs = logs
         self._register = register
+        self._order: dict[str, None] = {}  # one that is started again keeps its place
         self._running: dict[str, tuple[reaper.Identity, subprocess.Popen[bytes]]] = {}
 
     def start(
@@ -42,6 +43,7 @@ class Processes:
             )
         identity = reaper.identify(name, process.pid)
         self._register(identity)
+        self._order[name] = None
         self._running[name] = (identity, process)
         assert process.stdin is not None
         with process.stdin as gate:
@@ -82,8 +84,9 @@ class Processes:
 
     def stop_all(self) -> None:
         """Stop all, what started last first."""
-        for name in reversed(list(self._running)):
-            self.stop(name)
+        for name in reversed(self._order):
+            if name in self._running:
+                self.stop(name)
 
 
 class Guard:

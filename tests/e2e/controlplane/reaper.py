@@ -86,16 +86,16 @@ def _signal(process: Identity, number: signal.Signals) -> None:
 
 def main() -> None:
     """Read until the other side is gone, then end and remove what it named."""
-    processes: list[Identity] = []
+    processes: dict[str, Identity] = {}  # one that is started again keeps its place
     directories: list[str] = []
     for line in sys.stdin:
         word, _, rest = line.rstrip("\n").partition(" ")
         if word == "process":
             name, pid, started = rest.split(" ")
-            processes.append(Identity(name=name, pid=int(pid), started=started))
+            processes[name] = Identity(name=name, pid=int(pid), started=started)
         elif word == "remove":
             directories.append(rest)
-    end(reversed(processes))
+    end(reversed(processes.values()))
     for directory in directories:
         shutil.rmtree(directory, ignore_errors=True)
 
