@@ -7,11 +7,12 @@ The one pipeline: a request, the policies and the facts in, a decision out.
 
 from __future__ import annotations
 
-from policies import pod_stage, workload_stage
-from policies.context import Context
 from policies.inject.prepared import POD
 from policies.intents import PREFIX, written
 from policies.model import Decision, Facts, PolicySet, Request
+from policies.stages import pod as pod_stage
+from policies.stages import workload as workload_stage
+from policies.stages.context import Context
 
 UNTOUCHED = frozenset({"kube-system"})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -37,30 +37,38 @@ Predicate: TypeAlias = Callable[[Target], bool]
 
 def compiled(match: Match) -> Predicate:
     """Turn a match into one predicate."""
-    tests: list[Predicate] = []
-    if match.kinds:
-        tests.append(_kinds(match.kinds, lambda target: target.kind))
-    if match.operations and "*" not in match.operations:
-        operations = frozenset(match.operations)
-        tests.append(lambda target: target.operation in operations)
-    if match.intents:
-        wanted = frozenset(match.intents)
-        tests.append(lambda target: wanted <= target.intents)
-    if match.namespaces:
-        tests.append(namespaces(match.namespaces))
-    if match.objects:
-        chosen = selector(match.objects)
-        tests.append(lambda target: chosen(target.labels))
-    if match.owners:
-        tests.append(_kinds(match.owners, lambda target: target.owner))
-    if match.subjects:
-        tests.append(_subjects(match.subjects))
-    if match.exclude:
-        excluded = compiled(match.exclude)
-        tests.append(lambda target: not excluded(target))
+    tests = list(_tests(match))
     if len(tests) == 1:
         return tests[0]
     return lambda target: all(test(target) for test in tests)
+
+
+def _tests(match: Match) -> Iterator[Predicate]:
+    """Turn each member that is given into a predicate, the cheap ones first."""
+    if match.kinds:
+        yield _kinds(match.kinds, lambda target: target.kind)
+    if match.operations and "*" not in match.operations:
+        operations = frozenset(match.operations)
+        yield lambda target: target.operation in operations
+    if match.intents:
+        wanted = frozenset(match.intents)
+        yield lambda target: wanted <= target.intents
+    if match.namespaces:
+        yield namespaces(match.namespaces)
+    if match.owners:
+        yield _kinds(match.owners, lambda target: target.owner)
+    yield from _of_people_and_labels(match)
+
+
+def _of_people_and_labels(match: Match) -> Iterator[Predicate]:
+    if match.objects:
+        chosen = selector(match.objects)
+        yield lambda target: chosen(target.labels)
+    if match.subjects:
+        yield _subjects(match.subjects)
+    if match.exclude:
+        excluded = compiled(match.exclude)
+        yield lambda target: not excluded(target)
 
 
 def namespaces(match: NamespaceMatch) -> Predicate:

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 
 from policies.model import JSONPatch
 
-# A member's name, an element's index, or (key, value): the element with that member, made if need be.
+# A member's name, an element's index, or (key, value): the element with that member, made
+# if need be.
 Step: TypeAlias = str | int | tuple[str, str]
 Path: TypeAlias = tuple[Step, ...]
 
@@ -37,7 +38,7 @@ def tokens(text: str) -> list[str]:
 
 
 def element(items: Any, key: str, value: str) -> int:
-    """Find the index of the element of `items` whose member `key` is `value`; -1 if there is none."""
+    """Find the index of the element of `items` whose member `key` is `value`; -1: none."""
     for index, item in enumerate(items if isinstance(items, list) else ()):
         if isinstance(item, dict) and item.get(key) == value:
             return index
@@ -51,11 +52,13 @@ def lookup(node: Any, path: Path) -> Any:
             if step.__class__ is tuple:
                 return None
             node = node.get(step)
-        elif node.__class__ is not list or step.__class__ is str:
-            return None
-        else:
+        elif node.__class__ is list:
             index = element(node, *step) if isinstance(step, tuple) else step
-            node = node[index] if 0 <= index < len(node) else None  # type: ignore[operator] -- no str
+            if isinstance(index, str) or not 0 <= index < len(node):
+                return None
+            node = node[index]
+        else:
+            return None
     return node
 
 
@@ -100,7 +103,7 @@ class Draft:
         container[last] = value
 
     def append(self, path: Path, value: Any) -> int:
-        """Add `value` to the end of the list at `path`, making the list if need be; tell its index."""
+        """Add `value` to the end of the list at `path`, made if need be; tell its index."""
         items = self._container(path, make=list)
         items.append(value)
         return len(items) - 1
@@ -110,7 +113,7 @@ class Draft:
         container = self._container(path[:-1])
         del container[self._last(path)]
         self._at.clear()
-        if not container and len(path) > 2:  # noqa: PLR2004 -- never metadata or spec themselves
+        if not container and len(path) > 2:
             self.remove(path[:-1])
 
     def resolve(self, path: Path) -> Path:
@@ -150,10 +153,10 @@ class Draft:
         return node
 
     def _step(self, node: Any, step: Step, kind: type) -> Any:
-        if step.__class__ is tuple:
-            index = element(node, *step)  # type: ignore[misc] -- a tuple
+        if isinstance(step, tuple):
+            index = element(node, *step)
             if index < 0:
-                node.append(self._own({step[0]: step[1]}))  # type: ignore[index] -- a tuple
+                node.append(self._own({step[0]: step[1]}))
                 return node[-1]
             step = index
         child = node.get(step) if node.__class__ is dict else node[step]

@@ -18,9 +18,10 @@ _BINARY = {
     unit: Decimal(1024) ** n for n, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)
 }
 _DECIMAL = {
-    unit: Decimal(10) ** n
-    for n, unit in ((-9, "n"), (-6, "u"), (-3, "m"), (0, ""), (3, "k"), (6, "M"), (9, "G"), (12, "T"),
-                    (15, "P"), (18, "E"))
+    unit: Decimal(10) ** exponent
+    for unit, exponent in {
+        "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18,
+    }.items()
 }  # fmt: skip
 _SUFFIXES = {**_DECIMAL, **_BINARY}
 MAX_LENGTH = 64

@@ -30,7 +30,7 @@ def inject(
     annotations = (*pod.metadata, "annotations")
     own = pod.draft.get(annotations) or {}
     computes = selected(template, intents)
-    for key in sorted(intents.keys - USED_UP):
+    for key in sorted(intents.keys - USED_UP) if intents.inject else ("inject",):
         name = PREFIX + key
         if (key in COMPUTE_ONLY and not computes) or (name in own and own[name] != written[key]):
             continue

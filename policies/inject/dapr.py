@@ -64,8 +64,8 @@ def _fault(wanted: Mapping[str, str]) -> str:
     app_id, port = wanted.get("app-id"), wanted.get("app-port")
     if app_id is not None and (len(app_id) > MAX_APP_ID or not _APP_ID.match(app_id)):
         return (
-            f'app-id "{app_id}" is not a name Dapr takes; use at most {MAX_APP_ID} lower case letters, '
-            'digits and "-"'
+            f'app-id "{app_id}" is not a name Dapr takes; use at most {MAX_APP_ID} lower case '
+            'letters, digits and "-"'
         )
     if port is not None and not (
         port.isascii() and port.isdigit() and 0 < int(port[:6]) <= MAX_PORT

@@ -27,7 +27,7 @@ def inject(
     prepared: Prepared,
     default: tuple[Author, tuple[Device, ...]] | None,
 ) -> tuple[Author | None, list[Accelerator]]:
-    """Inject the devices asked for, else a policy's default; tell in whose name, and the classes."""
+    """Inject the devices asked for, else a policy's default; tell in whose name, and which."""
     asked, author = intents.accelerator, None
     if not asked and "accelerator" not in intents.keys and default:
         author, asked = default
@@ -74,8 +74,8 @@ def _fault(
     name, count = device.device_class, device.count * max(containers, 1)
     if not device_class.resource:
         return (
-            f'class "{name}" is given by dynamic resource allocation '
-            f'(deviceClassName "{device_class.device_class_name}"), which this version can\'t inject; '
+            f'class "{name}" is given by dynamic resource allocation (deviceClassName '
+            f'"{device_class.device_class_name}"), which this version can\'t inject; '
             "write resourceClaims in the pod"
         )
     if device_class.resource in resources:
@@ -84,7 +84,8 @@ def _fault(
             "name one of them"
         )
     if device_class.max_per_pod and count > device_class.max_per_pod:
-        return f'"{name}:{count}" is more than a pod can have; ask for at most {device_class.max_per_pod}'
+        most = device_class.max_per_pod
+        return f'"{name}:{count}" is more than a pod can have; ask for at most {most}'
     return ""
 
 

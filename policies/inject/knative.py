@@ -5,7 +5,8 @@ Scaling: the `scale` intent in the words of what serves the workload.
 
 A Knative Service gets `autoscaling.knative.dev/*` annotations on its template; an InferenceService
 gets `minReplicas`, `maxReplicas`, `scaleTarget` and `scaleMetric`, and annotations for the rest.
-What the user set stays. Source: knative.dev/docs/serving/autoscaling, KServe ComponentExtensionSpec.
+What the user set stays. Source: knative.dev/docs/serving/autoscaling, and KServe's
+ComponentExtensionSpec.
 """
 
 from __future__ import annotations

@@ -38,12 +38,7 @@ def inject(pod: PodDraft, author: Author, wanted: Inject) -> None:
     tolerate(pod, author, wanted.tolerations)
     if wanted.affinity:
         _affinity(pod, author, wanted.affinity)
-    if wanted.topology_spread and pod.allows("topologySpreadConstraints"):
-        for constraint in wanted.topology_spread:
-            pod.add_value(author, (*pod.spec, "topologySpreadConstraints"), constraint)
-    if wanted.image_pull_secrets and pod.allows("imagePullSecrets"):
-        for secret in wanted.image_pull_secrets:
-            pod.add(author, (*pod.spec, "imagePullSecrets"), secret)
+    _lists(pod, author, wanted)
     _scalars(pod, author, wanted)
     if wanted.security_context:
         _security_context(pod, author, wanted.security_context)
@@ -60,7 +55,7 @@ def select_nodes(
         if isinstance(value, str):
             if pod.allows("nodeSelector"):
                 pod.put(author, (*pod.spec, "nodeSelector", key), value)
-        elif pod.allows("affinity") and not (pod.get("nodeSelector") or {}).get(key) in value:
+        elif pod.allows("affinity") and (pod.get("nodeSelector") or {}).get(key) not in value:
             _require(pod, author, {"key": key, "operator": "In", "values": list(value)})
 
 
@@ -108,6 +103,15 @@ def _lift_limit(pod: PodDraft, author: Author, container: Container, resource: s
     )
     if limit is not None and not quantity.at_least(limit, request):
         pod.put(author, path, request, unset=limit)
+
+
+def _lists(pod: PodDraft, author: Author, wanted: Inject) -> None:
+    for constraint in wanted.topology_spread:
+        if pod.allows("topologySpreadConstraints"):
+            pod.add_value(author, (*pod.spec, "topologySpreadConstraints"), constraint)
+    for secret in wanted.image_pull_secrets:
+        if pod.allows("imagePullSecrets"):
+            pod.add(author, (*pod.spec, "imagePullSecrets"), secret)
 
 
 def _scalars(pod: PodDraft, author: Author, wanted: Inject) -> None:

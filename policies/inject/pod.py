@@ -26,14 +26,6 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _QUANTITIES = frozenset({"requests", "limits", "sizeLimit", "perDevice"})
 # plugin/pkg/admission/limitranger/admission.go: "cpu, memory request for container NAME"
 _LIMIT_RANGED = re.compile(r"([^;:]+) (request|limit) for (?:init )?container ([^;\s]+)")
-_MAP = (dict, type(None))
-_METADATA_MAPS = ("annotations", "labels")
-_SPEC_MAPS = ("nodeSelector", "securityContext")
-_SPEC_LISTS = (
-    "containers", "initContainers", "volumes", "tolerations", "imagePullSecrets",
-    "topologySpreadConstraints",
-)  # fmt: skip
-_LISTS = ("env", "envFrom", "volumeMounts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +137,7 @@ class PodDraft:
     def add(
         self, author: Author, path: Path, item: Mapping[str, Any], *, key: str = "name"
     ) -> bool:
-        """Add an element to a list, unless one of its name is there; tell whether it is as wanted."""
+        """Add an element to a list, unless one of its name is there; tell if it is as wanted."""
         items = self.draft.get(path)
         index = element(items, key, item[key]) if items else -1
         if index < 0:
@@ -182,7 +174,7 @@ class PodDraft:
                 self.add(author, container.env, item)
 
     def add_mount(self, author: Author, container: Container, mount: Mapping[str, Any]) -> bool:
-        """Mount a volume into a container, unless its path is taken; tell whether it is as wanted."""
+        """Mount a volume into a container, unless its path is taken; tell if it is as wanted."""
         return self.add(author, (*container.path, "volumeMounts"), mount, key="mountPath")
 
     def again(self, author: Author, path: Path) -> None:
@@ -236,22 +228,26 @@ class PodDraft:
 
         Without any claim the annotation goes.
         """
-        for policy, at, before in self.prior:
-            if self.where(at) is not None:
-                self.claims.add(policy, at, before)
-        for policy, claims in self.prior.by_policy.items():
-            if not claims:  # too large once: only the name is left
-                self.claims.by_policy.setdefault(policy, {})
-        self.prior = Claims()
-        path = (*(self.metadata or ()), "annotations", INJECTED)
         if self.metadata is None:
             return
+        self._keep_up()
+        path = (*self.metadata, "annotations", INJECTED)
         if self.claims.by_policy:
             text = provenance.write(self.claims)
             if self.draft.get(path) != text:
                 self.draft.set(path, text)
         elif self.draft.get(path) is not None:
             self.draft.remove(path)
+
+    def _keep_up(self) -> None:
+        """Keep up the earlier claims on what is there still."""
+        for policy, claims in self.prior.by_policy.items():
+            if not claims:  # too large once: only the name is left
+                self.claims.by_policy.setdefault(policy, {})
+        for policy, at, before in self.prior:
+            if self.where(at) is not None:
+                self.claims.add(policy, at, before)
+        self.prior = Claims()
 
     def _claim(self, author: Author, path: Path, before: Any) -> None:
         self.claims.add(author.key, self.pointer(path), before)
@@ -283,7 +279,7 @@ def covers(present: Any, wanted: Any, *, quantities: bool = False) -> bool:
     """
     Tell whether `present` says all that `wanted` says.
 
-    The API server, LimitRanger and other webhooks add defaults to what we injected; it is ours still.
+    The API server, LimitRanger and other webhooks add to what we injected; it is still ours.
     """
     if isinstance(wanted, dict):
         return isinstance(present, dict) and all(
@@ -302,71 +298,6 @@ def covers(present: Any, wanted: Any, *, quantities: bool = False) -> bool:
     return quantities and quantity.equal(present, wanted)
 
 
-def is_sound(pod_spec: Any, metadata: Any) -> bool:
-    """Tell whether a pod has the shape that injectors rely on; the API server refuses any other."""
-    if not isinstance(pod_spec, dict) or not isinstance(metadata, _MAP):
-        return False
-    if not (_are(metadata or {}, _METADATA_MAPS, _MAP) and _are(pod_spec, _SPEC_MAPS, _MAP)):
-        return False
-    for member in _SPEC_LISTS:
-        items = pod_spec.get(member)
-        if items is not None and not _is_list_of_maps(items):
-            return False
-    if pod_spec.get("affinity") is not None and not _is_sound_affinity(pod_spec["affinity"]):
-        return False
-    for member in ("containers", "initContainers"):
-        for container in pod_spec.get(member) or ():
-            if not is_sound_container(container):
-                return False
-    return True
-
-
-def _are(obj: dict[str, Any], members: tuple[str, ...], types: tuple[type, ...]) -> bool:
-    for member in members:  # noqa: SIM110 -- on the hot path a generator costs more than the rest
-        if not isinstance(obj.get(member), types):
-            return False
-    return True
-
-
-def _is_sound_affinity(affinity: Any) -> bool:
-    if not isinstance(affinity, dict):
-        return False
-    for kind in affinity.values():
-        if not isinstance(kind, _MAP):
-            return False
-        for terms in (kind or {}).values():
-            required = isinstance(terms, dict)
-            terms = terms.get("nodeSelectorTerms") if required else terms
-            if not _is_list_of_maps(terms):
-                return False
-            if required and not all(
-                _is_list_of_maps(term.get(member))
-                for term in terms or ()
-                for member in ("matchExpressions", "matchFields")
-            ):
-                return False
-    return True
-
-
-def is_sound_container(container: Any) -> bool:
-    """Tell whether a container has the shape that injectors rely on."""
-    if not isinstance(container, dict) or not isinstance(container.get("securityContext"), _MAP):
-        return False
-    resources = container.get("resources")
-    if resources is not None and not is_sound_resources(resources):
-        return False
-    for member in _LISTS:
-        items = container.get(member)
-        if items is not None and not _is_list_of_maps(items):
-            return False
-    return True
-
-
-def is_sound_resources(resources: Any) -> bool:
-    """Tell whether resource requirements have the shape that injectors rely on."""
-    return isinstance(resources, dict) and _are(resources, ("limits", "requests"), _MAP)
-
-
 def limit_ranged(annotation: Any) -> frozenset[tuple[str, str, str]]:
     """Read what LimitRanger says it defaulted: (container, requests or limits, resource)."""
     if not isinstance(annotation, str):
@@ -383,20 +314,9 @@ def annotation(obj: Any, metadata: Path | None, key: str) -> Any:
     return None if metadata is None else lookup(obj, (*metadata, "annotations", key))
 
 
-def _is_list_of_maps(value: Any) -> bool:
-    if value is None:
-        return True
-    if value.__class__ is not list:
-        return False
-    for item in value:  # noqa: SIM110 -- on the hot path
-        if item.__class__ is not dict:
-            return False
-    return True
-
-
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         name = value.get("name") or value.get("mountPath")
         value = value.get("value", value.get("image", name)) if name else value
     text = f'"{value}"' if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:59] + "…"  # noqa: PLR2004 -- one line
+    return text if len(text) <= 60 else text[:59] + "…"

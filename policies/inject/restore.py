@@ -50,10 +50,10 @@ def _give_back(pod: PodDraft, old: Any, source: Path, before: Any) -> Path | Non
         return None
     last = source[-1]
     if isinstance(last, int):
-        items = pod.draft.get(parent)
-        if not isinstance(items, (list, type(None))):
+        items = pod.draft.get(parent) or []
+        if not isinstance(items, list):
             return None
-        index = _same(items or [], value)
+        index = _same(items, value)
         if index < 0:
             return (*parent, pod.draft.append(parent, value))
         return (*parent, index) if covers(items[index], value) else None
@@ -97,7 +97,8 @@ def _same(items: list[Any], wanted: Any) -> int:
         (name for name in ("name", "mountPath") if isinstance(wanted, dict) and name in wanted), ""
     )
     for index, item in enumerate(items):
-        if (isinstance(item, dict) and item.get(key) == wanted[key]) if key else item == wanted:
+        same = isinstance(item, dict) and item.get(key) == wanted[key] if key else item == wanted
+        if same:
             return index
     return -1
 

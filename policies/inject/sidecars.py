@@ -55,8 +55,8 @@ def failure_policy_warning(pod: PodDraft, workload: Any) -> str:
         codes = rule.get("onExitCodes") if isinstance(rule, dict) else None
         if isinstance(codes, dict) and not codes.get("containerName"):
             return (
-                f"sidecars: spec.podFailurePolicy.rules[{index}].onExitCodes also reads the exit code "
-                f'of the sidecar "{native[0]}"; set containerName to the container it is meant for'
+                f"sidecars: spec.podFailurePolicy.rules[{index}].onExitCodes also reads the exit "
+                f'code of the sidecar "{native[0]}"; set containerName to the container it is for'
             )
     return ""
 
@@ -75,29 +75,40 @@ def _refuse_unknown(pod: PodDraft, wanted: set[str], rules: list[Rule]) -> None:
 
 def _sidecar(pod: PodDraft, rule: Rule, sidecar: Sidecar, facts: Facts) -> None:
     name = sidecar.container["name"]
-    member, container = "containers", sidecar.container
+    member, other, container = "containers", "initContainers", sidecar.container
     if pod.finishes:
         if facts.kube_version < NATIVE_SINCE:
-            pod.refuse(
-                rule.author.name,
-                f'the sidecar "{name}" would keep this pod from finishing, because Kubernetes '
-                f"{facts.kube_version[0]}.{facts.kube_version[1]} has no native sidecars; leave it out",
-                code=422,
-            )
+            _refuse_unending(pod, rule, name, facts)
             return
-        member, container = "initContainers", {**container, "restartPolicy": "Always"}
-    if not pod.allows(member) or not all(
-        pod.allows("volumes", *(f"volumes.{key}" for key in volume if key != "name"))
-        for volume in sidecar.volumes
-    ):
+        member, other = other, member
+        container = {**container, "restartPolicy": "Always"}
+    if not _allowed(pod, sidecar, member):
         return
-    other = "containers" if member == "initContainers" else "initContainers"
-    if name in pod.names(other) or not pod.add(rule.author, (*pod.spec, member), container):
-        if name in pod.names(other):
-            pod.warn(
-                f'{rule.author.name}: a container "{name}" is there already; kept as it was written'
-            )
+    if name in pod.names(other):
+        pod.warn(
+            f'{rule.author.name}: a container "{name}" is there already; kept as it was written'
+        )
         return
+    if pod.add(rule.author, (*pod.spec, member), container):
+        _share(pod, rule, sidecar)
+
+
+def _refuse_unending(pod: PodDraft, rule: Rule, name: str, facts: Facts) -> None:
+    major, minor = facts.kube_version
+    pod.refuse(
+        rule.author.name,
+        f'the sidecar "{name}" would keep this pod from finishing, because Kubernetes '
+        f"{major}.{minor} has no native sidecars; leave it out",
+        code=422,
+    )
+
+
+def _allowed(pod: PodDraft, sidecar: Sidecar, member: str) -> bool:
+    kinds = {f"volumes.{key}" for volume in sidecar.volumes for key in volume if key != "name"}
+    return pod.allows(member, *(("volumes", *sorted(kinds)) if kinds else ()))
+
+
+def _share(pod: PodDraft, rule: Rule, sidecar: Sidecar) -> None:
     for volume in sidecar.volumes:
         pod.add(rule.author, (*pod.spec, "volumes"), volume)
     for mount in sidecar.volume_mounts:

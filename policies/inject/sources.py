@@ -72,7 +72,8 @@ def plan(mount: Mount, policies: PolicySet, target: Target, facts: Facts) -> Pla
     where = mount.source if mount.scheme else mount.sub
     if mount.revision and source.type not in ("hf", "oci"):
         raise UnusableIntent(
-            f'"{mount.written}": data source "{source.name}" has no revisions; leave "@{mount.revision}" out'
+            f'"{mount.written}": data source "{source.name}" has no revisions; '
+            f'leave "@{mount.revision}" out'
         )
     built = _BUILDERS[source.type](_Asked(mount=mount, source=source, where=where, facts=facts))
     return _plan(mount, source, built)
@@ -118,7 +119,8 @@ def _find(mount: Mount, policies: PolicySet, target: Target) -> DataSource:
     found = _longest(mount, sources, target) or sources.get(mount.scheme)
     if found is None or found.type != SCHEMES[mount.scheme]:
         raise UnusableIntent(
-            f'no data source says how {mount.scheme}:// is mounted here; add one named "{mount.scheme}"'
+            f"no data source says how {mount.scheme}:// is mounted here; "
+            f'add one named "{mount.scheme}"'
         )
     return found
 
@@ -244,7 +246,8 @@ def _image(asked: _Asked) -> _Built:
         reference = str(parameters.get("reference") or parameters.get("image") or "")
         sub = asked.where
         if asked.mount.revision:
-            reference = f"{reference.rpartition(':')[0] if ':' in reference.rpartition('/')[2] else reference}:{asked.mount.revision}"
+            directory, slash, image = reference.rpartition("/")
+            reference = f"{directory}{slash}{image.partition(':')[0]}:{asked.mount.revision}"
     if not reference:
         raise UnusableIntent(f'data source "{asked.source.name}" names no image; write oci://IMAGE')
     return _Built(

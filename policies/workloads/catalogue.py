@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path as File
 from typing import Any
 
 import yaml
@@ -84,8 +84,8 @@ class Catalogue:
 @lru_cache(maxsize=1)
 def builtin() -> Catalogue:
     """Read the catalogue that comes with the engine."""
-    text = resources.files(__package__).joinpath("catalogue.yaml").read_text("utf-8")
-    return assemble([kind(entry) for entry in yaml.load(text, Loader=yaml.CSafeLoader)])  # noqa: S506 -- safe
+    text = File(__file__).with_name("catalogue.yaml").read_text("utf-8")
+    return assemble([kind(entry) for entry in yaml.load(text, Loader=yaml.CSafeLoader)])
 
 
 def assemble(kinds: list[Kind]) -> Catalogue:
@@ -140,12 +140,14 @@ def kind(entry: Mapping[str, Any]) -> Kind:
 
 
 def _role(entry: Mapping[str, Any]) -> Role:
+    metadata: Path | None = None
     if "template" in entry:
         template = path(entry["template"])
         pod_spec, metadata = (*template, "spec"), (*template, "metadata")
     else:
         pod_spec = path(entry["podSpec"])
-        metadata = path(entry["metadata"]) if "metadata" in entry else None
+        if "metadata" in entry:
+            metadata = path(entry["metadata"])
     container = entry.get("container")
     return Role(
         name=entry["name"],

@@ -1,7 +1,8 @@
 """
 Where pods hide: every pod template of a workload, with its role.
 
-    locate.templates(deployment, kind) -> (Template(role="pod", pod_spec=("spec", "template", "spec"), …),)
+    locate.templates(deployment, kind)
+    -> (Template(role="pod", pod_spec=("spec", "template", "spec"), …),)
 """
 
 from __future__ import annotations

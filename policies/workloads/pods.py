@@ -19,7 +19,7 @@ _GENERATED = re.compile(r"-[a-z0-9]{1,10}$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a pod (or an owned workload) comes from. `owner` is KIND.GROUP; empty: no controller."""
+    """Where a pod comes from. `owner` is KIND.GROUP; empty: no controller."""
 
     owner: str = ""
     owner_group: str = ""

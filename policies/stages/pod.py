@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from policies.context import Context
 from policies.inject import (
     dapr,
     devices,
@@ -24,13 +23,15 @@ from policies.inject import (
     shm,
     sidecars,
 )
-from policies.inject.pod import LIMIT_RANGER, Author, PodDraft, annotation, is_sound, limit_ranged
+from policies.inject.pod import LIMIT_RANGER, Author, PodDraft, annotation, limit_ranged
 from policies.inject.prepared import POD, Rule
 from policies.inject.provenance import Claims
+from policies.inject.sound import is_sound
 from policies.intents import COMPUTE_ONLY, INJECTED, KEYS, PREFIX, Intents, nearest, read, written
 from policies.match import Target
 from policies.model import Violation
 from policies.patch import Draft
+from policies.stages.context import Context
 from policies.workloads import pods
 from policies.workloads.pods import Origin
 
@@ -252,9 +253,9 @@ def _soften(pod: PodDraft) -> None:
     if not pod.violations:
         return
     for violation in pod.violations:
-        if violation.code == 422:  # noqa: PLR2004 -- Unprocessable Content
+        if violation.code == 422:
             pod.warn(f"{violation.policy}: {violation.message}")
-    pod.violations = [one for one in pod.violations if one.code != 422]  # noqa: PLR2004
+    pod.violations = [one for one in pod.violations if one.code != 422]
 
 
 def _has(rules: list[Rule], family: str) -> bool:

@@ -1,0 +1,117 @@
+"""
+What an UPDATE changed, and what becomes of what we had added to the old object.
+
+Intents that stay as they were leave everything as it was: what the request dropped is given back.
+Where intents changed, what follows them is taken out, to be set anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policies.inject import knative, provenance, restore
+from policies.inject.pod import annotation
+from policies.inject.provenance import Claims
+from policies.intents import INJECTED, PREFIX, USED_UP, written
+from policies.patch import Path, lookup
+from policies.stages.work import Work
+from policies.workloads.locate import Template
+
+ALL = frozenset({"carry", "dapr", "mesh", "knative", "queue", "early"})
+TEMPLATE_FREE = USED_UP - {"roles"}  # intents that leave templates as they are
+_MARKS = {
+    "carry": ("/kubectl-ml.io~1",),
+    "dapr": ("/dapr.io~1",),
+    "mesh": ("/sidecar.istio.io~1",),
+    "knative": ("/autoscaling.knative.dev~1", *(f"/{name}" for name in knative.FIELDS.values())),
+    "queue": ("/kueue.x-k8s.io~1", "/scheduling.volcano.sh~1", "/kai.scheduler~1"),
+}
+
+
+def of_intents(work: Work, before: Work, claims: Claims) -> frozenset[str]:
+    """Tell which intents the user changed, at the workload or at a template."""
+    changed = _differences(before.written, work.written)
+    carried = {at for _, at, _ in claims}
+    olds = {template.pod_spec: template for template in before.templates}
+    for template in work.templates:
+        if template.pod_spec in olds and template.metadata:
+            changed |= _of_template(work, before, template.metadata, template, carried)
+    return frozenset(changed)
+
+
+def families(changed: frozenset[str]) -> frozenset[str]:
+    """Tell which families follow the intents that changed."""
+    found: set[str] = set()
+    if changed - TEMPLATE_FREE:
+        found |= {"carry", "dapr", "mesh", "early"}
+    if "scale" in changed:
+        found.add("knative")
+    if "queue" in changed:
+        found |= {"queue", "early"}
+    return frozenset(found)
+
+
+def settle(work: Work, before: Work, claims: Claims, anew: frozenset[str]) -> Claims:
+    """Take out what is to be set anew and give back the rest; tell which claims still hold."""
+    old = before.draft.object
+    whole = work.whole()
+    out, back = Claims(), Claims()
+    for policy, at, value in claims:
+        (out if _family(at) in anew else back).add(policy, at, value)
+    restore.withdraw(whole, old, out, old_base=before.whole())
+    restore.give_back(whole, old, back, old_base=before.whole())
+    olds = {template.role: template for template in before.templates}
+    for template in work.templates:
+        if template.role in olds:
+            _settle_template(work, before, template, olds[template.role], anew)
+    return whole.claims
+
+
+def _settle_template(
+    work: Work, before: Work, template: Template, then: Template, anew: frozenset[str]
+) -> None:
+    """Do the same for what went into a template before its pods."""
+    old = before.draft.object
+    base, pod = before.as_pod(then), work.as_pod(template)
+    early = restore.claims_of(base, annotation(old, then.metadata, INJECTED))
+    if not early.by_policy:
+        return
+    pod.prior = Claims()
+    if "early" in anew:
+        restore.withdraw(pod, old, early, old_base=base)
+    else:
+        restore.give_back(pod, old, early, old_base=base)
+    pod.sign()
+
+
+def _of_template(
+    work: Work, before: Work, metadata: Path, template: Template, carried: set[str]
+) -> set[str]:
+    """Compare a template's own intents: those that we carried there are not the user's."""
+    annotations = (*metadata, "annotations")
+    then = written(lookup(before.draft.object, annotations))
+    now = written(lookup(work.draft.object, annotations))
+    pod = before.at_workload(template, Claims(), Claims())
+    for key in [*then]:
+        is_ours = pod.pointer((*annotations, PREFIX + key)) in carried
+        if is_ours and now.get(key, then[key]) == then[key]:
+            del then[key]
+            now.pop(key, None)
+    return _differences(then, now)
+
+
+def _differences(then: Any, now: Any) -> set[str]:
+    return {key for key in then.keys() | now.keys() if then.get(key) != now.get(key)}
+
+
+def _family(at: str) -> str:
+    """Tell from a pointer which family of the workload stage added what it points at."""
+    for family, marks in _MARKS.items():
+        if any(mark in at for mark in marks):
+            return family
+    return "early"
+
+
+def claims_of(obj: Any) -> Claims:
+    """Read what a workload's provenance claims."""
+    return provenance.read(annotation(obj, ("metadata",), INJECTED))

@@ -1,0 +1,95 @@
+"""
+Judging a workload before its pods exist: the refusal comes at `kubectl apply`, not in an event.
+
+Each template is injected on trial, as its pods will be, and what that finds is reported. On an
+UPDATE only what changed is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from policies.inject import dapr, knative, mesh, sidecars
+from policies.intents import PREFIX, nearest
+from policies.model import Violation
+from policies.patch import lookup
+from policies.stages import pod as pod_stage
+from policies.stages.work import METADATA, Outcome, Work
+
+POLICY = "intents"
+
+
+def whole(work: Work, outcome: Outcome) -> None:
+    """Judge the workload's own intents, then each template."""
+    _own(work, outcome)
+    templates(work, outcome)
+
+
+def update(work: Work, before: Work, outcome: Outcome) -> None:
+    """Judge what changed: what the old object had already is not refused again."""
+    now, then = Outcome(draft=work.draft), Outcome(draft=before.draft)
+    whole(work, now)
+    whole(before, then)
+    outcome.violations += [one for one in now.violations if one not in then.violations]
+    outcome.warnings += [one for one in now.warnings if one not in then.warnings]
+
+
+def templates(work: Work, outcome: Outcome) -> None:
+    """Find out what would be refused or warned about when the pods are made, on trial."""
+    trial = work.trial()
+    for template in trial.templates:
+        intents = trial.intents_of(template)
+        pod = trial.receiving(template, intents)
+        for fault in intents.faults:
+            if fault not in work.intents.faults:
+                pod.refuse(POLICY, fault.message, code=422)
+        if intents.inject:
+            pod_stage.refuse_profiles(pod, work.context, intents)
+            trial.run(pod, template, intents, trial.pod_rules(template, intents))
+            warning = sidecars.failure_policy_warning(pod, trial.draft.object)
+            if warning:
+                pod.warn(warning)
+        outcome.collect(pod)
+
+
+def refuse_change(work: Work, before: Work, changed: frozenset[str], outcome: Outcome) -> None:
+    """Refuse changed intents where the template can't change."""
+    for key in sorted(changed):
+        message = (
+            f"{PREFIX}{key} changed from {_quoted(before.written.get(key))} to "
+            f"{_quoted(work.written.get(key))}, but the pods of a {work.kind.kind} can't be "
+            "changed; replace the object (kubectl replace --force)"
+        )
+        outcome.violations.append(Violation(policy=POLICY, message=message, code=422))
+
+
+def _own(work: Work, outcome: Outcome) -> None:
+    pod = work.whole()
+    for fault in work.intents.faults:
+        path = f"/metadata/annotations/kubectl-ml.io~1{fault.key}"
+        pod.refuse(POLICY, fault.message, code=422, path=path)
+    pod_stage.refuse_unfit(pod, work.intents, work.kind.uses, work.kind.kind)
+    pod_stage.warn_of_labels(pod, lookup(work.draft.object, (*METADATA, "labels")))
+    known = sorted({template.role.lower() for template in work.templates})
+    for role in work.intents.roles:
+        if role not in known:
+            hint = nearest(role, known) or "; it has " + ", ".join(known)
+            message = f'{PREFIX}roles: this {work.kind.kind} has no role "{role}"{hint}'
+            pod.refuse(POLICY, message, code=422)
+    for key, systems in _needs(work):
+        if key in work.intents.keys and not any(map(work.context.facts.has, systems)):
+            pod.warn(f"intents: {PREFIX}{key} needs {' or '.join(systems)}, which isn't installed")
+    outcome.collect(pod)
+
+
+def _needs(work: Work) -> Iterator[tuple[str, tuple[str, ...]]]:
+    yield "dapr", (dapr.SYSTEM,)
+    yield "mesh", (mesh.SYSTEM,)
+    yield "queue", ("kueue", "volcano")
+    if work.kind.autoscaling:
+        yield "scale", (knative.SYSTEM[work.kind.autoscaling],)
+
+
+def _quoted(value: Any) -> str:
+    return "nothing" if value is None else f'"{value}"'

@@ -1,0 +1,191 @@
+"""One workload being worked on: its draft, its intents, its templates, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from policies.inject import provenance, receive
+from policies.inject.pod import LIMIT_RANGER, PodDraft, annotation, limit_ranged
+from policies.inject.prepared import POD, Rule
+from policies.inject.provenance import Claims
+from policies.inject.sound import is_sound, is_sound_container, is_sound_resources
+from policies.intents import INJECTED, NONE, Intents, read, written
+from policies.match import Target
+from policies.model import Violation
+from policies.patch import Draft, lookup
+from policies.stages import pod as pod_stage
+from policies.stages.context import Context
+from policies.workloads import locate
+from policies.workloads.catalogue import Kind
+from policies.workloads.locate import Template
+
+METADATA = ("metadata",)
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What became of a workload. `claims` are those of the workload and of its templates."""
+
+    draft: Draft
+    warnings: list[str] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    claims: Claims = field(default_factory=Claims)
+
+    def collect(self, pod: PodDraft) -> None:
+        """Take over what a draft had to say."""
+        self.warnings += [one for one in pod.warnings if one not in self.warnings]
+        self.violations += [one for one in pod.violations if one not in self.violations]
+
+    def claim(self, claims: Claims) -> None:
+        """Take over claims."""
+        for policy, at, before in claims:
+            self.claims.add(policy, at, before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One workload being worked on."""
+
+    context: Context
+    kind: Kind
+    draft: Draft
+    intents: Intents  # of the workload itself
+    written: Mapping[str, Any]  # the same, as they stand
+    templates: tuple[Template, ...]
+
+    @classmethod
+    def of(cls, context: Context, kind: Kind, draft: Draft) -> Work:
+        """Open a workload; templates of an unsound shape are left to the API server to refuse."""
+        obj = draft.object
+        annotations = lookup(obj, (*METADATA, "annotations"))
+        sound = receive.walkable(obj, (*METADATA, "annotations")) and receive.walkable(
+            obj, (*METADATA, "labels")
+        )
+        return cls(
+            context=context,
+            kind=kind,
+            draft=draft,
+            intents=read(annotations),
+            written=written(annotations),
+            templates=tuple(
+                one for one in locate.templates(obj, kind) if sound and _is_sound(obj, one)
+            ),
+        )
+
+    def trial(self) -> Work:
+        """Open the same workload as it is now, to try what is then thrown away."""
+        return replace(self, draft=self.draft.fork())
+
+    @property
+    def name(self) -> str:
+        """The workload's name, as far as it is known."""
+        metadata = lookup(self.draft.object, METADATA) or {}
+        name = metadata.get("name") or str(metadata.get("generateName") or "").rstrip("-")
+        return name if isinstance(name, str) else ""
+
+    def whole(self, claims: Claims | None = None, prior: Claims | None = None) -> PodDraft:
+        """Open the object itself, for what is written at the workload."""
+        return PodDraft(
+            draft=self.draft,
+            spec=("spec",),
+            metadata=METADATA,
+            whole=True,
+            keyed=any(template.keyed for template in self.templates),
+            claims=claims or Claims(),
+            prior=prior or Claims(),
+        )
+
+    def at_workload(self, template: Template, claims: Claims, prior: Claims) -> PodDraft:
+        """Open a template for what the workload carries; its claims are the workload's."""
+        return PodDraft(
+            draft=self.draft,
+            spec=template.pod_spec,
+            metadata=template.metadata,
+            whole=True,
+            keyed=template.keyed,
+            claims=claims,
+            prior=prior,
+        )
+
+    def as_pod(self, template: Template) -> PodDraft:
+        """Open a template as the pod it will be; its claims are the pod's."""
+        obj = self.draft.object
+        return PodDraft(
+            draft=self.draft,
+            spec=template.pod_spec,
+            metadata=template.metadata,
+            keyed=template.keyed,
+            prior=provenance.read(annotation(obj, template.metadata, INJECTED)),
+            defaulted=limit_ranged(annotation(obj, template.metadata, LIMIT_RANGER)),
+        )
+
+    def receiving(self, template: Template, intents: Intents) -> PodDraft:
+        """Open a template as the pod it will be, with the containers that receive."""
+        pod = self.as_pod(template)
+        role = template.definition
+        pod.containers = receive.containers(pod, intents, role, role.primary)
+        pod.finishes = self.kind.finishes or pod.get("restartPolicy") in ("Never", "OnFailure")
+        return pod
+
+    def sign(self, claims: Claims, prior: Claims) -> None:
+        """Write the workload's provenance."""
+        self.whole(claims, prior).sign()
+
+    def intents_of(self, template: Template) -> Intents:
+        """Read the intents that a template's pods will have."""
+        if template.metadata is None:
+            return NONE
+        return read(lookup(self.draft.object, (*template.metadata, "annotations")))
+
+    def rules(self) -> list[Rule]:
+        """Find the policies that name this kind of workload."""
+        labels = lookup(self.draft.object, (*METADATA, "labels"))
+        target = self.context.target(self.kind.name, labels, "", self.intents)
+        return self.context.prepared.rules(target, self.intents)
+
+    def target(self, template: Template, intents: Intents) -> Target:
+        """Describe a template as the pod that policies are matched on."""
+        labels = template.metadata and lookup(self.draft.object, (*template.metadata, "labels"))
+        owner = self.kind.pod_owner or self.kind.name
+        return self.context.target(POD, labels, owner, intents)
+
+    def pod_rules(
+        self, template: Template, intents: Intents, also: Iterable[Rule] = ()
+    ) -> list[Rule]:
+        """Find the policies that act on a template's pods, with those in `also`, in order."""
+        found = self.context.prepared.rules(self.target(template, intents), intents)
+        if not also:
+            return found
+        return sorted({*found, *also}, key=lambda rule: (rule.policy.order, rule.policy.name))
+
+    def run(self, pod: PodDraft, template: Template, intents: Intents, rules: list[Rule]) -> None:
+        """Run every family over a template's pod."""
+        target = self.target(template, intents)
+        pod_stage.run_families(pod, self.context, target, intents, rules, name=self.name)
+
+
+def _is_sound(obj: Any, template: Template) -> bool:
+    metadata = lookup(obj, template.metadata) if template.metadata else None
+    if template.definition.container:
+        return _is_sound_override(obj, template, metadata)
+    pod_spec = lookup(obj, template.pod_spec)
+    return is_sound(pod_spec, metadata) and all(
+        pod_spec.get(member) is None or is_sound_container(pod_spec[member])
+        for member in template.definition.inline
+    )
+
+
+def _is_sound_override(obj: Any, template: Template, metadata: Any) -> bool:
+    overrides = template.definition.container
+    assert overrides is not None  # noqa: S101 -- the caller asked
+    paths = (template.pod_spec, (*(template.metadata or ()), "annotations"), overrides.env[:-1])
+    if not all(receive.walkable(obj, path) for path in paths):
+        return False
+    pod_spec, resources = lookup(obj, template.pod_spec), lookup(obj, overrides.resources)
+    return (
+        is_sound({} if pod_spec is None else pod_spec, metadata)
+        and is_sound_container({"env": lookup(obj, overrides.env)})
+        and (resources is None or is_sound_resources(resources))
+    )

@@ -1,0 +1,159 @@
+"""
+The workload stage: intents travel to the templates, and what only the workload can carry is set.
+
+What is read before pods exist goes into the template already: all of it where a queue counts the
+template, placement where the controller picks nodes by it. An UPDATE that leaves the intents as
+they were adds nothing; one that changes them takes ours out and sets it anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from policies.inject import carry, dapr, knative, mesh, queue, receive
+from policies.inject.prepared import Rule
+from policies.inject.provenance import Claims
+from policies.patch import Draft, Path, lookup
+from policies.stages import changes, judge
+from policies.stages import pod as pod_stage
+from policies.stages.context import Context
+from policies.stages.work import METADATA, Outcome, Work
+from policies.workloads import pods
+from policies.workloads.catalogue import Kind
+from policies.workloads.locate import Template
+
+PLACEMENT = frozenset({"nodeSelector", "affinity", "tolerations"})
+JOB_TEMPLATE = ("spec", "jobTemplate", "metadata")
+
+
+def create(context: Context, kind: Kind) -> Outcome | None:
+    """Carry the intents of a new workload; None where its owner's carrying has done it."""
+    if _is_owned(context):
+        return None
+    work = Work.of(context, kind, Draft(context.request.object))
+    outcome = Outcome(draft=work.draft)
+    _carry(work, outcome, changes.claims_of(work.draft.object), changes.ALL)
+    judge.whole(work, outcome)
+    return outcome
+
+
+def update(context: Context, kind: Kind) -> Outcome | None:
+    """Follow changed intents, and give back what we had added and the request dropped."""
+    old = context.request.old_object
+    if _is_owned(context) or not isinstance(old, dict):
+        return None
+    work = Work.of(context, kind, Draft(context.request.object))
+    before = Work.of(context, kind, Draft(old))
+    outcome = Outcome(draft=work.draft)
+    claims = changes.claims_of(old)
+    changed = changes.of_intents(work, before, claims)
+    if kind.immutable and changed - changes.TEMPLATE_FREE:
+        judge.refuse_change(work, before, changed - changes.TEMPLATE_FREE, outcome)
+        changed = changed & changes.TEMPLATE_FREE
+    anew = changes.families(changed)
+    kept = changes.settle(work, before, claims, anew)
+    if anew:
+        _carry(work, outcome, kept, anew)
+    elif claims.by_policy:
+        work.sign(kept, Claims())
+    if changed or _templates_differ(work, before):
+        judge.update(work, before, outcome)
+    return outcome
+
+
+def _carry(work: Work, outcome: Outcome, prior: Claims, families: frozenset[str]) -> None:
+    """Set what the workload carries, then what must be in its templates before pods exist."""
+    claims, own = Claims(), work.rules()
+    if "queue" in families and work.intents.inject:
+        _queue(work, own, claims, prior)
+    for template in work.templates:
+        _carry_to(work, template, own, families, claims=claims, prior=prior, outcome=outcome)
+    if "early" in families:
+        for template in work.templates:
+            _early(work, template, own, outcome)
+    work.sign(claims, prior)
+    outcome.claim(claims)
+
+
+def _carry_to(
+    work: Work,
+    template: Template,
+    own: list[Rule],
+    families: frozenset[str],
+    *,
+    claims: Claims,
+    prior: Claims,
+    outcome: Outcome,
+) -> None:
+    """Carry intents to one template, and set there what injectors of others read early."""
+    pod = work.at_workload(template, claims, prior)
+    if "carry" in families:
+        carry.inject(pod, template, work.kind, work.intents, work.written)
+    intents = work.intents_of(template)
+    if intents.inject:
+        rules = work.pod_rules(template, intents, own)
+        if "knative" in families:
+            knative.inject(pod, intents if intents.scale else work.intents, rules, work.kind)
+        if "dapr" in families:
+            dapr.inject(pod, intents, rules, name=work.name)
+        if "mesh" in families:
+            mesh.inject(pod, intents, rules)
+    outcome.collect(pod)
+
+
+def _early(work: Work, template: Template, own: list[Rule], outcome: Outcome) -> None:
+    """Put into a template what must be there before its pods are."""
+    intents, accepts = work.intents_of(template), work.kind.accepts
+    rules = work.pod_rules(template, intents, own)
+    if work.context.fold or _queue_of(work) in work.kind.counted:
+        pass
+    elif "placement" in work.kind.early:
+        accepts = PLACEMENT
+    elif own:  # only the policies that name this kind
+        intents, rules = replace(intents, accelerator=(), shm="", mounts=(), sidecars=()), own
+    else:
+        return
+    pod = work.receiving(template, intents)
+    if not intents.inject or not pod.containers:
+        return
+    pod.accepts, pod.rejects = accepts, work.kind.rejects
+    work.run(pod, template, intents, rules)
+    pod.sign()
+    outcome.collect(pod)
+    outcome.claim(pod.claims)
+
+
+def _queue(work: Work, own: list[Rule], claims: Claims, prior: Claims) -> None:
+    """Put the object, or what of it the queue manages, into its queue."""
+    places: list[Path] = [METADATA]
+    if work.kind.queue == "jobTemplate":
+        places = [JOB_TEMPLATE]
+    elif work.kind.queue == "template":
+        places = [one.metadata for one in work.templates if one.metadata]
+    for place in places:
+        if receive.walkable(work.draft.object, (*place, "labels")):
+            pod = work.whole(claims, prior)
+            policy = pod_stage.queue_policy(own)
+            queue.inject(pod, work.intents, policy, metadata=place, facts=work.context.facts)
+
+
+def _queue_of(work: Work) -> str:
+    place = JOB_TEMPLATE if work.kind.queue == "jobTemplate" else METADATA
+    return queue.queued_by(work.draft.object, METADATA) or queue.queued_by(work.draft.object, place)
+
+
+def _templates_differ(work: Work, before: Work) -> bool:
+    return work.templates != before.templates or any(
+        lookup(work.draft.object, one.pod_spec) != lookup(before.draft.object, one.pod_spec)
+        for one in work.templates
+    )
+
+
+def _is_owned(context: Context) -> bool:
+    """
+    Tell whether a workload belongs to one that the catalogue knows, whose carrying reached it.
+
+    Its controller compares it with what it made: a change here would be undone, or repeated.
+    """
+    kind, group, _ = pods.controller(context.metadata)
+    return bool(kind) and group in context.catalogue.groups
