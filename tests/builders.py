@@ -10,6 +10,7 @@ Keywords that are intents become annotations: `accelerator="a100"` is `kubectl-m
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -257,8 +258,8 @@ def mutated(obj: Any, given: PolicySet | str = "", facts: Facts | None = None, *
 
 
 def applied(obj: Any, decision: Decision) -> Any:
-    """Apply a decision's patch as the API server does."""
-    return jsonpatch.apply_patch(obj, decision.patch)
+    """Apply a decision's patch as the API server does, to an object that shares no parts."""
+    return jsonpatch.apply_patch(json.loads(json.dumps(obj)), decision.patch, in_place=True)
 
 
 def messages(decision: Decision) -> list[str]:
