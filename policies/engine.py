@@ -8,6 +8,7 @@ The one pipeline: a request, the policies and the facts in, a decision out.
 from __future__ import annotations
 
 from policies.inject.prepared import POD
+from policies.inject.sound import is_sound_metadata
 from policies.intents import PREFIX, written
 from policies.model import Decision, Facts, PolicySet, Request
 from policies.stages import pod as pod_stage
@@ -36,6 +37,8 @@ def _decide(context: Context) -> Decision:
         or request.namespace in UNTOUCHED
         or context.metadata.get("deletionTimestamp")
     ):
+        return Decision(object=request.object)
+    if not is_sound_metadata(request.object.get("metadata")):
         return Decision(object=request.object)
     if context.kind is None:
         return _of_no_pods(context)

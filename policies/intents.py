@@ -78,6 +78,11 @@ class Fault:
     key: str
     message: str
 
+    @property
+    def unknown(self) -> bool:
+        """Tell whether there is no such intent."""
+        return self.key not in KEYS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intents:

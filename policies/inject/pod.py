@@ -79,6 +79,9 @@ class PodDraft:
     rejects: frozenset[str] = frozenset()
     claims: Claims = field(default_factory=Claims)
     prior: Claims = field(default_factory=Claims)
+    unclaimed: list[tuple[Author, str]] = field(
+        default_factory=list
+    )  # as wanted, and not known ours
     warnings: list[str] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     unmet: list[tuple[str, str]] = field(default_factory=list)  # (policy, what) that was asked for
@@ -240,7 +243,16 @@ class PodDraft:
             self.draft.remove(path)
 
     def _keep_up(self) -> None:
-        """Keep up the earlier claims on what is there still."""
+        """
+        Keep up the earlier claims on what is there still.
+
+        Another webhook may have moved an element of ours: then a claim that is left over for the
+        same list is its.
+        """
+        for author, at in self.unclaimed:
+            before = self.prior.take_alike(author.name, at)
+            if before is not None:
+                self.claims.add(author.key, at, before)
         for policy, claims in self.prior.by_policy.items():
             if not claims:  # too large once: only the name is left
                 self.claims.by_policy.setdefault(policy, {})
@@ -257,7 +269,9 @@ class PodDraft:
             return
         at = self.pointer(path)
         before = self.prior.take(author.name, at)
-        if before is not None:
+        if before is None:
+            self.unclaimed.append((author, at))
+        else:
             self.claims.add(author.key, at, before)
 
     def _conflict(self, author: Author, path: Path, current: Any, wanted: Any) -> bool:

@@ -50,20 +50,20 @@ class Claims:
         claims[pointer] = before
 
     def take(self, name: str, pointer: str) -> Any:
-        """
-        Take back what the policy `name` claimed at `pointer`; None if it claimed nothing there.
-
-        Another webhook may have moved the element: then a claim in the same list counts.
-        """
+        """Take back what the policy `name` claimed at `pointer`; None: it claimed nothing there."""
         for key, claims in self.by_policy.items():
-            if key.rpartition("@")[0] != name:
-                continue
-            if pointer in claims:
+            if pointer in claims and key.rpartition("@")[0] == name:
                 return claims.pop(pointer)
-            shape = _INDEX.sub("/*", pointer)
-            for other in claims:
-                if _INDEX.sub("/*", other) == shape:
-                    return claims.pop(other)
+        return None
+
+    def take_alike(self, name: str, pointer: str) -> Any:
+        """Take back a claim of the policy `name` on any element of the same list; None: none."""
+        shape = _INDEX.sub("/*", pointer)
+        for key, claims in self.by_policy.items():
+            if key.rpartition("@")[0] == name:
+                for other in claims:
+                    if _INDEX.sub("/*", other) == shape:
+                        return claims.pop(other)
         return None
 
     def __iter__(self) -> Iterator[tuple[str, str, Any]]:

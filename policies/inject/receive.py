@@ -5,14 +5,17 @@ else `kubectl.kubernetes.io/default-container`, else the first.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from policies.inject import provenance
 from policies.inject.pod import DEFAULT_CONTAINER, Container, PodDraft, annotation
 from policies.intents import Intents, nearest
 from policies.patch import Path, lookup
 from policies.workloads.catalogue import Role
 
 POLICY = "intents"
+_IN_CONTAINER = re.compile(r"^/spec/containers/(\d{1,3})(/.+)$", re.ASCII)
 INTENT = "kubectl-ml.io/containers"
 
 
@@ -40,10 +43,32 @@ def _first(pod: PodDraft, role: Role | None) -> tuple[Container, ...]:
     for member in role.inline if role else ():
         if isinstance(pod.get(member), dict):
             return (_container(member, (*pod.spec, member)),)
-    if pod.get("containers"):  # Knative lets a container go without a name
-        name = pod.get("containers", 0, "name")
-        return (_container(name if isinstance(name, str) else "", (*pod.spec, "containers", 0)),)
+    if pod.get("containers"):
+        at = _received_before(pod)
+        name = pod.get("containers", at, "name")  # Knative lets a container go without a name
+        return (_container(name if isinstance(name, str) else "", (*pod.spec, "containers", at)),)
     return ()
+
+
+def _received_before(pod: PodDraft) -> int:
+    """
+    Find the container that received when we were asked before; 0 if we weren't.
+
+    Another webhook may have put a container of its own first since (a strategic merge does).
+    """
+    received: dict[int, list[str]] = {}
+    for _, at, _ in pod.prior:
+        found = _IN_CONTAINER.match(at)
+        if found:
+            received.setdefault(int(found.group(1)), []).append(found.group(2))
+    if len(received) != 1:
+        return 0
+    ((first, pointers),) = received.items()
+    for index in range(first, len(pod.get("containers"))):
+        base = (*pod.spec, "containers", index)
+        if all(provenance.find(pod.draft.object, base, at) for at in pointers):
+            return index
+    return 0
 
 
 def _present(pod: PodDraft, role: Role | None) -> dict[str, Container]:

@@ -77,8 +77,10 @@ def _counterpart(pod: PodDraft, old: Any, source: Path, *, missing: bool = False
         node = lookup(node, (step,))
         if isinstance(step, int):
             key = _key(node)
-            index = _same(new, node) if isinstance(new, list) else -1
-            if index < 0 and not (missing and key and (made or key == _OURS)):
+            index = _same(new, node, step) if isinstance(new, list) else -1
+            if index < 0 and not (
+                missing and key and (made or key == _OURS or (pod.keyed and new is None))
+            ):
                 return None
             made = made or index < 0
             step = index if index >= 0 else (key, node[key])
@@ -91,16 +93,18 @@ def _counterpart(pod: PodDraft, old: Any, source: Path, *, missing: bool = False
     return path
 
 
-def _same(items: list[Any], wanted: Any) -> int:
-    """Find the element that is the same one: of the same name or mount path, else an equal one."""
-    key = next(
-        (name for name in ("name", "mountPath") if isinstance(wanted, dict) and name in wanted), ""
-    )
+def _same(items: list[Any], wanted: Any, at: int = -1) -> int:
+    """
+    Find the element that is the same one: of the same key, else an equal one.
+
+    Else, with `at`, the one in the same place, if `wanted` is that with something added.
+    """
+    key = _key(wanted)
     for index, item in enumerate(items):
         same = isinstance(item, dict) and item.get(key) == wanted[key] if key else item == wanted
         if same:
             return index
-    return -1
+    return at if not key and 0 <= at < len(items) and covers(wanted, items[at]) else -1
 
 
 def _key(item: Any) -> str:

@@ -20,9 +20,9 @@ _LISTS = ("env", "envFrom", "volumeMounts")
 
 def is_sound(pod_spec: Any, metadata: Any) -> bool:
     """Tell whether a pod has the shape that injectors rely on; the API server refuses any other."""
-    if not isinstance(pod_spec, dict) or not isinstance(metadata, _MAP):
+    if not isinstance(pod_spec, dict) or not is_sound_metadata(metadata):
         return False
-    if not (_are(metadata or {}, _METADATA_MAPS, _MAP) and _are(pod_spec, _SPEC_MAPS, _MAP)):
+    if not _are(pod_spec, _SPEC_MAPS, _MAP):
         return False
     affinity = pod_spec.get("affinity")
     if not _have_lists(pod_spec, _SPEC_LISTS) or not _is_sound_affinity(affinity):
@@ -32,6 +32,11 @@ def is_sound(pod_spec: Any, metadata: Any) -> bool:
             if not is_sound_container(container):
                 return False
     return True
+
+
+def is_sound_metadata(metadata: Any) -> bool:
+    """Tell whether metadata has the shape that injectors rely on."""
+    return isinstance(metadata, _MAP) and _are(metadata or {}, _METADATA_MAPS, _MAP)
 
 
 def _have_lists(obj: dict[str, Any], members: tuple[str, ...]) -> bool:

@@ -7,11 +7,13 @@ UPDATE only what changed is judged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from policies.inject import dapr, knative, mesh, sidecars
-from policies.intents import PREFIX, nearest
+from policies.inject import carry, dapr, knative, mesh, sidecars
+from policies.inject.pod import PodDraft
+from policies.inject.provenance import Claims
+from policies.intents import PREFIX, Fault, nearest
 from policies.model import Violation
 from policies.patch import lookup
 from policies.stages import pod as pod_stage
@@ -30,6 +32,10 @@ def update(work: Work, before: Work, outcome: Outcome) -> None:
     """Judge what changed: what the old object had already is not refused again."""
     now, then = Outcome(draft=work.draft), Outcome(draft=before.draft)
     whole(work, now)
+    before = before.trial()
+    for template in before.templates:  # an object from before us carries nothing yet
+        pod = before.at_workload(template, Claims(), Claims())
+        carry.inject(pod, template, before.kind, before.intents, before.written)
     whole(before, then)
     outcome.violations += [one for one in now.violations if one not in then.violations]
     outcome.warnings += [one for one in now.warnings if one not in then.warnings]
@@ -41,9 +47,7 @@ def templates(work: Work, outcome: Outcome) -> None:
     for template in trial.templates:
         intents = trial.intents_of(template)
         pod = trial.receiving(template, intents)
-        for fault in intents.faults:
-            if fault not in work.intents.faults:
-                pod.refuse(POLICY, fault.message, code=422)
+        _refuse_faults(pod, [one for one in intents.faults if one not in work.intents.faults], work)
         if intents.inject:
             pod_stage.refuse_profiles(pod, work.context, intents)
             trial.run(pod, template, intents, trial.pod_rules(template, intents))
@@ -66,9 +70,7 @@ def refuse_change(work: Work, before: Work, changed: frozenset[str], outcome: Ou
 
 def _own(work: Work, outcome: Outcome) -> None:
     pod = work.whole()
-    for fault in work.intents.faults:
-        path = f"/metadata/annotations/kubectl-ml.io~1{fault.key}"
-        pod.refuse(POLICY, fault.message, code=422, path=path)
+    _refuse_faults(pod, work.intents.faults, work)
     pod_stage.refuse_unfit(pod, work.intents, work.kind.uses, work.kind.kind)
     pod_stage.warn_of_labels(pod, lookup(work.draft.object, (*METADATA, "labels")))
     known = sorted({template.role.lower() for template in work.templates})
@@ -81,6 +83,16 @@ def _own(work: Work, outcome: Outcome) -> None:
         if key in work.intents.keys and not any(map(work.context.facts.has, systems)):
             pod.warn(f"intents: {PREFIX}{key} needs {' or '.join(systems)}, which isn't installed")
     outcome.collect(pod)
+
+
+def _refuse_faults(pod: PodDraft, faults: Iterable[Fault], work: Work) -> None:
+    """Refuse what can't be read; an intent that doesn't exist is refused on CREATE alone."""
+    for fault in faults:
+        if fault.unknown and work.context.request.operation != "CREATE":
+            pod.warn(f"{POLICY}: {fault.message}")
+        else:
+            path = f"/metadata/annotations/kubectl-ml.io~1{fault.key}"
+            pod.refuse(POLICY, fault.message, code=422, path=path)
 
 
 def _needs(work: Work) -> Iterator[tuple[str, tuple[str, ...]]]:

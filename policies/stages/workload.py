@@ -13,6 +13,8 @@ from dataclasses import replace
 from policies.inject import carry, dapr, knative, mesh, queue, receive
 from policies.inject.prepared import Rule
 from policies.inject.provenance import Claims
+from policies.inject.sound import is_sound_metadata
+from policies.intents import Intents
 from policies.patch import Draft, Path, lookup
 from policies.stages import changes, judge
 from policies.stages import pod as pod_stage
@@ -42,6 +44,8 @@ def update(context: Context, kind: Kind) -> Outcome | None:
     old = context.request.old_object
     if _is_owned(context) or not isinstance(old, dict):
         return None
+    if not is_sound_metadata(old.get("metadata")):
+        return None
     work = Work.of(context, kind, Draft(context.request.object))
     before = Work.of(context, kind, Draft(old))
     outcome = Outcome(draft=work.draft)
@@ -51,6 +55,8 @@ def update(context: Context, kind: Kind) -> Outcome | None:
         judge.refuse_change(work, before, changed - changes.TEMPLATE_FREE, outcome)
         changed = changed & changes.TEMPLATE_FREE
     anew = changes.families(changed)
+    if kind.immutable:
+        anew -= {"early"}
     kept = changes.settle(work, before, claims, anew)
     if anew:
         _carry(work, outcome, kept, anew)
@@ -65,7 +71,7 @@ def _carry(work: Work, outcome: Outcome, prior: Claims, families: frozenset[str]
     """Set what the workload carries, then what must be in its templates before pods exist."""
     claims, own = Claims(), work.rules()
     if "queue" in families and work.intents.inject:
-        _queue(work, own, claims, prior)
+        _queue(work, own, claims=claims, prior=prior, outcome=outcome)
     for template in work.templates:
         _carry_to(work, template, own, families, claims=claims, prior=prior, outcome=outcome)
     if "early" in families:
@@ -104,17 +110,31 @@ def _carry_to(
 def _early(work: Work, template: Template, own: list[Rule], outcome: Outcome) -> None:
     """Put into a template what must be there before its pods are."""
     intents, accepts = work.intents_of(template), work.kind.accepts
+    if not intents.inject:
+        return
     rules = work.pod_rules(template, intents, own)
     if work.context.fold or _queue_of(work) in work.kind.counted:
-        pass
-    elif "placement" in work.kind.early:
-        accepts = PLACEMENT
-    elif own:  # only the policies that name this kind
-        intents, rules = replace(intents, accelerator=(), shm="", mounts=(), sidecars=()), own
-    else:
+        _inject(work, template, intents, rules, accepts=accepts, outcome=outcome)
         return
+    if "placement" in work.kind.early:
+        _inject(work, template, intents, rules, accepts=PLACEMENT, outcome=outcome)
+    if own:  # the policies that name this kind, and no intents
+        intents = replace(intents, accelerator=(), shm="", mounts=(), sidecars=(), dapr=None)
+        _inject(work, template, intents, own, accepts=accepts, outcome=outcome)
+
+
+def _inject(
+    work: Work,
+    template: Template,
+    intents: Intents,
+    rules: list[Rule],
+    *,
+    accepts: frozenset[str] | None,
+    outcome: Outcome,
+) -> None:
+    """Inject a template in place, within what its kind accepts."""
     pod = work.receiving(template, intents)
-    if not intents.inject or not pod.containers:
+    if not pod.containers:
         return
     pod.accepts, pod.rejects = accepts, work.kind.rejects
     work.run(pod, template, intents, rules)
@@ -123,7 +143,7 @@ def _early(work: Work, template: Template, own: list[Rule], outcome: Outcome) ->
     outcome.claim(pod.claims)
 
 
-def _queue(work: Work, own: list[Rule], claims: Claims, prior: Claims) -> None:
+def _queue(work: Work, own: list[Rule], *, claims: Claims, prior: Claims, outcome: Outcome) -> None:
     """Put the object, or what of it the queue manages, into its queue."""
     places: list[Path] = [METADATA]
     if work.kind.queue == "jobTemplate":
@@ -135,6 +155,7 @@ def _queue(work: Work, own: list[Rule], claims: Claims, prior: Claims) -> None:
             pod = work.whole(claims, prior)
             policy = pod_stage.queue_policy(own)
             queue.inject(pod, work.intents, policy, metadata=place, facts=work.context.facts)
+            outcome.collect(pod)
 
 
 def _queue_of(work: Work) -> str:
