@@ -1,0 +1,105 @@
+"""The demo runs against the real server; what the README shows of it is what it prints."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from demo.expected import EXPECTED, REFUSED
+
+Demo = subprocess.CompletedProcess[str]
+
+
+def test_shows_every_example_and_finds_all_as_expected(demo: Demo, root: Path) -> None:
+    examples = {path.name for path in (root / "examples").glob("*.yaml")}
+
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert demo.stderr == ""
+    assert demo.stdout.splitlines()[-2].endswith(": all as expected.")
+    assert examples == EXPECTED.keys()
+    for name in (*examples, *REFUSED):
+        assert f"── examples/{name} ─" in demo.stdout
+
+
+def test_is_plain_where_it_is_no_terminal(demo: Demo) -> None:
+    assert "\x1b" not in demo.stdout
+
+
+def test_names_the_policy_behind_each_block(demo: Demo) -> None:
+    pod = section(demo.stdout, "examples/job.yaml")
+
+    behind = {
+        name: re.sub(r"^\+\s+|\s+#.*", "", line)
+        for line in pod
+        if line.startswith("+") and "  # " in line
+        for name in [line.rpartition("  # ")[2]]
+    }
+    assert set(behind) == {
+        "device-tolerations",
+        "devices",
+        "gpu-pods",
+        "intents",
+        "logs",
+        "mounts",
+        "tracking",
+    }
+
+
+def test_readme_shows_what_the_demo_prints(demo: Demo, root: Path) -> None:
+    """A line `⋮` stands for lines that are left out."""
+    readme = (root / "README.md").read_text()
+    found = re.search(r"<!-- demo: (\S+) -->\n```diff\n(.*?)```", readme, re.DOTALL)
+    assert found
+    printed = "\n".join(section(demo.stdout, found[1]))
+
+    at = 0
+    for shown in re.split(r"^.*⋮\n", found[2], flags=re.MULTILINE):
+        at = printed.find(shown.rstrip("\n"), at)
+        assert at >= 0, f"the demo does not print:\n{shown}"
+        at += len(shown.rstrip("\n"))
+
+
+def test_stops_the_webhook_when_it_is_ended(root: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo"],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout
+    with process.stdout:
+        address = re.search(r"https://127\.0\.0\.1:(\d+)", process.stdout.readline())
+        assert address
+
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+        process.wait(10)
+
+    assert process.returncode == 143
+    assert not listens(int(address[1]))
+
+
+def listens(port: int) -> bool:
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        pytest.skip("listening ports are read from /proc/net/tcp")
+    time.sleep(0.05)
+    return any(
+        line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"
+        for line in table.read_text().splitlines()[1:]
+    )
+
+
+def section(output: str, title: str) -> list[str]:
+    lines = output.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"── {title} ─"))
+    end = next(i for i, line in enumerate(lines) if i > start and not line)
+    return lines[start:end]
