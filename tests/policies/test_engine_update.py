@@ -443,3 +443,11 @@ def test_volcano_follows_a_changed_queue() -> None:
     found = mutated(annotated(stored, queue="team-b"), facts=facts, old=stored)
 
     assert found == mutated(workload("Deployment", queue="team-b"), facts=facts)
+
+
+def test_scaling_that_goes_takes_its_policys_defaults_along() -> None:
+    stored = mutated(workload("Service", accelerator="a100", scale="min=0"))
+
+    found = mutated(annotated(stored, scale=None), old=stored)
+
+    assert found == mutated(workload("Service", accelerator="a100"))
