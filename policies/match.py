@@ -18,7 +18,7 @@ from policies.model import LabelSelector, Match, NamespaceMatch, Subjects, User
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Target:
     """What a match is judged on: one pod (or what it will be), or one object."""
 

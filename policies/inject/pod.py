@@ -48,7 +48,7 @@ def family_author(name: str, digest: str) -> Author:
     return Author(name=name, digest=digest)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Container:
     """A receiving container: its name, its path, and where its resources and env are written."""
 

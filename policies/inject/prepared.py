@@ -24,7 +24,7 @@ POD = "Pod"
 MAX_PLANS = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Rule:
     """One InjectionPolicy, ready to be asked and applied."""
 

@@ -30,7 +30,7 @@ IMAGE = "kserve/storage-initializer:v0.15.2"  # takes a URI and a directory
 IMAGE_VOLUMES_SINCE = (1, 35)  # KEP-4639: on by default
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Plan:
     """How one mount is carried out. `volume` has no name yet, `mount` no path."""
 
@@ -43,7 +43,7 @@ class Plan:
     needs: tuple[str, ...] = ()  # pod fields that a strict kind must let in
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class _Asked:
     """One mount with its data source: what the builders below work from."""
 
@@ -53,7 +53,7 @@ class _Asked:
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class _Built:
     volume: Manifest
     sub_path: str = ""

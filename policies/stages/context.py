@@ -16,7 +16,7 @@ from policies.workloads.catalogue import Catalogue, Kind
 _NO_LABELS: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Context:
     """
     One request with all that is looked up for it once.

@@ -17,7 +17,7 @@ WILDCARD = "*"
 _SELECTED = re.compile(r"^([^\[]*)\[([^=\]]+)=([^\]]+)\]$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class ContainerOverrides:
     """A container that an object speaks of without holding it, and where it does so."""
 
@@ -26,7 +26,7 @@ class ContainerOverrides:
     env: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Role:
     """One role of a kind, such as the workers of an MPIJob; `*` names it after its template."""
 
@@ -40,7 +40,7 @@ class Role:
     container: ContainerOverrides | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Kind:
     """One workload kind: `kind` and `group`, its roles, and how its operator treats it."""
 
@@ -68,7 +68,7 @@ class Kind:
         return f"{self.kind}.{self.group}" if self.group else self.kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Catalogue:
     """Kinds by (group, kind), their groups, and the roles that pods are known by."""
 

@@ -17,7 +17,7 @@ from policies.workloads.catalogue import Catalogue, Kind, Role
 _GENERATED = re.compile(r"-[a-z0-9]{1,10}$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Origin:
     """Where a pod comes from. `owner` is KIND.GROUP; empty: no controller."""
 
