@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import installed as installation
 from tests.e2e.controlplane import build, cluster, crds, errors, nodes
 
 HERE = Path(__file__).parent
@@ -82,3 +83,22 @@ def load_crds(controlplane: cluster.ControlPlane) -> Callable[..., None]:
             pytest.skip(str(error))
 
     return load
+
+
+@pytest.fixture(scope="session")
+def webhook_installed(controlplane: cluster.ControlPlane) -> Iterator[installation.Installed]:
+    """Install the webhook as it is shipped, once; tests use `installed`."""
+    made = installation.Installed(controlplane, controlplane.directory)
+    made.install()
+    made.start()
+    try:
+        yield made
+    finally:
+        made.uninstall()
+
+
+@pytest.fixture
+def installed(webhook_installed: installation.Installed) -> installation.Installed:
+    """Have the webhook installed and running, whatever an earlier test left behind."""
+    webhook_installed.restore()
+    return webhook_installed

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -146,6 +147,10 @@ class ControlPlane:
         """Run another program, a webhook, beside the parts; it ends with them or by `stop_part`."""
         return self._processes.start(name, argv, environ=environ)
 
+    def is_running(self, name: str) -> bool:
+        """Tell whether a part or another program was started and hasn't ended."""
+        return self._processes.is_running(name)
+
     def kill(self, name: str) -> None:
         """End a part or another program without asking it."""
         self._processes.kill(name)
@@ -164,7 +169,7 @@ class ControlPlane:
 
         def ready() -> bool:
             self._processes.check()
-            return _answers(port, part.ready_path, tls)
+            return answers(port, part.ready_path, tls)
 
         waiting.until(ready, what=f"{part.name} to be ready", timeout_seconds=_START_SECONDS)
 
@@ -174,12 +179,14 @@ class ControlPlane:
         """Be this user, by a client certificate."""
         return self._client(*self._credentials.certified(user, groups, name=name))
 
-    def as_service_account(self, namespace: str, name: str) -> Client:
+    def as_service_account(
+        self, namespace: str, name: str, *, lifetime: timedelta = timedelta(days=1)
+    ) -> Client:
         """Be this service account, by a token from the API server; it is made if it isn't there."""
         accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
         if not self.admin.request("GET", f"{accounts}/{name}").ok:
             self.admin.create(accounts, {"metadata": {"name": name}})
-        asked = {"spec": {"expirationSeconds": 24 * 3600}}
+        asked = {"spec": {"expirationSeconds": int(lifetime.total_seconds())}}
         token = self.admin.create(f"{accounts}/{name}/token", asked)["status"]["token"]
         path_and_tls = self._credentials.tokened(f"{namespace}.{name}", token)
         return self._client(*path_and_tls, token=token)
@@ -249,7 +256,8 @@ class ControlPlane:
         self.wait_for(f"/api/v1/namespaces/{namespace}/serviceaccounts/default", bool)
 
 
-def _answers(port: int, path: str, tls: ssl.SSLContext | None) -> bool:
+def answers(port: int, path: str, tls: ssl.SSLContext | None) -> bool:
+    """Tell whether a local server answers a GET with 200."""
     connection = (
         http.client.HTTPSConnection("127.0.0.1", port, context=tls, timeout=5)
         if tls
