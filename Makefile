@@ -21,6 +21,7 @@ $(READY): $(LOCKS) pyproject.toml scripts/find-python
 	{ [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); } && \
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock && \
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . && \
+	$(BIN)/python -m compileall -q policies kubectl_ml webhook && \
 	touch $@
 
 demo: $(READY) ## see what the webhook does to the manifests of examples/
