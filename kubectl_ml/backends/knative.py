@@ -1,0 +1,112 @@
+"""
+Serving with Knative: a Service that counts requests, scales to zero and keeps its revisions.
+
+    --scale min=0,max=5,target=10    the `scale` intent, which becomes Knative's annotations
+    --canary 10                      10 percent to the newest revision, the rest to the one before
+    --expose iris.example.com        a DomainMapping; else only the cluster sees the Service
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubectl_ml.backends import predictor
+from kubectl_ml.errors import PluginError
+from kubectl_ml.serving import ServeSpec, intent_annotations
+from policies.model import Manifest
+
+API = ("serving.knative.dev", "services")
+API_VERSION = "serving.knative.dev/v1"
+KIND = "Service"
+VISIBILITY = "networking.knative.dev/visibility"
+CONTAINER = "user-container"  # what Knative calls it itself
+
+
+def objects(spec: ServeSpec, *, stable: str) -> tuple[Manifest, ...]:
+    """Write the objects; `stable` is the revision that gets what a canary leaves."""
+    if spec.triggers:
+        raise PluginError(
+            "--trigger is KEDA's; Knative counts requests itself",
+            hint="leave --trigger out, or --backend deployment",
+        )
+    if spec.model and spec.model.scheme == "https":
+        raise PluginError(
+            f'--model "{spec.model.text}": only KServe fetches from https',
+            hint="--backend kserve, or put the model into a bucket or on a volume",
+        )
+    return (_service(spec, stable), *((domain_mapping(spec, spec.name),) if spec.expose else ()))
+
+
+def stable_revision(spec: ServeSpec, existing: Manifest | None) -> str:
+    """
+    Say which revision keeps the rest of the traffic, by the Service that is there.
+
+    While a canary is on, that is the one which the canary left it to; else the newest ready one.
+    """
+    if not spec.canary:
+        return ""
+    if existing is None:
+        raise PluginError(
+            f'--canary: "{spec.name}" isn\'t served yet, so there is nothing to split traffic with',
+            hint="leave --canary out the first time",
+        )
+    for target in _list(existing.get("spec"), "traffic"):
+        if target.get("revisionName") and target.get("percent"):
+            return str(target["revisionName"])
+    status = existing.get("status")
+    ready = status.get("latestReadyRevisionName") if isinstance(status, dict) else None
+    if not ready:
+        raise PluginError(
+            f'--canary: "{spec.name}" has no ready revision yet to keep the rest of the traffic',
+            hint=f"kubectl get ksvc {spec.name} says why; then run this again",
+        )
+    return str(ready)
+
+
+def _list(found: Any, key: str) -> list[dict[str, Any]]:
+    value = found.get(key) if isinstance(found, dict) else None
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _service(spec: ServeSpec, stable: str) -> Manifest:
+    metadata = predictor.metadata(spec, intent_annotations(spec, mount_model=True))
+    if not spec.expose:
+        metadata["labels"] = metadata["labels"] | {VISIBILITY: "cluster-local"}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": metadata,
+        "spec": {
+            "template": {
+                "metadata": {"labels": predictor.labels(spec)},
+                "spec": {"containers": [_container(spec)]},
+            },
+            "traffic": _traffic(spec, stable),
+        },
+    }
+
+
+def _container(spec: ServeSpec) -> Manifest:
+    """Give the container; Knative starts and restarts by its readiness probe alone."""
+    container = predictor.container(spec, name=CONTAINER)
+    probe = predictor.probes(spec)["readinessProbe"]
+    return container | {"readinessProbe": probe}
+
+
+def _traffic(spec: ServeSpec, stable: str) -> list[Manifest]:
+    if not spec.canary:
+        return [{"latestRevision": True, "percent": 100}]
+    return [
+        {"latestRevision": True, "percent": spec.canary},
+        {"latestRevision": False, "revisionName": stable, "percent": 100 - spec.canary},
+    ]
+
+
+def domain_mapping(spec: ServeSpec, service: str) -> Manifest:
+    """Give a host to a Knative Service; the cluster must let the namespace claim it."""
+    return {
+        "apiVersion": "serving.knative.dev/v1beta1",
+        "kind": "DomainMapping",
+        "metadata": predictor.metadata(spec) | {"name": spec.expose},
+        "spec": {"ref": {"apiVersion": API_VERSION, "kind": KIND, "name": service}},
+    }

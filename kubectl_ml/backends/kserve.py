@@ -1,0 +1,147 @@
+"""
+Serving with KServe: an InferenceService, whose runtime fetches the model and serves it.
+
+    --model s3://models/iris --format sklearn     predictor.model, its storageUri and format
+    --model imagenet-net --format onnx            a data source: a mount brings it to /mnt/models
+    --image app:1 --port 80                       a container of the user's own
+
+KServe has two ways to run it, and some wishes need one of them: `Serverless`, on Knative (scale to
+zero, scaling by requests, canaries), and `RawDeployment` (scaling by cpu or memory). Where a wish
+decides, the object says so; else the cluster's default holds.
+"""
+
+from __future__ import annotations
+
+from kubectl_ml.backends import knative, predictor
+from kubectl_ml.errors import PluginError
+from kubectl_ml.serving import Model, ServeSpec, intent_annotations
+from policies.model import Manifest
+
+API = ("serving.kserve.io", "inferenceservices")
+API_VERSION = "serving.kserve.io/v1beta1"
+KIND = "InferenceService"
+MODE = "serving.kserve.io/deploymentMode"
+VISIBILITY = "networking.kserve.io/visibility"
+CONTAINER = "kserve-container"
+SERVERLESS, RAW = "Serverless", "RawDeployment"
+_STORAGE_URI = "STORAGE_URI"  # tells KServe what to fetch for a container of the user's own
+_BY_RESOURCES = ("cpu", "memory")
+
+
+def objects(spec: ServeSpec, *, has_knative: bool | None) -> tuple[Manifest, ...]:
+    """
+    Write the objects; `has_knative` says whether Knative is there, None that nobody knows.
+
+    Raises where something can't be had on this backend.
+    """
+    if spec.triggers:
+        raise PluginError(
+            "--trigger belongs to the deployment backend; KServe scales by itself",
+            hint="leave --trigger out, or --backend deployment",
+        )
+    _check_target(spec)
+    mode = _mode(spec, has_knative)
+    found = [_inference_service(spec, mode)]
+    if spec.expose:
+        found.append(knative.domain_mapping(spec, f"{spec.name}-predictor"))
+    return tuple(found)
+
+
+def _check_target(spec: ServeSpec) -> None:
+    target = spec.scale.get("target", "1")
+    if not target.isdigit():
+        raise PluginError(
+            f"--scale target={target}: KServe takes whole numbers only",
+            hint="--scale …,target=1, or --backend knative",
+        )
+
+
+def _mode(spec: ServeSpec, has_knative: bool | None) -> str:
+    """Say which way of KServe's the spec needs; empty: either does."""
+    reason = _needs_knative(spec)
+    by_resources = spec.scale.get("metric") in _BY_RESOURCES
+    if reason and by_resources:
+        raise PluginError(
+            f"{reason} needs KServe on Knative, which doesn't scale by {spec.scale['metric']}",
+            hint="scale by concurrency or rps: --scale …,metric=concurrency",
+        )
+    if reason and has_knative is False:
+        raise PluginError(
+            f"{reason} needs KServe on Knative, which isn't installed in this cluster",
+            hint="ask the cluster's admins for Knative, or leave that out",
+        )
+    if reason:
+        return SERVERLESS
+    return RAW if by_resources else ""
+
+
+def _needs_knative(spec: ServeSpec) -> str:
+    """Name the first wish that only Knative fulfils."""
+    scale = spec.scale
+    wishes = {
+        "--canary": bool(spec.canary),
+        "--expose": bool(spec.expose),
+        "--scale min=0": scale.get("min") == "0",
+        f"--scale metric={scale.get('metric')}": scale.get("metric") in ("concurrency", "rps"),
+        # A target alone counts requests in the words of the intent.
+        "--scale target without a metric": "target" in scale and "metric" not in scale,
+        "--scale with window, initial or retention": any(
+            key in scale for key in ("window", "initial", "retention")
+        ),
+    }
+    return next((wish for wish, wanted in wishes.items() if wanted), "")
+
+
+def _inference_service(spec: ServeSpec, mode: str) -> Manifest:
+    own = intent_annotations(spec, mount_model=_is_mounted(spec.model))
+    metadata = predictor.metadata(spec, own | ({MODE: mode} if mode else {}))
+    if not spec.expose:
+        metadata["labels"] = metadata["labels"] | {VISIBILITY: "cluster-local"}
+    found: Manifest = {"labels": predictor.labels(spec)}
+    if spec.canary:
+        found["canaryTrafficPercent"] = spec.canary
+    if spec.format:
+        found["model"] = _model(spec)
+    else:
+        found["containers"] = [_container(spec)]
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": metadata,
+        "spec": {"predictor": found},
+    }
+
+
+def _is_mounted(model: Model | None) -> bool:
+    """Tell whether the model is a data source, which KServe doesn't know."""
+    return model is not None and not model.scheme
+
+
+def storage_uri(model: Model) -> str:
+    """Write a model's URI as KServe does: `hf://owner/name:revision`."""
+    return model.text.replace("@", ":", 1) if model.scheme == "hf" else model.text
+
+
+def _model(spec: ServeSpec) -> Manifest:
+    found: Manifest = {"modelFormat": {"name": spec.format}}
+    if spec.server and spec.server.v2_only:
+        found["protocolVersion"] = "v2"
+    if spec.model and spec.model.scheme:
+        found["storageUri"] = storage_uri(spec.model)
+    if spec.image:
+        found["image"] = spec.image
+    if spec.args:
+        found["args"] = list(spec.args)
+    if spec.env:
+        found["env"] = predictor.environment(dict(spec.env))
+    if wanted := predictor.resources(spec):
+        found["resources"] = wanted
+    return found
+
+
+def _container(spec: ServeSpec) -> Manifest:
+    found = predictor.container(spec, name=CONTAINER)
+    if spec.model and spec.model.scheme:
+        uri = {"name": _STORAGE_URI, "value": storage_uri(spec.model)}
+        found["env"] = [uri, *found.get("env", [])]
+    return found

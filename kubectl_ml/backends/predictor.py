@@ -1,0 +1,108 @@
+"""
+The container that serves, as every backend runs it.
+
+    --format sklearn            the format's server, its model in /mnt/models, on port 8080
+    --image app:1 --port 80     the user's own
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubectl_ml import servers
+from kubectl_ml.serving import NAME_LABEL, ServeSpec
+from policies.model import Manifest
+
+COMPONENT_LABEL = "app.kubernetes.io/component"
+COMPONENT = "server"
+_PERIOD_SECONDS = 10
+_STARTS_WITHIN_PERIODS = 120  # 20 minutes: large models load slowly
+
+
+def labels(spec: ServeSpec) -> dict[str, str]:
+    """Give the labels of objects and pods: what the plugin lists by, and what sets them apart."""
+    return {NAME_LABEL: spec.name, COMPONENT_LABEL: COMPONENT}
+
+
+def metadata(spec: ServeSpec, annotations: dict[str, str] | None = None) -> Manifest:
+    """Give the metadata of an object that is called as what is served."""
+    found: Manifest = {"name": spec.name}
+    if spec.namespace:
+        found["namespace"] = spec.namespace
+    found["labels"] = labels(spec)
+    if annotations:
+        found["annotations"] = annotations
+    return found
+
+
+def container(spec: ServeSpec, *, name: str, port_name: str = "") -> Manifest:
+    """Give the container, without probes: what asks whether it is ready differs by backend."""
+    found: Manifest = {"name": name, "image": image(spec)}
+    server = spec.server
+    if server and server.command:
+        found["command"] = list(server.command)
+    fixed = [arg.format(name=spec.name) for arg in server.args] if server else []
+    if fixed or spec.args:
+        found["args"] = [*fixed, *spec.args]
+    defaults = (
+        {key: value.format(name=spec.name) for key, value in server.env.items()} if server else {}
+    )
+    if variables := environment(defaults | dict(spec.env)):
+        found["env"] = variables
+    port: Manifest = {"containerPort": spec.port, "protocol": "TCP"}
+    found["ports"] = [{"name": port_name} | port if port_name else port]
+    if wanted := resources(spec):
+        found["resources"] = wanted
+    found["securityContext"] = security_context(spec)
+    return found
+
+
+def image(spec: ServeSpec) -> str:
+    """Name the image: the user's own, else the one for this format."""
+    if spec.image or not spec.server:
+        return spec.image
+    return (spec.accelerator and spec.server.gpu_image) or spec.server.image
+
+
+def environment(values: dict[str, str]) -> list[Manifest]:
+    """Write variables as a container has them."""
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def resources(spec: ServeSpec) -> Manifest:
+    """
+    Ask for processors and memory, and let memory be no more than that.
+
+    Processors have no limit: a server may use what is idle, and is throttled by nobody.
+    """
+    requests = {key: value for key, value in (("cpu", spec.cpus), ("memory", spec.memory)) if value}
+    found: Manifest = {"requests": requests} if requests else {}
+    if spec.memory:
+        found["limits"] = {"memory": spec.memory}
+    return found
+
+
+def security_context(spec: ServeSpec) -> Manifest:
+    """Give the least rights that the image lives with: `servers.security_context` says why."""
+    server = None if spec.image else spec.server
+    user = spec.run_as_user or (server.user if server else 0)
+    return servers.security_context(user=user, non_root=server is not None)
+
+
+def probes(spec: ServeSpec) -> dict[str, Any]:
+    """
+    Say when it is ready: its own answer where the server has one, else that its port is open.
+
+    Nothing restarts a server that is slow; one that ends is restarted without a probe.
+    """
+    path = spec.server.ready_path.format(name=spec.name) if spec.server else ""
+    asked: Manifest = (
+        {"httpGet": {"path": path, "port": spec.port}}
+        if path
+        else {"tcpSocket": {"port": spec.port}}
+    )
+    return {
+        "startupProbe": asked
+        | {"periodSeconds": _PERIOD_SECONDS, "failureThreshold": _STARTS_WITHIN_PERIODS},
+        "readinessProbe": asked | {"periodSeconds": _PERIOD_SECONDS, "timeoutSeconds": 5},
+    }
