@@ -16,6 +16,7 @@ from policies.stages import workload as workload_stage
 from policies.stages.context import Context
 
 UNTOUCHED = frozenset({"kube-system"})
+MIRROR = "kubernetes.io/config.mirror"  # the kubelet's image of a static pod, which it compares
 
 
 def review(request: Request, policies: PolicySet, facts: Facts) -> Decision:
@@ -29,22 +30,27 @@ def render(request: Request, policies: PolicySet, facts: Facts) -> Decision:
 
 
 def _decide(context: Context) -> Decision:
-    request = context.request
-    if (
-        not isinstance(request.object, dict)
-        or request.operation not in ("CREATE", "UPDATE")
-        or request.subresource
-        or request.namespace in UNTOUCHED
-        or context.metadata.get("deletionTimestamp")
-    ):
-        return Decision(object=request.object)
-    if not is_sound_metadata(request.object.get("metadata")):
-        return Decision(object=request.object)
+    if _is_left_alone(context):
+        return Decision(object=context.request.object)
     if context.kind is None:
         return _of_no_pods(context)
     if context.kind.name == POD:
         return _of_pod(context)
     return _of_workload(context)
+
+
+def _is_left_alone(context: Context) -> bool:
+    """Tell whether a request is none of our business: no object, a sub-resource, on its way out."""
+    request = context.request
+    return (
+        request.operation not in ("CREATE", "UPDATE")
+        or bool(request.subresource)
+        or request.namespace in UNTOUCHED
+        or not isinstance(request.object, dict)
+        or not is_sound_metadata(request.object.get("metadata"))
+        or bool(context.metadata.get("deletionTimestamp"))
+        or MIRROR in (context.metadata.get("annotations") or ())
+    )
 
 
 def _of_pod(context: Context) -> Decision:
