@@ -107,7 +107,7 @@ def _request(
         )
         return
     for path in (limits, requests):  # extended resources: the request must equal the limit
-        pod.put(author, (*path, resource), count)
+        pod.put_quantity(author, (*path, resource), count)
 
 
 def _per_device(

@@ -87,7 +87,7 @@ def default_resources(
             ) is not None
             if kind == "requests" and by_user and current is None:
                 continue  # a limit alone implies the request
-            pod.put(author, path, amount, unset=current if ours else None, quiet=True)
+            pod.put_quantity(author, path, amount, unset=current if ours else None)
             if kind == "requests":
                 _lift_limit(pod, author, container, resource)
 

@@ -137,6 +137,14 @@ class PodDraft:
             return False
         return self._conflict(author, path, current, value)
 
+    def put_quantity(self, author: Author, path: Path, amount: str, *, unset: Any = None) -> None:
+        """Set a quantity that gives way to the user's without a word; `2` is as wanted as `"2"`."""
+        current = self.draft.get(path)
+        if current is not None and quantity.equal(current, amount):
+            self._again(author, path)
+        else:
+            self.put(author, path, amount, unset=unset, quiet=True)
+
     def add(
         self, author: Author, path: Path, item: Mapping[str, Any], *, key: str = "name"
     ) -> bool:

@@ -23,7 +23,7 @@ _MARKS = {
     "carry": ("/kubectl-ml.io~1",),
     "dapr": ("/dapr.io~1",),
     "mesh": ("/sidecar.istio.io~1",),
-    "knative": ("/autoscaling.knative.dev~1", *(f"/{name}" for name in knative.FIELDS.values())),
+    "knative": (".knative.dev~1", *(f"/{name}" for name in knative.FIELDS.values())),
     "queue": ("/kueue.x-k8s.io~1", "/scheduling.volcano.sh~1", "/kai.scheduler~1"),
 }
 

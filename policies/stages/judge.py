@@ -7,10 +7,10 @@ UPDATE only what changed is judged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-from policies.inject import carry, dapr, knative, mesh, sidecars
+from policies.inject import carry, sidecars
 from policies.inject.pod import PodDraft
 from policies.inject.provenance import Claims
 from policies.intents import PREFIX, Fault, nearest
@@ -47,6 +47,7 @@ def templates(work: Work, outcome: Outcome) -> None:
     for template in trial.templates:
         intents = trial.intents_of(template)
         pod = trial.receiving(template, intents)
+        pod_stage.refuse_unfit(pod, intents, work.kind.uses, work.kind.kind)
         _refuse_faults(pod, [one for one in intents.faults if one not in work.intents.faults], work)
         if intents.inject:
             pod_stage.refuse_profiles(pod, work.context, intents)
@@ -79,9 +80,7 @@ def _own(work: Work, outcome: Outcome) -> None:
             hint = nearest(role, known) or "; it has " + ", ".join(known)
             message = f'{PREFIX}roles: this {work.kind.kind} has no role "{role}"{hint}'
             pod.refuse(POLICY, message, code=422)
-    for key, systems in _needs(work):
-        if key in work.intents.keys and not any(map(work.context.facts.has, systems)):
-            pod.warn(f"intents: {PREFIX}{key} needs {' or '.join(systems)}, which isn't installed")
+    pod_stage.warn_of_missing(pod, work.intents, work.context.facts, work.kind.autoscaling)
     outcome.collect(pod)
 
 
@@ -93,14 +92,6 @@ def _refuse_faults(pod: PodDraft, faults: Iterable[Fault], work: Work) -> None:
         else:
             path = f"/metadata/annotations/kubectl-ml.io~1{fault.key}"
             pod.refuse(POLICY, fault.message, code=422, path=path)
-
-
-def _needs(work: Work) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield "dapr", (dapr.SYSTEM,)
-    yield "mesh", (mesh.SYSTEM,)
-    yield "queue", ("kueue", "volcano")
-    if work.kind.autoscaling:
-        yield "scale", (knative.SYSTEM[work.kind.autoscaling],)
 
 
 def _quoted(value: Any) -> str:

@@ -13,6 +13,7 @@ from policies.inject import (
     dapr,
     devices,
     environment,
+    knative,
     mesh,
     mounts,
     placement,
@@ -29,7 +30,7 @@ from policies.inject.provenance import Claims
 from policies.inject.sound import is_sound
 from policies.intents import COMPUTE_ONLY, INJECTED, KEYS, PREFIX, Intents, nearest, read, written
 from policies.match import Target
-from policies.model import Violation
+from policies.model import Facts, Violation
 from policies.patch import Draft
 from policies.stages.context import Context
 from policies.workloads import pods
@@ -212,6 +213,7 @@ def _refuse_unusable(pod: PodDraft, intents: Intents, origin: Origin, context: C
         )
     if not origin.owner:
         refuse_unfit(pod, intents, frozenset(), POD)
+        warn_of_missing(pod, intents, context.facts, "")
     warn_of_labels(pod, context.metadata.get("labels"))
 
 
@@ -226,6 +228,20 @@ def refuse_unfit(pod: PodDraft, intents: Intents, uses: frozenset[str], kind: st
         )
     if "roles" in intents.keys and kind == POD:
         pod.refuse(POLICY, f"{PREFIX}roles: a Pod has no roles; take it out", code=422)
+
+
+def warn_of_missing(pod: PodDraft, intents: Intents, facts: Facts, autoscaling: str) -> None:
+    """Warn about intents that need something which isn't installed."""
+    needs: dict[str, tuple[str, ...]] = {
+        "dapr": (dapr.SYSTEM,),
+        "mesh": (mesh.SYSTEM,),
+        "queue": ("kueue", "volcano"),
+    }
+    if autoscaling:
+        needs["scale"] = (knative.SYSTEM[autoscaling],)
+    for key, systems in needs.items():
+        if key in intents.keys and not any(map(facts.has, systems)):
+            pod.warn(f"intents: {PREFIX}{key} needs {' or '.join(systems)}, which isn't installed")
 
 
 def warn_of_labels(pod: PodDraft, labels: Any) -> None:
