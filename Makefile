@@ -10,7 +10,7 @@ LOCKS := requirements.lock requirements-dev.lock
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test bench lint format reference lock clean controlplane cluster cluster-down e2e
+.PHONY: help demo test coverage bench lint format reference lock clean controlplane cluster cluster-down e2e
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -29,6 +29,10 @@ demo: $(READY) ## see what the webhook does to the manifests of examples/
 
 test: $(READY) ## run the unit tests
 	@$(BIN)/python -m pytest -n 2 --ignore=tests/e2e $(ARGS)
+
+coverage: $(READY) ## run the engine's tests and ask how much of it they reach, branches too
+	@COVERAGE_FILE=build/.coverage $(BIN)/python -m pytest -n 2 tests/policies \
+		--cov=policies --cov-branch --cov-report=term:skip-covered --cov-fail-under=91
 
 lint: $(READY) ## check style, types and import directions
 	@$(BIN)/ruff check
