@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -15,13 +16,37 @@ if TYPE_CHECKING:
     from policies.model import PolicySet
 
     Word = click.ParamType[str]
+    Seconds = click.ParamType[float]
 else:
-    Word = click.ParamType  # generic only in newer versions of click
+    Word = Seconds = click.ParamType  # generic only in newer versions of click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 CLUSTER = "cluster"
+
+
+class Duration(Seconds):
+    """A span of time, as Kubernetes writes them: `90s`, `1h30m`; a bare number is seconds."""
+
+    name = "duration"
+
+    def __init__(self, *, zero: bool = False) -> None:
+        self.zero = zero
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it in seconds."""
+        from policies import intents
+
+        if isinstance(value, (int, float)):
+            return float(value)
+        seconds = int(value) if value.isascii() and value.isdigit() else intents.seconds(value)
+        if seconds is None or (not seconds and not self.zero):
+            raise click.BadParameter(f'"{value}" is not a duration; write 90s or 1h30m', ctx, param)
+        return float(seconds)
+
 
 verbosity = click.option(
     "-v",
@@ -66,6 +91,71 @@ def listing(command: Command) -> Command:
         show_default=True,
         help="What to print.",
     )(command)
+
+
+def cluster(command: Command) -> Command:
+    """
+    Add the flags that say which cluster, namespace and user; the command gets them as `target`.
+
+    -n, --context, --kubeconfig, --as, --as-group, --request-timeout
+    """
+
+    @wraps(command)
+    def with_target(*args: Any, **given: Any) -> Any:
+        from kubectl_ml.cluster import Target
+
+        target = Target(
+            namespace=given.pop("namespace"),
+            context=given.pop("context"),
+            kubeconfig=given.pop("kubeconfig"),
+            as_user=given.pop("as_user"),
+            as_groups=given.pop("as_groups"),
+            timeout_seconds=given.pop("request_timeout"),
+        )
+        return command(*args, target=target, **given)
+
+    for option in reversed(_CLUSTER_FLAGS):
+        with_target = option(with_target)
+    return cast("Command", with_target)
+
+
+_CLUSTER_FLAGS = (
+    click.option(
+        "-n",
+        "--namespace",
+        default="",
+        metavar="NAME",
+        help="The namespace.  [default: the one of the context]",
+    ),
+    click.option("--context", default="", metavar="NAME", help="The context of the kubeconfig."),
+    click.option(
+        "--kubeconfig",
+        default="",
+        envvar="KUBECONFIG",
+        metavar="FILE",
+        help="How the cluster is reached.  [default: $KUBECONFIG, ~/.kube/config]",
+    ),
+    click.option("--as", "as_user", default="", metavar="USER", help="Act as this user."),
+    click.option(
+        "--as-group",
+        "as_groups",
+        multiple=True,
+        metavar="GROUP",
+        help="Act as a member of this group; can be repeated.",
+    ),
+    click.option(
+        "--request-timeout",
+        type=Duration(zero=True),
+        default="30s",
+        show_default=True,
+        metavar="DURATION",
+        help="How long one request may take; 0 is for ever.",
+    ),
+)
+
+all_namespaces = click.option(
+    "-A", "--all-namespaces", is_flag=True, help="Look in every namespace."
+)
 
 
 def read_policies(paths: tuple[str, ...], *, library: bool) -> PolicySet:

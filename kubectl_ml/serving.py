@@ -23,7 +23,6 @@ from policies.errors import UnusableIntent
 from policies.intents import PREFIX
 from policies.model import Manifest
 
-NAME_LABEL = f"{PREFIX}name"
 MODEL_SCHEMES = ("s3", "gs", "hf", "oci", "pvc", "https")
 _NO_MODEL = {
     "scratch": "an empty volume",
@@ -52,6 +51,15 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What was found in the cluster before; None: nobody has looked."""
+
+    keda: bool | None = None
+    knative: bool | None = None
+    stable_revision: str = ""  # gets what a canary on Knative leaves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSpec:
     """What is to be served, and how, whatever the backend."""
 
@@ -75,6 +83,7 @@ class ServeSpec:
     mounts: tuple[str, ...] = ()
     sidecars: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    around: Surroundings = Surroundings()
 
     @property
     def server(self) -> servers.Server | None:

@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubectl_ml.backends import predictor
+from kubectl_ml.backends.backend import Backend, Phase, State, condition
 from kubectl_ml.errors import PluginError
 from kubectl_ml.serving import ServeSpec, intent_annotations
 from policies import intents
 from policies.model import Manifest
 
-KEDA = ("keda.sh", "scaledobjects")
 _METRICS = ("cpu", "memory")
 _DEFAULT_CPU_PERCENT = "80"
 _PROGRESS_DEADLINE_SECONDS = 3600  # fetching a large model takes its time before any probe runs
@@ -30,13 +30,9 @@ _TRIGGER = (
 )
 
 
-def objects(spec: ServeSpec, *, keda: bool | None) -> tuple[Manifest, ...]:
-    """
-    Write the objects; `keda` says whether KEDA is there, None that nobody knows.
-
-    Raises where something can't be had on this backend.
-    """
-    _check(spec, keda)
+def objects(spec: ServeSpec) -> list[Manifest]:
+    """Write the objects; raise where something can't be had on this backend."""
+    _check(spec, spec.around.keda)
     found = [_deployment(spec), _service(spec)]
     if spec.triggers:
         found.append(_scaled_object(spec))
@@ -44,7 +40,7 @@ def objects(spec: ServeSpec, *, keda: bool | None) -> tuple[Manifest, ...]:
         found.append(_autoscaler(spec))
     if spec.expose:
         found.append(_ingress(spec))
-    return tuple(found)
+    return found
 
 
 # --- what can't be had ------------------------------------------------------------------------
@@ -258,3 +254,51 @@ def _ingress(spec: ServeSpec) -> Manifest:
         "metadata": predictor.metadata(spec),
         "spec": {"rules": [{"host": spec.expose, "http": {"paths": [path]}}]},
     }
+
+
+# --- what it says of itself -------------------------------------------------------------------
+
+
+def state(found: Manifest) -> State:
+    """Read how far the Deployment is; scaled to zero it is as ready as it was asked to be."""
+    if found["metadata"].get("deletionTimestamp"):
+        return State(phase=Phase.DELETING)
+    status, pods = found.get("status") or {}, found["spec"].get("replicas", 1)
+    if status.get("observedGeneration", 0) < found["metadata"].get("generation", 0):
+        return State(phase=Phase.PENDING, pods=pods)
+    if pods == 0:
+        return State(phase=Phase.READY, reason="ScaledToZero")
+    counts = (status.get(key, 0) for key in ("updatedReplicas", "readyReplicas", "replicas"))
+    if all(count == pods for count in counts):
+        return State(phase=Phase.READY, pods=pods)
+    return _why_not(found, status, pods)
+
+
+def _why_not(found: Manifest, status: Manifest, pods: int) -> State:
+    late = _condition(status, "Progressing", "False")
+    refused = condition(found, "ReplicaFailure")
+    missing = _condition(status, "Available", "False")
+    why = refused or late or missing
+    return State(
+        phase=Phase.NOT_READY if why else Phase.PENDING,
+        pods=pods,
+        reason=str(why.get("reason") or ""),
+        message=str(why.get("message") or ""),
+    )
+
+
+def _condition(status: Manifest, type_: str, value: str) -> Mapping[str, str]:
+    for each in status.get("conditions") or ():
+        if each.get("type") == type_ and each.get("status") == value:
+            return dict(each)
+    return {}
+
+
+BACKEND: Backend[ServeSpec] = Backend(
+    name="deployment",
+    api_version="apps/v1",
+    kind="Deployment",
+    objects=objects,
+    state=state,
+    cannot=predictor.refusals(objects),
+)

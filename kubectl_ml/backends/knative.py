@@ -11,19 +11,19 @@ from __future__ import annotations
 from typing import Any
 
 from kubectl_ml.backends import predictor
+from kubectl_ml.backends.backend import Backend
 from kubectl_ml.errors import PluginError
 from kubectl_ml.serving import ServeSpec, intent_annotations
 from policies.model import Manifest
 
-API = ("serving.knative.dev", "services")
 API_VERSION = "serving.knative.dev/v1"
 KIND = "Service"
 VISIBILITY = "networking.knative.dev/visibility"
 CONTAINER = "user-container"  # what Knative calls it itself
 
 
-def objects(spec: ServeSpec, *, stable: str) -> tuple[Manifest, ...]:
-    """Write the objects; `stable` is the revision that gets what a canary leaves."""
+def objects(spec: ServeSpec) -> list[Manifest]:
+    """Write the objects; raise where something can't be had on this backend."""
     if spec.triggers:
         raise PluginError(
             "--trigger is KEDA's; Knative counts requests itself",
@@ -34,20 +34,18 @@ def objects(spec: ServeSpec, *, stable: str) -> tuple[Manifest, ...]:
             f'--model "{spec.model.text}": only KServe fetches from https',
             hint="--backend kserve, or put the model into a bucket or on a volume",
         )
-    return (_service(spec, stable), *((domain_mapping(spec, spec.name),) if spec.expose else ()))
+    return [_service(spec), *([domain_mapping(spec, spec.name)] if spec.expose else [])]
 
 
-def stable_revision(spec: ServeSpec, existing: Manifest | None) -> str:
+def stable_revision(name: str, existing: Manifest | None) -> str:
     """
     Say which revision keeps the rest of the traffic, by the Service that is there.
 
     While a canary is on, that is the one which the canary left it to; else the newest ready one.
     """
-    if not spec.canary:
-        return ""
     if existing is None:
         raise PluginError(
-            f'--canary: "{spec.name}" isn\'t served yet, so there is nothing to split traffic with',
+            f'--canary: "{name}" isn\'t served yet, so there is nothing to split traffic with',
             hint="leave --canary out the first time",
         )
     for target in _list(existing.get("spec"), "traffic"):
@@ -57,8 +55,8 @@ def stable_revision(spec: ServeSpec, existing: Manifest | None) -> str:
     ready = status.get("latestReadyRevisionName") if isinstance(status, dict) else None
     if not ready:
         raise PluginError(
-            f'--canary: "{spec.name}" has no ready revision yet to keep the rest of the traffic',
-            hint=f"kubectl get ksvc {spec.name} says why; then run this again",
+            f'--canary: "{name}" has no ready revision yet to keep the rest of the traffic',
+            hint=f"kubectl get ksvc {name} says why; then run this again",
         )
     return str(ready)
 
@@ -68,7 +66,7 @@ def _list(found: Any, key: str) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _service(spec: ServeSpec, stable: str) -> Manifest:
+def _service(spec: ServeSpec) -> Manifest:
     metadata = predictor.metadata(spec, intent_annotations(spec, mount_model=True))
     if not spec.expose:
         metadata["labels"] = metadata["labels"] | {VISIBILITY: "cluster-local"}
@@ -81,7 +79,7 @@ def _service(spec: ServeSpec, stable: str) -> Manifest:
                 "metadata": {"labels": predictor.labels(spec)},
                 "spec": {"containers": [_container(spec)]},
             },
-            "traffic": _traffic(spec, stable),
+            "traffic": _traffic(spec),
         },
     }
 
@@ -93,13 +91,17 @@ def _container(spec: ServeSpec) -> Manifest:
     return container | {"readinessProbe": probe}
 
 
-def _traffic(spec: ServeSpec, stable: str) -> list[Manifest]:
+def _traffic(spec: ServeSpec) -> list[Manifest]:
     if not spec.canary:
         return [{"latestRevision": True, "percent": 100}]
-    return [
-        {"latestRevision": True, "percent": spec.canary},
-        {"latestRevision": False, "revisionName": stable, "percent": 100 - spec.canary},
-    ]
+    if not spec.around.stable_revision:
+        raise PluginError(
+            f'--canary needs the cluster: which revision of "{spec.name}" keeps the rest of the '
+            "traffic is read there",
+            hint="--dry-run=server changes nothing either",
+        )
+    rest = {"revisionName": spec.around.stable_revision, "percent": 100 - spec.canary}
+    return [{"latestRevision": True, "percent": spec.canary}, {"latestRevision": False} | rest]
 
 
 def domain_mapping(spec: ServeSpec, service: str) -> Manifest:
@@ -110,3 +112,13 @@ def domain_mapping(spec: ServeSpec, service: str) -> Manifest:
         "metadata": predictor.metadata(spec) | {"name": spec.expose},
         "spec": {"ref": {"apiVersion": API_VERSION, "kind": KIND, "name": service}},
     }
+
+
+BACKEND: Backend[ServeSpec] = Backend(
+    name="knative",
+    api_version=API_VERSION,
+    kind=KIND,
+    objects=objects,
+    state=predictor.state,
+    cannot=predictor.refusals(objects),
+)

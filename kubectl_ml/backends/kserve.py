@@ -13,11 +13,11 @@ decides, the object says so; else the cluster's default holds.
 from __future__ import annotations
 
 from kubectl_ml.backends import knative, predictor
+from kubectl_ml.backends.backend import Backend
 from kubectl_ml.errors import PluginError
 from kubectl_ml.serving import Model, ServeSpec, intent_annotations
 from policies.model import Manifest
 
-API = ("serving.kserve.io", "inferenceservices")
 API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 MODE = "serving.kserve.io/deploymentMode"
@@ -28,23 +28,19 @@ _STORAGE_URI = "STORAGE_URI"  # tells KServe what to fetch for a container of th
 _BY_RESOURCES = ("cpu", "memory")
 
 
-def objects(spec: ServeSpec, *, has_knative: bool | None) -> tuple[Manifest, ...]:
-    """
-    Write the objects; `has_knative` says whether Knative is there, None that nobody knows.
-
-    Raises where something can't be had on this backend.
-    """
+def objects(spec: ServeSpec) -> list[Manifest]:
+    """Write the objects; raise where something can't be had on this backend."""
     if spec.triggers:
         raise PluginError(
             "--trigger belongs to the deployment backend; KServe scales by itself",
             hint="leave --trigger out, or --backend deployment",
         )
     _check_target(spec)
-    mode = _mode(spec, has_knative)
+    mode = _mode(spec)
     found = [_inference_service(spec, mode)]
     if spec.expose:
         found.append(knative.domain_mapping(spec, f"{spec.name}-predictor"))
-    return tuple(found)
+    return found
 
 
 def _check_target(spec: ServeSpec) -> None:
@@ -56,7 +52,7 @@ def _check_target(spec: ServeSpec) -> None:
         )
 
 
-def _mode(spec: ServeSpec, has_knative: bool | None) -> str:
+def _mode(spec: ServeSpec) -> str:
     """Say which way of KServe's the spec needs; empty: either does."""
     reason = _needs_knative(spec)
     by_resources = spec.scale.get("metric") in _BY_RESOURCES
@@ -65,7 +61,7 @@ def _mode(spec: ServeSpec, has_knative: bool | None) -> str:
             f"{reason} needs KServe on Knative, which doesn't scale by {spec.scale['metric']}",
             hint="scale by concurrency or rps: --scale …,metric=concurrency",
         )
-    if reason and has_knative is False:
+    if reason and spec.around.knative is False:
         raise PluginError(
             f"{reason} needs KServe on Knative, which isn't installed in this cluster",
             hint="ask the cluster's admins for Knative, or leave that out",
@@ -145,3 +141,13 @@ def _container(spec: ServeSpec) -> Manifest:
         uri = {"name": _STORAGE_URI, "value": storage_uri(spec.model)}
         found["env"] = [uri, *found.get("env", [])]
     return found
+
+
+BACKEND: Backend[ServeSpec] = Backend(
+    name="kserve",
+    api_version=API_VERSION,
+    kind=KIND,
+    objects=objects,
+    state=predictor.state,
+    cannot=predictor.refusals(objects),
+)

@@ -7,10 +7,13 @@ The container that serves, as every backend runs it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubectl_ml import servers
-from kubectl_ml.serving import NAME_LABEL, ServeSpec
+from kubectl_ml.errors import PluginError
+from kubectl_ml.backends.backend import NAME_LABEL, Phase, State
+from kubectl_ml.serving import ServeSpec
 from policies.model import Manifest
 
 COMPONENT_LABEL = "app.kubernetes.io/component"
@@ -106,3 +109,36 @@ def probes(spec: ServeSpec) -> dict[str, Any]:
         | {"periodSeconds": _PERIOD_SECONDS, "failureThreshold": _STARTS_WITHIN_PERIODS},
         "readinessProbe": asked | {"periodSeconds": _PERIOD_SECONDS, "timeoutSeconds": 5},
     }
+
+
+def refusals(
+    objects: Callable[[ServeSpec], Sequence[Manifest]],
+) -> Callable[[ServeSpec], tuple[str, ...]]:
+    """Give what says why a backend can't serve a spec: the sentence with which it raises."""
+
+    def cannot(spec: ServeSpec) -> tuple[str, ...]:
+        try:
+            objects(spec)
+        except PluginError as error:
+            return error.sentences
+        return ()
+
+    return cannot
+
+
+def state(found: Manifest) -> State:
+    """Read an object that says by its condition Ready whether it serves: Knative's and KServe's."""
+    if found["metadata"].get("deletionTimestamp"):
+        return State(phase=Phase.DELETING)
+    status = found.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
+    ready = next(
+        (each for each in status.get("conditions") or () if each.get("type") == "Ready"), {}
+    )
+    if ready.get("status") == "True" and seen:
+        return State(phase=Phase.READY)
+    return State(
+        phase=Phase.NOT_READY if ready.get("status") == "False" and seen else Phase.PENDING,
+        reason=str(ready.get("reason") or ""),
+        message=str(ready.get("message") or ""),
+    )

@@ -1,0 +1,152 @@
+"""
+What the API server's refusals mean: one sentence and one hint for each.
+
+The server answers with a `Status`; https://kubernetes.io/docs/reference/using-api/api-concepts/.
+What a person can do about it depends on who said no: the rights, a quota, an admission webhook,
+the schema, or that nothing of the kind is there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from kubectl_ml.errors import AlreadyExists, ClusterError, NotAllowed, NotFound, NotInstalled
+
+_CANNOT = re.compile(
+    r'cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]*)")?'
+)
+_QUOTA = re.compile(
+    r"exceeded quota: (?P<quota>\S+), requested: (?P<asked>\S+), used: (?P<used>\S+), "
+    r"limited: (?P<limit>\S+)"
+)
+_WEBHOOK = re.compile(r'admission webhook "(?P<name>[^"]+)" denied the request: (?P<why>.*)', re.S)
+_SEE = re.compile(r"\n?see: (?P<command>.+)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was asked: `create` of a `Job` of `batch/v1`, say."""
+
+    verb: str
+    api_version: str
+    kind: str
+    name: str = ""
+    namespace: str = ""
+
+    @property
+    def what(self) -> str:
+        """Name the object as sentences do: `Job "bert"`."""
+        return f'{self.kind} "{self.name}"' if self.name else f"{self.kind}s"
+
+
+def error_of(status: int, body: bytes, asked: Asked) -> ClusterError:
+    """Say what the API server's answer means for what was asked."""
+    said = _status(body)
+    message = str(said.get("message") or body.decode(errors="replace").strip())
+    match status:
+        case 401:
+            return NotAllowed(
+                "the cluster doesn't know you: your credentials are missing, wrong or expired",
+                hint="log in again; kubectl auth whoami says who you are",
+                status=status,
+            )
+        case 403:
+            return _forbidden(message, asked)
+        case 404:
+            return _not_found(said, asked)
+        case 409 if said.get("reason") == "AlreadyExists":
+            return AlreadyExists(
+                f'{asked.what} already exists in namespace "{asked.namespace}"',
+                hint="choose another name, or delete it first",
+                status=status,
+            )
+        case _:
+            return _other(status, message, asked)
+
+
+def _status(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _forbidden(message: str, asked: Asked) -> ClusterError:
+    if found := _CANNOT.search(message):
+        resource = ".".join(filter(None, [found["resource"], found["group"]]))
+        namespace = found["namespace"]
+        place = f'in namespace "{namespace}"' if namespace else "in the whole cluster"
+        flag = f" -n {namespace}" if namespace else " -A"
+        return NotAllowed(
+            f"you lack the right to {found['verb']} {resource} {place}",
+            hint="an admin can give it with a Role; check with: "
+            f"kubectl auth can-i {found['verb']} {resource}{flag}",
+            status=403,
+        )
+    if found := _QUOTA.search(message):
+        return ClusterError(
+            f'{asked.what} exceeds quota "{found["quota"]}": it asks for {found["asked"]}, '
+            f"{found['used']} is used of {found['limit']}",
+            hint=f"ask for less, or free some: kubectl describe quota {found['quota']} "
+            f"-n {asked.namespace}",
+            status=403,
+        )
+    return _denied(message, asked, status=403)
+
+
+def _denied(message: str, asked: Asked, *, status: int) -> ClusterError:
+    """Say what an admission webhook or a built-in check has refused, in its own words."""
+    found = _WEBHOOK.search(message)
+    why = found["why"].strip() if found else message
+    hint = "change what it names and try again"
+    if see := _SEE.search(why):
+        why, hint = why[: see.start()], f"see: {see['command']}"
+    if found and not see:
+        hint = f'the admission webhook "{found["name"]}" said so; its owners know more'
+    why = "; ".join(line.strip() for line in why.split("\n") if line.strip())
+    return ClusterError(f"{asked.what} was refused: {why}", hint=hint, status=status)
+
+
+def _not_found(said: dict[str, Any], asked: Asked) -> ClusterError:
+    details = said.get("details") or {}
+    if asked.kind != "Namespace" and details.get("kind") == "namespaces":
+        return NotFound(
+            f'namespace "{details.get("name", asked.namespace)}" doesn\'t exist',
+            hint=f"name another with -n, or: kubectl create namespace {asked.namespace}",
+            status=404,
+        )
+    if details.get("name"):
+        return NotFound(
+            f'{asked.what} was not found in namespace "{asked.namespace}"',
+            hint="kubectl ml list shows what is there; -n names another namespace",
+            status=404,
+        )
+    group = asked.api_version.rpartition("/")[0] or "the core group"
+    return NotInstalled(
+        f"this cluster doesn't know {asked.kind} ({asked.api_version}): "
+        f"the system that brings {group} isn't installed",
+        hint="choose another --backend, or ask an admin to install it",
+        status=404,
+    )
+
+
+def _other(status: int, message: str, asked: Asked) -> ClusterError:
+    if _WEBHOOK.search(message) or status in (400, 409, 422):
+        return _denied(message, asked, status=status)
+    line = " ".join(message.split())
+    if status == 429:
+        return ClusterError(
+            "the API server has too much to do and sent us away",
+            hint="try again in a minute",
+            status=status,
+        )
+    return ClusterError(
+        f"the API server failed with {status}: {line[:500]}",
+        hint="try again; if it stays, ask those who run the cluster",
+        status=status,
+    )
