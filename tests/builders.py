@@ -4,7 +4,7 @@ Minimal valid objects to tweak, and the requests, facts and policies that review
     review(deployment(accelerator="a100:2"))
     review(pod(gpus=2), old=pod(accelerator="a100:2"))
 
-Keywords that are intents become annotations: `accelerator="a100"` is `kubectl-ml.io/accelerator: a100`.
+Keywords that are intents become annotations, `shm="1Gi"` is `kubectl-ml.io/shm: 1Gi`.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def request(
     user: User | None = None,
     subresource: str = "",
 ) -> Request:
-    """Make the request that an API server would ask about: an UPDATE where there is an old object."""
+    """Make the request that an API server would send: an UPDATE where there is an old object."""
     some = obj if isinstance(obj, dict) else {}
     group, _, version = str(some.get("apiVersion", "v1")).rpartition("/")
     return Request(
@@ -246,7 +246,7 @@ def review(
     stage: str = "admission",
     **parts: Any,
 ) -> Decision:
-    """Review an object (or, at the stage `template`, render it) under the library and more policies."""
+    """Review an object (at the stage `template`: render it) under the library and more policies."""
     found = policies(given) if isinstance(given, str) else given
     decide = engine.render if stage == "template" else engine.review
     return decide(request(obj, **parts), found, facts or Facts())

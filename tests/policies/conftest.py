@@ -1,4 +1,4 @@
-"""Generated tests run the same examples each time; HYPOTHESIS_PROFILE=explore looks for new ones."""
+"""Generated tests run the same examples each time; HYPOTHESIS_PROFILE=explore finds new ones."""
 
 from __future__ import annotations
 

@@ -454,7 +454,9 @@ def test_policies_that_name_a_kind_act_on_its_template() -> None:
     given = """
 kind: InjectionPolicy
 metadata: {name: team}
-spec: {match: {kinds: [Deployment.apps, DaemonSet.apps, Job.batch]}, inject: {env: [{name: TEAM, value: ml}]}}
+spec:
+  match: {kinds: [Deployment.apps, DaemonSet.apps, Job.batch]}
+  inject: {env: [{name: TEAM, value: ml}]}
 """
     for kind in ("Deployment", "DaemonSet", "Job"):
         spec = specs(mutated(workload(kind), given))["pod"]

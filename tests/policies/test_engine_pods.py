@@ -178,7 +178,10 @@ LIMIT_RANGER = "kubernetes.io/limit-ranger"
 
 
 def test_what_limit_ranger_defaulted_gives_way() -> None:
-    text = "LimitRanger plugin set: cpu, memory request for container main; memory limit for container main"
+    text = (
+        "LimitRanger plugin set: cpu, memory request for container main; "
+        "memory limit for container main"
+    )
     main = container(
         resources={"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
     )
@@ -605,8 +608,8 @@ def test_native_sidecars_need_a_server_that_has_them(
         []
         if injected
         else [
-            'the sidecar "agent" would keep this pod from finishing, because Kubernetes 1.28 has no '
-            "native sidecars; leave it out"
+            'the sidecar "agent" would keep this pod from finishing, because Kubernetes 1.28 has '
+            "no native sidecars; leave it out"
         ]
     )
 
@@ -694,7 +697,10 @@ spec: {s3: {bucket: datasets, prefix: imagenet/v3}, secretName: v3}
 ---
 kind: DataSource
 metadata: {name: guarded}
-spec: {s3: {bucket: datasets, prefix: imagenet/v3/secret}, secretName: guarded, namespaces: {names: [other]}}
+spec:
+  s3: {bucket: datasets, prefix: imagenet/v3/secret}
+  secretName: guarded
+  namespaces: {names: [other]}
 """
 
 
@@ -776,6 +782,8 @@ def test_the_mode_is_what_the_source_is(mount: str, options: Manifest) -> None:
 
 # --- shared memory ----------------------------------------------------------------------------
 
+PATH = "/dev/shm"  # noqa: S108 -- a path in a pod
+
 
 @pytest.mark.parametrize(
     ("wanted", "size"),
@@ -793,7 +801,7 @@ def test_shared_memory_is_what_is_named_first(wanted: dict[str, str], size: str)
     assert spec["volumes"] == [
         {"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": size}}
     ]
-    assert spec["containers"][0]["volumeMounts"] == [{"name": "dshm", "mountPath": "/dev/shm"}]
+    assert spec["containers"][0]["volumeMounts"] == [{"name": "dshm", "mountPath": PATH}]
 
 
 def test_inject_false_leaves_a_pod_alone() -> None:

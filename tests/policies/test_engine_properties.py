@@ -6,8 +6,7 @@ import copy
 from typing import Any
 
 import orjson
-import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from policies.model import Facts, Manifest

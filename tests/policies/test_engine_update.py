@@ -1,4 +1,4 @@
-"""Updates never surprise: what stays, what follows its intent, what is given back, what is refused."""
+"""Updates never surprise: what stays, follows its intent, is given back, or is refused."""
 
 from __future__ import annotations
 

@@ -144,7 +144,9 @@ def test_refuses_accelerators(value: str, sentence: str) -> None:
             id="image-by-digest",
         ),
         pytest.param(
-            "scratch://100Gi:/tmp/work", uri("scratch", "100Gi", "/tmp/work"), id="scratch"
+            "scratch://100Gi:/tmp/work",
+            uri("scratch", "100Gi", "/tmp/work"),  # noqa: S108 -- a path in a pod
+            id="scratch",
         ),
         pytest.param("memory://4Gi:/cache", uri("memory", "4Gi", "/cache"), id="memory"),
         pytest.param("configmap://c:/etc/c", uri("configmap", "c", "/etc/c"), id="configmap"),
@@ -164,7 +166,7 @@ def test_reads_several_mounts() -> None:
 
     assert found == (
         named("imagenet", "/data", "ro"),
-        uri("scratch", "100Gi", "/tmp/work"),
+        uri("scratch", "100Gi", "/tmp/work"),  # noqa: S108 -- a path in a pod
         uri("secret", "s", "/s"),
     )
 
@@ -214,7 +216,8 @@ def test_reads_several_mounts() -> None:
         ),
         pytest.param(
             "imagenet:/a:b",
-            '"imagenet:/a:b": the path of "imagenet:/a:b" holds a ":"; the mode after it is ro or rw',
+            '"imagenet:/a:b": the path of "imagenet:/a:b" holds a ":"; '
+            "the mode after it is ro or rw",
             id="colon-in-the-path",
         ),
         pytest.param(
@@ -329,7 +332,8 @@ def test_reads_the_other_intents(key: str, value: str, expected: Any) -> None:
         pytest.param(
             "scale",
             "replicas=2",
-            'unknown key "replicas"; known are min, max, target, metric, window, initial, retention',
+            'unknown key "replicas"; known are min, max, target, metric, window, initial, '
+            "retention",
             id="no-key-is-near",
         ),
         pytest.param("scale", "min=-1", 'min="-1" is not a whole number', id="negative-minimum"),

@@ -1,0 +1,78 @@
+"""
+Manifests of other projects, as their authors wrote them, in a folder beside the checkout.
+
+They are not part of the project, so these tests skip without them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policies import manifests
+from policies.model import Manifest
+from tests.builders import PREFIX, applied, mutated, review
+
+SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples"
+WANTED = {
+    PREFIX + "accelerator": "a100:2, rdma",
+    PREFIX + "mounts": "s3://bucket/key:/mnt/ml/data, scratch://10Gi:/mnt/ml/work",
+    PREFIX + "shm": "2Gi",
+    PREFIX + "sidecars": "logs",
+    PREFIX + "experiment": "bert-42",
+    PREFIX + "dapr": "true",
+    PREFIX + "mesh": "false",
+    PREFIX + "queue": "team-a",
+}
+STAGES = ("admission", "template")
+pytestmark = pytest.mark.skipif(
+    not SAMPLES.is_dir(),
+    reason=f"no samples beside the checkout (looked in ../{SAMPLES.parent.name})",
+)
+
+
+def samples() -> list[tuple[str, Manifest]]:
+    found = []
+    for file in sorted(SAMPLES.rglob("*.yaml")):
+        try:
+            documents = manifests.documents(file.read_bytes())
+        except manifests.InvalidYAML:  # templates of other tools
+            continue
+        found += [(file.name, one) for one in documents if is_object(one)]
+    return found
+
+
+def is_object(one: Any) -> bool:
+    try:
+        json.dumps(one)
+    except (TypeError, ValueError):  # dates
+        return False
+    return isinstance(one, dict) and isinstance(one.get("metadata"), dict) and "kind" in one
+
+
+def test_without_intents_nothing_changes() -> None:
+    for name, obj in samples():
+        for stage in STAGES:
+            decision = review(obj, stage=stage)
+            assert (decision.patch, decision.violations) == ([], ()), name
+
+
+def test_with_intents_each_is_mutated_once_and_given_back_whole() -> None:
+    count = 0
+    for name, obj in samples():
+        annotations = {**(obj["metadata"].get("annotations") or {}), **WANTED}
+        wanted = {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
+        before = json.dumps(wanted)
+        for stage in STAGES:
+            decision = review(wanted, stage=stage)
+            assert applied(wanted, decision) == decision.object, name
+            assert review(decision.object, stage=stage).patch == [], name
+            count += bool(decision.patch)
+        stored = mutated(wanted)
+        assert mutated(wanted, old=stored) == stored, name
+        assert json.dumps(wanted) == before, name
+
+    assert count > 200
