@@ -8,6 +8,7 @@ Serving with Knative: a Service that counts requests, scales to zero and keeps i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kubectl_ml.backends import predictor
@@ -114,11 +115,17 @@ def domain_mapping(spec: ServeSpec, service: str) -> Manifest:
     }
 
 
+def cannot(spec: ServeSpec) -> tuple[str, ...]:
+    """Say what is in the way, as if the revision that keeps the traffic were known."""
+    known = replace(spec.around, stable_revision=spec.around.stable_revision or spec.name)
+    return predictor.refusals(objects)(replace(spec, around=known))
+
+
 BACKEND: Backend[ServeSpec] = Backend(
     name="knative",
     api_version=API_VERSION,
     kind=KIND,
     objects=objects,
     state=predictor.state,
-    cannot=predictor.refusals(objects),
+    cannot=cannot,
 )

@@ -7,12 +7,12 @@ The container that serves, as every backend runs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kubectl_ml import servers
-from kubectl_ml.errors import PluginError
 from kubectl_ml.backends.backend import NAME_LABEL, Phase, State
+from kubectl_ml.errors import PluginError
 from kubectl_ml.serving import ServeSpec
 from policies.model import Manifest
 
@@ -132,7 +132,7 @@ def state(found: Manifest) -> State:
         return State(phase=Phase.DELETING)
     status = found.get("status") or {}
     seen = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
-    ready = next(
+    ready: Mapping[str, str] = next(
         (each for each in status.get("conditions") or () if each.get("type") == "Ready"), {}
     )
     if ready.get("status") == "True" and seen:

@@ -1,5 +1,5 @@
 """
-Which system serves, and what it must be told: the one place that asks the cluster for it.
+Which system serves, and what must be known of the cluster for that.
 
     auto: KServe for --model where it is installed, Knative for --image, else a Deployment.
 """
@@ -7,23 +7,18 @@ Which system serves, and what it must be told: the one place that asks the clust
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from kubectl_ml.backends import deployment, knative, kserve
+from kubectl_ml.backends.backend import NAME_LABEL, Backend
 from kubectl_ml.errors import NotFound, PluginError
-from kubectl_ml.serving import NAME_LABEL, ServeSpec
+from kubectl_ml.serving import ServeSpec, Surroundings
 from policies.model import Manifest
 
-AUTO, DEPLOYMENT, KNATIVE, KSERVE = "auto", "deployment", "knative", "kserve"
-BACKENDS = (AUTO, KSERVE, KNATIVE, DEPLOYMENT)
+AUTO = "auto"
+BACKENDS = {each.name: each for each in (kserve.BACKEND, knative.BACKEND, deployment.BACKEND)}
 _KEDA = ("keda.sh/v1alpha1", "ScaledObject")
-_KNATIVE = (knative.API_VERSION, knative.KIND)
-_KSERVE = (kserve.API_VERSION, kserve.KIND)
-_HEADS = {  # the object that each backend makes in any case
-    DEPLOYMENT: ("apps/v1", "Deployment"),
-    KNATIVE: _KNATIVE,
-    KSERVE: _KSERVE,
-}
 _EXTRAS = (  # what a backend makes only where it is asked to
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
     _KEDA,
@@ -33,7 +28,7 @@ _EXTRAS = (  # what a backend makes only where it is asked to
 
 
 class Cluster(Protocol):
-    """What is asked of a cluster to choose a backend."""
+    """What is asked of a cluster before something is served there."""
 
     def serves(self, api_version: str, kind: str) -> bool:
         """Tell whether the cluster knows this kind."""
@@ -41,110 +36,92 @@ class Cluster(Protocol):
     def get(self, api_version: str, kind: str, name: str, *, namespace: str = "") -> Manifest:
         """Get an object; raise NotFound where there is none."""
 
-
-class Listing(Cluster, Protocol):
-    """What is asked of a cluster to find what an earlier run made."""
-
     def list(
         self, api_version: str, kind: str, *, namespace: str | None = "", labels: str = ""
     ) -> list[Manifest]:
         """List the objects with these labels."""
 
 
-def choose(asked: str, spec: ServeSpec, cluster: Cluster | None) -> str:
-    """Say which backend serves; without a cluster, `auto` is what every cluster has."""
-    if asked != AUTO:
-        if cluster is not None:
-            _require(asked, cluster)
-        return asked
+def choose(
+    asked: str, spec: ServeSpec, cluster: Cluster | None
+) -> tuple[Backend[ServeSpec], ServeSpec]:
+    """Say which backend serves, and complete the spec with what that one must know."""
     if cluster is None:
-        return DEPLOYMENT
-    if spec.model and cluster.serves(*_KSERVE):
-        return KSERVE
-    if not spec.model and cluster.serves(*_KNATIVE):
-        return KNATIVE
-    return DEPLOYMENT
+        return BACKENDS[deployment.BACKEND.name if asked == AUTO else asked], spec
+    spec = replace(spec, around=_surroundings(spec, cluster))
+    backend = _installed(asked, cluster) if asked != AUTO else _best(spec, cluster)
+    if backend is knative.BACKEND and spec.canary:
+        revision = knative.stable_revision(spec.name, _found(cluster, backend, spec))
+        spec = replace(spec, around=replace(spec.around, stable_revision=revision))
+    return backend, spec
 
 
-def _require(backend: str, cluster: Cluster) -> None:
-    if not cluster.serves(*_HEADS[backend]):
+def _surroundings(spec: ServeSpec, cluster: Cluster) -> Surroundings:
+    asks_keda = spec.triggers or spec.scale.get("min") == "0"
+    return Surroundings(
+        keda=cluster.serves(*_KEDA) if asks_keda else None, knative=_has(knative.BACKEND, cluster)
+    )
+
+
+def _has(backend: Backend[ServeSpec], cluster: Cluster) -> bool:
+    return cluster.serves(backend.api_version, backend.kind)
+
+
+def _installed(asked: str, cluster: Cluster) -> Backend[ServeSpec]:
+    backend = BACKENDS[asked]
+    if not _has(backend, cluster):
         raise PluginError(
-            f"--backend {backend}: this cluster has no {_HEADS[backend][1]} "
-            f"({_HEADS[backend][0]}), so it isn't installed",
-            hint="--backend auto takes what is there",
+            f"--backend {asked}: this cluster doesn't know {backend.kind} ({backend.api_version})",
+            hint="--backend auto takes what is installed",
         )
+    return backend
 
 
-def objects(backend: str, spec: ServeSpec, cluster: Cluster | None) -> tuple[Manifest, ...]:
-    """Write the objects for this backend; raise where it can't do what is asked."""
-    if backend == KNATIVE:
-        return knative.objects(spec, stable=_stable(spec, cluster))
-    if backend == KSERVE:
-        return kserve.objects(spec, has_knative=_serves(cluster, _KNATIVE))
-    return deployment.objects(spec, keda=_serves(cluster, _KEDA) if _asks_keda(spec) else None)
+def _best(spec: ServeSpec, cluster: Cluster) -> Backend[ServeSpec]:
+    """Take the first that is installed and can do all that is asked."""
+    first = kserve.BACKEND if spec.model else knative.BACKEND
+    for backend in (first, deployment.BACKEND, knative.BACKEND, kserve.BACKEND):
+        if _has(backend, cluster) and not backend.cannot(spec):
+            return backend
+    return deployment.BACKEND  # which says what is in the way
 
 
-def _serves(cluster: Cluster | None, kind: tuple[str, str]) -> bool | None:
-    return None if cluster is None else cluster.serves(*kind)
-
-
-def _asks_keda(spec: ServeSpec) -> bool:
-    return bool(spec.triggers) or spec.scale.get("min") == "0"
-
-
-def _stable(spec: ServeSpec, cluster: Cluster | None) -> str:
-    if not spec.canary:
-        return ""
-    if cluster is None:
-        raise PluginError(
-            f'--canary needs the cluster: which revision of "{spec.name}" keeps the rest of the '
-            "traffic is read there",
-            hint="--dry-run=server changes nothing either",
-        )
-    return knative.stable_revision(spec, _found(cluster, _KNATIVE, spec))
-
-
-def _found(cluster: Cluster, kind: tuple[str, str], spec: ServeSpec) -> Manifest | None:
+def _found(cluster: Cluster, backend: Backend[ServeSpec], spec: ServeSpec) -> Manifest | None:
     try:
-        return cluster.get(*kind, spec.name, namespace=spec.namespace)
+        return cluster.get(backend.api_version, backend.kind, spec.name, namespace=spec.namespace)
     except NotFound:
         return None
 
 
-def check_no_other(backend: str, spec: ServeSpec, cluster: Cluster) -> None:
+def check_no_other(backend: Backend[ServeSpec], spec: ServeSpec, cluster: Cluster) -> None:
     """Raise where this name is served by another backend: the two would fight for its Service."""
-    for other, kind in _HEADS.items():
-        if other == backend or not cluster.serves(*kind):
+    for other in BACKENDS.values():
+        if other is backend or not _has(other, cluster):
             continue
-        found = _found(cluster, kind, spec)
-        if found is not None and _is_ours(found, spec) and not _is_owned(found):
+        found = _found(cluster, other, spec)
+        if found is not None and _is_ours(found, spec):
             raise PluginError(
-                f'"{spec.name}" is served by the backend {other}, and {backend} is asked for',
-                hint=f"--backend {other}, or first: kubectl ml delete {spec.name}",
+                f'"{spec.name}" is served by the backend {other.name}; the name can\'t be '
+                f"served by {backend.name}, too",
+                hint=f"--backend {other.name}, or first: kubectl ml delete {spec.name}",
             )
 
 
-def stale(spec: ServeSpec, wanted: Sequence[Manifest], cluster: Listing) -> list[Manifest]:
+def stale(spec: ServeSpec, wanted: Sequence[Manifest], cluster: Cluster) -> list[Manifest]:
     """Find what an earlier `serve` of this name made and this one doesn't ask for any more."""
-    kept = {_key(manifest) for manifest in wanted}
+    kept = {(each["kind"], each["metadata"]["name"]) for each in wanted}
+    labels = f"{NAME_LABEL}={spec.name}"
     return [
         found
         for kind in _EXTRAS
         if cluster.serves(*kind)
-        for found in cluster.list(
-            *kind, namespace=spec.namespace, labels=f"{NAME_LABEL}={spec.name}"
-        )
-        if _key(found) not in kept and not _is_owned(found)
+        for found in cluster.list(*kind, namespace=spec.namespace, labels=labels)
+        if (found["kind"], found["metadata"]["name"]) not in kept and _is_ours(found, spec)
     ]
 
 
-def _key(manifest: Manifest) -> tuple[str, str]:
-    return manifest["kind"], manifest["metadata"]["name"]
-
-
 def _is_ours(found: Manifest, spec: ServeSpec) -> bool:
-    return bool((found["metadata"].get("labels") or {}).get(NAME_LABEL) == spec.name)
-
-
-def _is_owned(found: Manifest) -> bool:
-    return bool(found["metadata"].get("ownerReferences"))
+    """Tell whether `serve` made it, not a controller of what `serve` made."""
+    metadata = found["metadata"]
+    named = (metadata.get("labels") or {}).get(NAME_LABEL) == spec.name
+    return named and not metadata.get("ownerReferences")
