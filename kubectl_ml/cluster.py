@@ -137,13 +137,15 @@ class Cluster:
             content_type="application/merge-patch+json",
         )
 
-    def get(self, api_version: str, kind: str, name: str, *, namespace: str = "") -> Manifest:
-        """Get one object; raise `NotFound` where there is none."""
-        namespace = namespace or self.namespace
+    def get(
+        self, api_version: str, kind: str, name: str, *, namespace: str | None = ""
+    ) -> Manifest:
+        """Get one object; `namespace` None: it is in none. Raise `NotFound` where there is none."""
+        inside = self.namespace if namespace == "" else namespace
         asked = Asked(
-            verb="get", api_version=api_version, kind=kind, name=name, namespace=namespace
+            verb="get", api_version=api_version, kind=kind, name=name, namespace=inside or ""
         )
-        path = self._path(api_version, kind, namespace=namespace, name=name)
+        path = self._path(api_version, kind, namespace=inside, name=name)
         return self.connection.json("GET", path, asked=asked)
 
     def find_all(

@@ -61,12 +61,17 @@ def _says_all(spec: Any) -> tuple[str, ...]:
     return ()
 
 
+def _uses_nothing(spec: Any) -> tuple[tuple[str, str, str], ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend(Generic[S]):
     """
     One system that runs what a spec says.
 
     `api_version` and `kind` are the workload's. `needs` are further kinds that must be served.
+    `uses` gives apiVersion, kind and name of what is in the whole cluster and must be there.
     `cannot` gives a sentence for each part of a spec that the system can't be told.
     `pod_labels` are what the system's pods carry besides our label, for those that lose ours: a
     value may hold `{name}`.
@@ -78,6 +83,7 @@ class Backend(Generic[S]):
     objects: Callable[[S], list[Manifest]]
     state: Callable[[Manifest], State]
     needs: tuple[tuple[str, str], ...] = ()
+    uses: Callable[[S], tuple[tuple[str, str, str], ...]] = _uses_nothing
     cannot: Callable[[S], tuple[str, ...]] = _says_all
     pod_labels: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,0 +1,358 @@
+"""
+From a spec's objects to the cluster, or to the terminal: what `train` and `serve` share.
+
+    choose     the backend: the named one, or the first that is installed and can say it all
+    submit     who injects is found out, then: print (dry run), create, replace or apply
+
+Intents stand on the workload, which is the first object. Where the cluster's webhook acts, it
+injects; elsewhere the engine folds into the templates what the webhook would have put there.
+"""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+import click
+
+from kubectl_ml import objects, tables
+from kubectl_ml.backends.backend import NAME_LABEL, Backend
+from kubectl_ml.cluster import Cluster, Target, connect
+from kubectl_ml.errors import (
+    AlreadyExists,
+    NotAllowed,
+    NotFound,
+    NotInstalled,
+    PluginError,
+    Refused,
+)
+from policies import manifests
+from policies.intents import PREFIX
+from policies.model import Facts, Manifest, PolicySet
+
+AUTO, SERVER, CLIENT, NONE = "auto", "server", "client", "none"
+_PROBE = f"{PREFIX}inject"  # an intent that every workload's template is carried
+REPLACE_SECONDS = 300.0
+_CLAIM = "PersistentVolumeClaim"
+
+
+class Mode(Enum):
+    """What happens where an object of that name is there already."""
+
+    CREATE = "create"  # that is an error
+    REPLACE = "replace"  # it is deleted first
+    APPLY = "apply"  # it is changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the flags say of how to submit, whatever is submitted."""
+
+    inject: str = AUTO  # auto, server, client
+    dry_run: str = NONE  # none, client, server
+    output: str = ""  # yaml, json, name; empty: sentences
+    mode: Mode = Mode.CREATE
+    policies: tuple[str, ...] = ()
+    library: bool = True
+
+
+class Session:
+    """One run of a command: the cluster, which is connected to when it is first asked."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """Connect."""
+        return connect(self.target, warn)
+
+    def namespace(self, *, offline: bool) -> str:
+        """Say where objects go; offline nothing but `-n` says so."""
+        if offline:
+            return self.target.namespace or "default"
+        return self.cluster.namespace
+
+
+def warn(text: str) -> None:
+    """Pass a warning on, the server's or ours."""
+    click.echo(f"Warning: {text}", err=True)
+
+
+def note(text: str) -> None:
+    """Say on stderr what was done or decided."""
+    click.echo(text, err=True)
+
+
+# --- which backend ---------------------------------------------------------------------------
+
+
+def choose(
+    name: str, backends: Sequence[Backend[Any]], spec: Any, *, session: Session, offline: bool
+) -> Backend[Any]:
+    """
+    Give the backend of this name; for `auto` the first that is installed and can say the spec.
+
+    Offline nobody can say what is installed: then it is the last, which needs only Kubernetes.
+    """
+    if name != AUTO:
+        return _named(name, backends, spec)
+    if offline:
+        last = backends[-1]
+        note(f"backend {last.name}: --dry-run=client asks no cluster; --backend names another")
+        return _able(last, spec)
+    for each in backends[:-1]:
+        if not each.cannot(spec) and _is_installed(each, spec, session.cluster):
+            return each
+    return _able(backends[-1], spec)
+
+
+def _named(name: str, backends: Sequence[Backend[Any]], spec: Any) -> Backend[Any]:
+    return _able(next(each for each in backends if each.name == name), spec)
+
+
+def _able(backend: Backend[Any], spec: Any) -> Backend[Any]:
+    if sentences := backend.cannot(spec):
+        raise Refused(sentences, hint="choose another --backend, or leave that flag out")
+    return backend
+
+
+def _is_installed(backend: Backend[Any], spec: Any, cluster: Cluster) -> bool:
+    kinds = ((backend.api_version, backend.kind), *backend.needs)
+    return all(cluster.serves(*each) for each in kinds) and all(
+        _is_there(cluster, *each) for each in backend.uses(spec)
+    )
+
+
+def _is_there(cluster: Cluster, api_version: str, kind: str, name: str) -> bool:
+    try:
+        cluster.get(api_version, kind, name, namespace=None)
+    except (NotFound, NotInstalled, NotAllowed):
+        return False
+    return True
+
+
+# --- submitting ------------------------------------------------------------------------------
+
+
+def submit(made: list[Manifest], options: Options, session: Session) -> list[Manifest]:
+    """
+    Inject into `made`, then print, create, replace or apply it, as the options say.
+
+    The workload is the first of `made`. The objects are given back as they are in the end.
+    """
+    offline = options.dry_run == CLIENT
+    namespace = session.namespace(offline=offline)
+    for each in made:
+        each["metadata"]["namespace"] = namespace
+    if offline:
+        done = [_injected(each, options, namespace) for each in made]
+    else:
+        done = _send(made, options, session.cluster)
+    _show(done, options)
+    return done
+
+
+def _send(made: list[Manifest], options: Options, cluster: Cluster) -> list[Manifest]:
+    ready = made
+    if options.inject == AUTO:
+        client = not _server_injects(made[0], options, cluster)
+    else:
+        client = options.inject == CLIENT
+    if client:
+        ready = [_injected(each, options, cluster.namespace) for each in made]
+    dry_run = options.dry_run == SERVER
+    if options.mode is Mode.APPLY:
+        return _apply(ready, cluster, dry_run=dry_run)
+    if options.mode is Mode.REPLACE:
+        _make_room(ready, cluster, dry_run=dry_run)
+        if dry_run:
+            return [_rehearsed(each, cluster) for each in ready]
+    return _create(ready, cluster, dry_run=dry_run)
+
+
+def _server_injects(workload: Manifest, options: Options, cluster: Cluster) -> bool:
+    """
+    Find out whether the cluster's webhook acts, by a dry run: does it carry an intent?
+
+    It needs no right but to create the workload. A name that is taken is left to `create`.
+    """
+    probe = copy.deepcopy(workload)
+    probe["metadata"].setdefault("annotations", {})[_PROBE] = "true"
+    if options.mode is Mode.APPLY:
+        answer = cluster.apply(probe, dry_run=True)
+    else:
+        answer = _rehearsed(probe, cluster, anew=options.mode is Mode.REPLACE)
+    acts = any(_PROBE in found for found in _template_annotations(answer))
+    if not acts and options.output == "":
+        note("no webhook injects here, so the plugin does (--inject server leaves it out)")
+    return acts
+
+
+def _rehearsed(found: Manifest, cluster: Cluster, *, anew: bool = True) -> Manifest:
+    """Create in a dry run; `anew` under a name that can't be taken, as if the old were gone."""
+    if not anew:
+        return cluster.create(found, dry_run=True)
+    name = found["metadata"]["name"]
+    other = copy.deepcopy(found)
+    other["metadata"]["name"] = f"{name[:50]}-{secrets.token_hex(3)}"
+    answer = cluster.create(other, dry_run=True)
+    answer["metadata"]["name"] = name
+    return answer
+
+
+def _template_annotations(workload: Manifest) -> Iterable[Mapping[str, str]]:
+    """Give the annotations of every pod template in an object, wherever they are."""
+    from policies.patch import lookup
+    from policies.workloads import catalogue, locate
+
+    group = workload["apiVersion"].rpartition("/")[0]
+    kind = catalogue.builtin().find(group, workload["kind"])
+    for template in locate.templates(workload, kind) if kind else ():
+        if template.metadata:
+            metadata = lookup(workload, template.metadata)
+            yield (metadata or {}).get("annotations") or {}
+
+
+def _injected(found: Manifest, options: Options, namespace: str) -> Manifest:
+    """Fold into the object what its pods will be, by the policies that the plugin has."""
+    from policies import engine
+
+    request = objects.request(found, namespace=namespace, user=Facts().user)
+    decision = engine.render(request, _policies(options), Facts())
+    for warning in decision.warnings:
+        warn(warning)
+    if decision.violations:
+        raise Refused(
+            tuple(f"{each.policy}: {each.message}" for each in decision.violations),
+            hint="`kubectl ml classes` and `kubectl ml sources` list what can be named",
+        )
+    done: Manifest = decision.object
+    return done
+
+
+def _policies(options: Options) -> PolicySet:
+    from kubectl_ml import flags
+
+    return flags.read_policies(options.policies, library=options.library)
+
+
+def _create(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> list[Manifest]:
+    """Create the workload, then the objects that go with it; all of it, or nothing stays."""
+    try:
+        workload = cluster.create(ready[0], dry_run=dry_run)
+    except AlreadyExists as error:
+        hint = "--replace deletes it and starts anew; kubectl ml status shows it"
+        raise AlreadyExists(error.message, hint=hint, status=error.status) from error
+    try:
+        others = [_beside(each, workload, cluster, dry_run=dry_run) for each in ready[1:]]
+    except PluginError:
+        if not dry_run:
+            cluster.delete(workload)
+        raise
+    return [workload, *others]
+
+
+def _beside(each: Manifest, workload: Manifest, cluster: Cluster, *, dry_run: bool) -> Manifest:
+    """Create an object that goes with the workload; a claim that is there is used again."""
+    mine = _of(each, workload, dry_run=dry_run)
+    try:
+        return cluster.create(mine, dry_run=dry_run)
+    except AlreadyExists:
+        old = cluster.get(each["apiVersion"], each["kind"], each["metadata"]["name"])
+        if each["kind"] == _CLAIM:
+            note(f'claim "{each["metadata"]["name"]}" is there already and is used again')
+            return old
+        _check_ours(old)
+        if dry_run:
+            return old
+        cluster.delete(old)  # its owner is gone, and so it would be soon
+        cluster.wait_until_gone(old, timeout_seconds=REPLACE_SECONDS)
+        return cluster.create(mine)
+
+
+def _of(each: Manifest, workload: Manifest, *, dry_run: bool) -> Manifest:
+    """Make the workload the owner, so that the object goes with it; a claim is nobody's."""
+    if dry_run or each["kind"] == _CLAIM:
+        return each
+    owner = {
+        "apiVersion": workload["apiVersion"],
+        "kind": workload["kind"],
+        "name": workload["metadata"]["name"],
+        "uid": workload["metadata"]["uid"],
+    }
+    return each | {"metadata": each["metadata"] | {"ownerReferences": [owner]}}
+
+
+def _apply(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> list[Manifest]:
+    workload = cluster.apply(ready[0], dry_run=dry_run)
+    others = [_of(each, workload, dry_run=dry_run) for each in ready[1:]]
+    return [workload, *(cluster.apply(each, dry_run=dry_run) for each in others)]
+
+
+def _make_room(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> None:
+    """Delete what has the workload's name, once the server has said that it takes the new one."""
+    workload = ready[0]
+    try:
+        old = cluster.get(workload["apiVersion"], workload["kind"], workload["metadata"]["name"])
+    except NotFound:
+        return
+    _check_ours(old)
+    _rehearsed(workload, cluster)
+    if dry_run:
+        return
+    note(f"deleting {objects.title(old)}")
+    cluster.delete(old)
+    cluster.wait_until_gone(old, timeout_seconds=REPLACE_SECONDS)
+
+
+def _check_ours(old: Manifest) -> None:
+    labels = old["metadata"].get("labels") or {}
+    if NAME_LABEL not in labels:
+        raise PluginError(
+            f"{objects.title(old)} wasn't made by kubectl ml, so it isn't replaced",
+            hint="choose another name, or delete it with kubectl delete",
+        )
+
+
+# --- what is printed -------------------------------------------------------------------------
+
+
+def _show(done: Sequence[Manifest], options: Options) -> None:
+    """Print the objects, or a sentence for each, as kubectl does."""
+    match options.output:
+        case "yaml":
+            click.echo("---\n".join(manifests.dump(each) for each in map(_clean, done)), nl=False)
+        case "json":
+            cleaned = [_clean(each) for each in done]
+            whole = (
+                cleaned[0]
+                if len(cleaned) == 1
+                else {"apiVersion": "v1", "kind": "List", "items": cleaned}
+            )
+            click.echo(tables.structured(whole, "json"), nl=False)
+        case "name":
+            for each in done:
+                click.echo(reference(each))
+        case _:
+            word = {Mode.APPLY: "applied"}.get(options.mode, "created")
+            suffix = {CLIENT: " (dry run)", SERVER: " (server dry run)"}.get(options.dry_run, "")
+            for each in done:
+                click.echo(f"{reference(each)} {word}{suffix}")
+
+
+def reference(found: Manifest) -> str:
+    """Name an object as kubectl does: `job.batch/bert`."""
+    group = found["apiVersion"].rpartition("/")[0]
+    kind = ".".join(filter(None, [found["kind"].lower(), group]))
+    return f"{kind}/{found['metadata']['name']}"
+
+
+def _clean(found: Manifest) -> Manifest:
+    metadata = {key: value for key, value in found["metadata"].items() if key != "managedFields"}
+    return found | {"metadata": metadata}
