@@ -76,10 +76,19 @@ def plan(mount: Mount, policies: PolicySet, target: Target, facts: Facts) -> Pla
             f'leave "@{mount.revision}" out'
         )
     built = _BUILDERS[source.type](_Asked(mount=mount, source=source, where=where, facts=facts))
-    return _plan(mount, source, built)
+    return _plan(mount, source, built, _of_scheme(source, policies))
 
 
-def _plan(mount: Mount, source: DataSource, built: _Built) -> Plan:
+def _of_scheme(source: DataSource, policies: PolicySet) -> DataSource:
+    """Find the source that says how sources of this type are fetched by default."""
+    for scheme, kind in SCHEMES.items():
+        default = policies.data_sources.get(scheme)
+        if kind == source.type and default and default.type == kind:
+            return default
+    return source
+
+
+def _plan(mount: Mount, source: DataSource, built: _Built, default: DataSource) -> Plan:
     fixed = source.type in READ_ONLY or source.read_only or bool(built.uri)
     if mount.mode == "rw" and fixed:
         raise UnusableIntent(f'"{mount.written}" is read-only; write ":ro", or leave the mode out')
@@ -98,7 +107,7 @@ def _plan(mount: Mount, source: DataSource, built: _Built) -> Plan:
         digest=source.digest,
         volume=built.volume,
         mount=options,
-        fetch=_fetch(source, built.uri, name) if built.uri else None,
+        fetch=_fetch(source, default, built.uri, name) if built.uri else None,
         needs=(*needs, "initContainers") if built.uri else needs,
     )
 
@@ -142,10 +151,11 @@ def _longest(mount: Mount, sources: Mapping[str, DataSource], target: Target) ->
     return best
 
 
-def _fetch(source: DataSource, uri: str, name: str) -> Manifest:
+def _fetch(source: DataSource, default: DataSource, uri: str, name: str) -> Manifest:
+    """Make the container that fetches; what a source leaves open its scheme's own says."""
     container: Manifest = {
         "name": "fetch-" + name.removeprefix("ml-"),
-        "image": source.image or IMAGE,
+        "image": source.image or default.image or IMAGE,
         "args": [uri, DIRECTORY],
     }
     if source.env:
@@ -155,8 +165,9 @@ def _fetch(source: DataSource, uri: str, name: str) -> Manifest:
         if source.secret_optional:
             reference["optional"] = True
         container["envFrom"] = [{"secretRef": reference}]
-    if source.resources:
-        container["resources"] = dict(source.resources)
+    resources = source.resources or default.resources
+    if resources:
+        container["resources"] = dict(resources)
     return containers.complete(container)
 
 
