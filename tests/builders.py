@@ -284,16 +284,21 @@ def pods_of(obj: Manifest) -> dict[str, tuple[Manifest, Manifest]]:
         return {"pod": (obj["metadata"], spec)}
     if kind == "InferenceService":
         return {role: (spec[role], spec[role]) for role in ("predictor", "transformer")}
-    found = {
-        "PyTorchJob": lambda: _replicas(spec["pytorchReplicaSpecs"]),
-        "MPIJob": lambda: _replicas(spec["mpiReplicaSpecs"]),
-        "CronJob": lambda: {"pod": spec["jobTemplate"]["spec"]["template"]},
-        "TrainJob": lambda: {"trainer": _trainer(spec)},
-        "JobSet": lambda: {
-            one["name"]: one["template"]["spec"]["template"] for one in spec["replicatedJobs"]
-        },
-    }.get(kind, lambda: {"pod": spec["template"]})()
-    return {role: (one.get("metadata", {}), one.get("spec", {})) for role, one in found.items()}
+    templates: dict[str, Manifest]
+    if kind == "PyTorchJob":
+        templates = _replicas(spec["pytorchReplicaSpecs"])
+    elif kind == "MPIJob":
+        templates = _replicas(spec["mpiReplicaSpecs"])
+    elif kind == "CronJob":
+        templates = {"pod": spec["jobTemplate"]["spec"]["template"]}
+    elif kind == "TrainJob":
+        templates = {"trainer": _trainer(spec)}
+    elif kind == "JobSet":
+        jobs = spec["replicatedJobs"]
+        templates = {one["name"]: one["template"]["spec"]["template"] for one in jobs}
+    else:
+        templates = {"pod": spec["template"]}
+    return {role: (one.get("metadata", {}), one.get("spec", {})) for role, one in templates.items()}
 
 
 def _replicas(specs: Manifest) -> dict[str, Manifest]:

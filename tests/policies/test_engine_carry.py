@@ -24,14 +24,14 @@ from tests.builders import (
     workload,
 )
 
-WANTED = {
+WANTED: dict[str, Any] = {
     "accelerator": "a100:2",
     "shm": "1Gi",
     "mounts": "pvc://data:/data",
     "sidecars": "logs",
     "experiment": "bert-42",
 }
-REST = {key: WANTED[key] for key in ("sidecars", "experiment")}
+REST: dict[str, Any] = {key: WANTED[key] for key in ("sidecars", "experiment")}
 EARLY = ("DaemonSet", "TrainJob")
 
 

@@ -68,7 +68,7 @@ THREE = {"containers": [container("main"), container("second"), container("third
     ],
 )
 def test_devices_go_to_the_receiving_containers(
-    wanted: dict[str, str], annotations: dict[str, str], receivers: list[str]
+    wanted: dict[str, Any], annotations: dict[str, str], receivers: list[str]
 ) -> None:
     after = mutated(pod(spec=THREE, annotations=annotations, accelerator="gpu:2", **wanted))
 
@@ -408,7 +408,7 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize(("wanted", "sentence"), UNUSABLE)
-def test_an_unusable_intent_refuses_a_bare_pod(wanted: dict[str, str], sentence: str) -> None:
+def test_an_unusable_intent_refuses_a_bare_pod(wanted: dict[str, Any], sentence: str) -> None:
     decision = review(pod(**wanted))
 
     assert [f"{one.policy}: {one.message}" for one in decision.violations] == [sentence]
@@ -417,7 +417,7 @@ def test_an_unusable_intent_refuses_a_bare_pod(wanted: dict[str, str], sentence:
 
 @pytest.mark.parametrize(("wanted", "sentence"), UNUSABLE)
 def test_nothing_carried_refuses_a_pod_with_a_controller(
-    wanted: dict[str, str], sentence: str
+    wanted: dict[str, Any], sentence: str
 ) -> None:
     decision = review(pod(owner=OWNED, **wanted))
 
@@ -427,7 +427,7 @@ def test_nothing_carried_refuses_a_pod_with_a_controller(
 
 @pytest.mark.parametrize(("wanted", "sentence"), UNUSABLE)
 def test_an_unusable_intent_refuses_the_workload_at_its_apply(
-    wanted: dict[str, str], sentence: str
+    wanted: dict[str, Any], sentence: str
 ) -> None:
     for plain in (deployment(**wanted), deployment(pod(**wanted))):
         decision = review(plain)
@@ -489,7 +489,7 @@ def test_an_intent_written_as_a_label_is_warned_about() -> None:
 )
 @pytest.mark.parametrize("kind", ["Pod", "Deployment"])
 def test_what_is_not_installed_is_warned_about(kind: str, wanted: str, system: str) -> None:
-    values = {wanted: "true"} if wanted != "queue" else {"queue": "team-a"}
+    values: dict[str, Any] = {wanted: "true"} if wanted != "queue" else {"queue": "team-a"}
     plain = pod(**values) if kind == "Pod" else workload(kind, **values)
 
     decision = review(plain, facts=Facts(installed=frozenset({"knative"})))
@@ -795,7 +795,7 @@ PATH = "/dev/shm"  # noqa: S108 -- a path in a pod
         pytest.param({"accelerator": "h100, rdma"}, "32Gi", id="largest-of-the-classes"),
     ],
 )
-def test_shared_memory_is_what_is_named_first(wanted: dict[str, str], size: str) -> None:
+def test_shared_memory_is_what_is_named_first(wanted: dict[str, Any], size: str) -> None:
     spec = mutated(pod(**wanted))["spec"]
 
     assert spec["volumes"] == [

@@ -27,7 +27,7 @@ from tests.builders import (
 
 IMMUTABLE = ("Job", "TrainJob", "JobSet")
 MUTABLE = [kind for kind in KINDS if kind not in IMMUTABLE]
-TWO = {
+TWO: dict[str, Any] = {
     "accelerator": "a100:2",
     "mounts": "pvc://data:/data",
     "dapr": "app-port=8080",
@@ -58,7 +58,7 @@ def annotated(obj: Manifest, **wanted: str | None) -> Manifest:
     return found
 
 
-def created(kind: str, **wanted: str) -> Manifest:
+def created(kind: str, **wanted: Any) -> Manifest:
     return workload(kind, **wanted) if kind != "Pod" else pod(**wanted)
 
 
@@ -273,7 +273,7 @@ def test_an_operators_label_on_a_counted_template_stays() -> None:
     ],
 )
 def test_a_changed_intent_of_an_immutable_template_is_refused(
-    kind: str, before: dict[str, str], after: dict[str, Any], sentence: str
+    kind: str, before: dict[str, Any], after: dict[str, Any], sentence: str
 ) -> None:
     stored = mutated(workload(kind, **before))
 
