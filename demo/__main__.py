@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from demo import difference
-from demo.apiserver import Webhook
+from demo.apiserver import NotAnswered, Webhook
 from demo.controllers import pod_of
 from demo.expected import EXPECTED, REFUSED
 from demo.server import NotStarted, running
@@ -151,9 +151,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return run(os.environ)
-    except NotStarted as error:
+    except (NotStarted, NotAnswered) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # the reader has seen enough: `make demo | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http
 import http.client
 import json
 import ssl
@@ -18,6 +19,10 @@ from policies.model import Manifest
 from policies.workloads import catalogue
 
 USER = "ada@example.com"
+
+
+class NotAnswered(Exception):  # noqa: N818 -- named for what happened
+    """Raised when the webhook gives no usable answer; `failurePolicy` would decide now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +62,9 @@ class Webhook:
 
     def _send(self, path: str, obj: Manifest, *, user: str) -> Answer:
         review = _review(obj, user=user)
-        started = time.perf_counter()
-        self.connection.request(
-            "POST",
-            f"{path}?timeout=2s",
-            body=json.dumps(review),
-            headers={"Content-Type": "application/json"},
-        )
-        reply = json.loads(self.connection.getresponse().read())
-        self.seconds.append(time.perf_counter() - started)
-        response = reply["response"]
+        response = self._post(path, review)
         if response["uid"] != review["request"]["uid"]:
-            raise ValueError(f"{path} answered with another uid")
+            raise NotAnswered(f"{path} answered with another uid")
         patch = json.loads(base64.b64decode(response["patch"])) if "patch" in response else []
         status = response.get("status", {})
         return Answer(
@@ -78,6 +74,24 @@ class Webhook:
             message=status.get("message", ""),
             code=status.get("code", 200),
         )
+
+    def _post(self, path: str, review: dict[str, Any]) -> dict[str, Any]:
+        started = time.perf_counter()
+        try:
+            self.connection.request(
+                "POST",
+                f"{path}?timeout=2s",
+                body=json.dumps(review),
+                headers={"Content-Type": "application/json"},
+            )
+            reply = self.connection.getresponse()
+            body = reply.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotAnswered(f"{path}: {error!r}") from error
+        self.seconds.append(time.perf_counter() - started)
+        if reply.status != http.HTTPStatus.OK:
+            raise NotAnswered(f"{path}: HTTP {reply.status}: {body.decode(errors='replace')}")
+        return dict(json.loads(body)["response"])
 
 
 def _review(obj: Manifest, *, user: str) -> dict[str, Any]:

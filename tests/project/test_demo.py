@@ -87,6 +87,25 @@ def test_stops_the_webhook_when_it_is_ended(root: Path) -> None:
     assert not listens(int(address[1]))
 
 
+def test_a_reader_that_leaves_is_no_error(root: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo"],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+
+    process.stdout.close()
+
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait(10) == 141
+
+
 def listens(port: int) -> bool:
     table = Path("/proc/net/tcp")
     if not table.exists():
