@@ -130,6 +130,16 @@ def test_every_intent_is_explained(page: str) -> None:
     assert [key for key in sorted(intents.KEYS) if f"`{key}`" not in text] == []
 
 
+def test_readme_shows_the_example_as_it_is() -> None:
+    found = re.search(
+        r"<!-- example: (\S+) -->\n```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    assert found
+
+    lines = (ROOT / found[1]).read_text().splitlines(keepends=True)
+    assert found[2] == "".join(line for line in lines if not line.startswith("#"))
+
+
 def test_every_decision_is_in_the_table_of_contents() -> None:
     contents = (ROOT / "docs/README.md").read_text()
     decisions = sorted((ROOT / "docs/decisions").iterdir())
