@@ -10,7 +10,7 @@ Intents keep the grammar that annotations have: `policies.intents` reads them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ _NO_MODEL = {
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)  # a Service's: RFC 1035
 _HOST = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_MAX_PORT = 65535
+_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*", re.ASCII)
 _FLAGS = {"mounts": "--mount", "sidecars": "--sidecar"}  # where the flag isn't the intent's name
 
 
@@ -64,7 +64,6 @@ class ServeSpec:
     """What is to be served, and how, whatever the backend."""
 
     name: str
-    namespace: str = ""
     model: Model | None = None
     format: str = ""
     image: str = ""
@@ -101,6 +100,10 @@ def spec(*, name: str, model: str, format_: str, port: int | None, **rest: Any) 
         **rest,
     )
     _check_source(found, port)
+    if found.run_as_user and not found.image:
+        raise click.UsageError(
+            "--run-as-user is for --image: the servers of formats have a user of their own"
+        )
     _check_intents(found)
     return found
 
@@ -240,6 +243,21 @@ def read_host(text: str) -> str:
             f'--expose "{text}" is not the name of a host; write iris.example.com'
         )
     return text
+
+
+def read_env(given: Sequence[str], environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Read `--env`: `NAME=value`, or `NAME` for the value that it has in `environ`."""
+    found: dict[str, str] = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not _VARIABLE.fullmatch(name):
+            raise click.UsageError(f'--env "{item}" doesn\'t name a variable; write NAME=value')
+        if not equals and name not in environ:
+            raise click.UsageError(f"--env {name}: it isn't set here; write {name}=value")
+        if name in found:
+            raise click.UsageError(f"--env {name} is given twice")
+        found[name] = value if equals else environ[name]
+    return tuple(found.items())
 
 
 def read_quantity(flag: str, text: str) -> str:

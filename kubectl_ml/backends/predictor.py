@@ -29,13 +29,8 @@ def labels(spec: ServeSpec) -> dict[str, str]:
 
 def metadata(spec: ServeSpec, annotations: dict[str, str] | None = None) -> Manifest:
     """Give the metadata of an object that is called as what is served."""
-    found: Manifest = {"name": spec.name}
-    if spec.namespace:
-        found["namespace"] = spec.namespace
-    found["labels"] = labels(spec)
-    if annotations:
-        found["annotations"] = annotations
-    return found
+    found: Manifest = {"name": spec.name, "labels": labels(spec)}
+    return found | ({"annotations": annotations} if annotations else {})
 
 
 def container(spec: ServeSpec, *, name: str, port_name: str = "") -> Manifest:

@@ -19,12 +19,13 @@ from policies.model import Manifest
 AUTO = "auto"
 BACKENDS = {each.name: each for each in (kserve.BACKEND, knative.BACKEND, deployment.BACKEND)}
 _KEDA = ("keda.sh/v1alpha1", "ScaledObject")
-_EXTRAS = (  # what a backend makes only where it is asked to
-    ("autoscaling/v2", "HorizontalPodAutoscaler"),
-    _KEDA,
-    ("networking.k8s.io/v1", "Ingress"),
-    ("serving.knative.dev/v1beta1", "DomainMapping"),
-)
+_AUTOSCALERS = (("autoscaling/v2", "HorizontalPodAutoscaler"), _KEDA)
+_MAPPING = ("serving.knative.dev/v1beta1", "DomainMapping")
+_EXTRAS = {  # what a backend makes only where it is asked to
+    "deployment": (*_AUTOSCALERS, ("networking.k8s.io/v1", "Ingress")),
+    "knative": (_MAPPING,),
+    "kserve": (_MAPPING,),
+}
 
 
 class Cluster(Protocol):
@@ -33,12 +34,10 @@ class Cluster(Protocol):
     def serves(self, api_version: str, kind: str) -> bool:
         """Tell whether the cluster knows this kind."""
 
-    def get(self, api_version: str, kind: str, name: str, *, namespace: str = "") -> Manifest:
+    def get(self, api_version: str, kind: str, name: str) -> Manifest:
         """Get an object; raise NotFound where there is none."""
 
-    def list(
-        self, api_version: str, kind: str, *, namespace: str | None = "", labels: str = ""
-    ) -> list[Manifest]:
+    def find_all(self, api_version: str, kind: str, *, labels: str = "") -> list[Manifest]:
         """List the objects with these labels."""
 
 
@@ -88,7 +87,7 @@ def _best(spec: ServeSpec, cluster: Cluster) -> Backend[ServeSpec]:
 
 def _found(cluster: Cluster, backend: Backend[ServeSpec], spec: ServeSpec) -> Manifest | None:
     try:
-        return cluster.get(backend.api_version, backend.kind, spec.name, namespace=spec.namespace)
+        return cluster.get(backend.api_version, backend.kind, spec.name)
     except NotFound:
         return None
 
@@ -99,29 +98,40 @@ def check_no_other(backend: Backend[ServeSpec], spec: ServeSpec, cluster: Cluste
         if other is backend or not _has(other, cluster):
             continue
         found = _found(cluster, other, spec)
-        if found is not None and _is_ours(found, spec):
+        if found is not None and _is_named(found, spec):
             raise PluginError(
-                f'"{spec.name}" is served by the backend {other.name}; the name can\'t be '
-                f"served by {backend.name}, too",
+                f'"{spec.name}" is served by the backend {other.name}, and can\'t be served by '
+                f"{backend.name} beside that",
                 hint=f"--backend {other.name}, or first: kubectl ml delete {spec.name}",
             )
 
 
-def stale(spec: ServeSpec, wanted: Sequence[Manifest], cluster: Cluster) -> list[Manifest]:
+def stale(
+    backend: Backend[ServeSpec], spec: ServeSpec, wanted: Sequence[Manifest], cluster: Cluster
+) -> list[Manifest]:
     """Find what an earlier `serve` of this name made and this one doesn't ask for any more."""
     kept = {(each["kind"], each["metadata"]["name"]) for each in wanted}
-    labels = f"{NAME_LABEL}={spec.name}"
     return [
         found
-        for kind in _EXTRAS
-        if cluster.serves(*kind)
-        for found in cluster.list(*kind, namespace=spec.namespace, labels=labels)
-        if (found["kind"], found["metadata"]["name"]) not in kept and _is_ours(found, spec)
+        for kind in _EXTRAS[backend.name]
+        if kind is not _KEDA or cluster.serves(*kind)
+        for found in cluster.find_all(*kind, labels=f"{NAME_LABEL}={spec.name}")
+        if (found["kind"], found["metadata"]["name"]) not in kept
+        and _is_named(found, spec)
+        and _is_of(found, backend)
     ]
 
 
-def _is_ours(found: Manifest, spec: ServeSpec) -> bool:
-    """Tell whether `serve` made it, not a controller of what `serve` made."""
-    metadata = found["metadata"]
-    named = (metadata.get("labels") or {}).get(NAME_LABEL) == spec.name
-    return named and not metadata.get("ownerReferences")
+def is_autoscaler(found: Manifest) -> bool:
+    """Tell whether it scales: there is to be no second one, not even for a moment."""
+    return (found["apiVersion"], found["kind"]) in _AUTOSCALERS
+
+
+def _is_named(found: Manifest, spec: ServeSpec) -> bool:
+    return bool((found["metadata"].get("labels") or {}).get(NAME_LABEL) == spec.name)
+
+
+def _is_of(found: Manifest, backend: Backend[ServeSpec]) -> bool:
+    """Tell whether it goes with the backend's object: KEDA's autoscaler is of a ScaledObject."""
+    owners = found["metadata"].get("ownerReferences") or ()
+    return all(owner.get("kind") == backend.kind for owner in owners)
