@@ -42,8 +42,8 @@ def create_app(
         _route(app, f"/{endpoint}", reviews.handle)
 
     async def ready(request: web.Request) -> web.Response:
-        if readiness.reason:
-            return answer_json(request, 503, codec.errored(503, readiness.reason))
+        if reason := readiness.reason or facts.unready:
+            return answer_json(request, 503, codec.errored(503, reason))
         return answer_json(request, 200, b'{"ready":true}')
 
     async def healthy(request: web.Request) -> web.Response:

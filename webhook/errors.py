@@ -5,7 +5,9 @@ What goes wrong in the server itself.
     ├── BadCall             a call that is no usable review; becomes HTTP 4xx
     ├── BadSettings         flags that can't be used; exit code 2
     ├── BadCertificate      a certificate or key that can't be used
-    └── CannotListen        an address that can't be had
+    ├── CannotListen        an address that can't be had
+    ├── NotReachable        the API server doesn't answer as it should
+    └── NotReady            a review came before the facts that it needs; becomes HTTP 503
 """
 
 from __future__ import annotations
@@ -40,3 +42,11 @@ class BadCertificate(WebhookError):  # noqa: N818 -- named for what it is
 
 class CannotListen(WebhookError):  # noqa: N818 -- named for what it is
     """Raised when an address is taken, or is not this machine's."""
+
+
+class NotReachable(WebhookError):  # noqa: N818 -- named for what it is
+    """Raised when the API server can't be asked, or answers something else."""
+
+
+class NotReady(WebhookError):  # noqa: N818 -- named for what it is
+    """Raised when a review came before the facts that it needs."""

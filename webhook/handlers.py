@@ -20,7 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from policies import engine
 from policies.model import Decision, PolicySet, Request, Violation
 from webhook import review as codec
-from webhook.errors import BadCall
+from webhook.errors import BadCall, NotReady
 from webhook.facts import FactsSource
 from webhook.settings import Limits
 
@@ -95,9 +95,11 @@ class Reviews:
         try:
             body = await read_body(request, self.limits)
             review = codec.decode(body)
-            answer = self._decide(review)
+            answer = await self._decide(review)
         except BadCall as bad:
             answer = _errored(bad.status, bad.message, uid=bad.uid)
+        except NotReady as early:
+            answer = _errored(503, str(early), uid=review.uid)
         except Exception:
             self.log.exception("a review failed", uid=review.uid)
             answer = _errored(500, "the webhook failed; its log says why", uid=review.uid)
@@ -109,9 +111,10 @@ class Reviews:
             response.force_close()
         return response
 
-    def _decide(self, review: codec.Review) -> Answer:
+    async def _decide(self, review: codec.Review) -> Answer:
         request = review.request
-        decision = engine.review(request, self.policies.current, self.facts.facts_for(request))
+        facts = await self.facts.facts_for(request)
+        decision = engine.review(request, self.policies.current, facts)
         return self.answer(review, decision)
 
     def _record(self, review: codec.Review, answer: Answer, seconds: float) -> None:

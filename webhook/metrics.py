@@ -73,6 +73,11 @@ class Metrics:
         self._cut_clients = Counter(
             "kubectl_ml_slow_clients", "Connections cut for being too slow.", registry=registry
         )
+        self._api_server_failures = Counter(
+            "kubectl_ml_api_server_failures",
+            "Questions that the API server didn't answer.",
+            registry=registry,
+        )
         self._kinds: set[str] = set()
         self._review_children: dict[tuple[str, str, str, str], Counter] = {}
         self._duration_children: dict[str, Histogram] = {}
@@ -119,6 +124,10 @@ class Metrics:
     def client_cut(self) -> None:
         """Count a client that was too slow."""
         self._cut_clients.inc()
+
+    def api_server_failed(self) -> None:
+        """Count a question that the API server didn't answer."""
+        self._api_server_failures.inc()
 
     def _bounded(self, kind: str) -> str:
         if not kind:

@@ -17,7 +17,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import uvloop
@@ -27,10 +27,12 @@ from structlog.typing import FilteringBoundLogger
 
 from webhook import app as application
 from webhook import logs, metrics
+from webhook.apiserver import ApiServer
 from webhook.certificates import ServedCertificate
+from webhook.cluster import ClusterFacts
 from webhook.connections import Connections
 from webhook.errors import CannotListen
-from webhook.facts import OfflineFacts
+from webhook.facts import FactsSource, OfflineFacts
 from webhook.policy_files import PolicyFiles
 from webhook.settings import Address, FactsFrom, Settings
 
@@ -138,11 +140,12 @@ async def serve(
     recorder = metrics.Metrics(registry)
     certificate = ServedCertificate(settings, recorder=recorder, log=log)
     policies = PolicyFiles(settings, recorder=recorder, log=log)
-    app = application.create_app(
-        settings, policies=policies, facts=_facts(settings, log), recorder=recorder, log=log
-    )
-    readiness = app[application.READINESS]
     async with contextlib.AsyncExitStack() as stack:
+        facts = stack.enter_context(_facts(settings, recorder=recorder, log=log))
+        app = application.create_app(
+            settings, policies=policies, facts=facts, recorder=recorder, log=log
+        )
+        readiness = app[application.READINESS]
         if sockets.metrics is not None:
             await stack.enter_async_context(serve_metrics(registry, sockets.metrics))
         connections = await stack.enter_async_context(
@@ -213,14 +216,19 @@ async def _ended(task: asyncio.Task[None]) -> None:
         await task
 
 
-def _facts(settings: Settings, log: FilteringBoundLogger) -> OfflineFacts:
-    if settings.facts_from is not FactsFrom.OFFLINE:
-        log.warning(
-            "facts and policies are not read from the cluster yet: policies come from directories"
-            " only, and Kubernetes 1.36 with every known system installed is assumed",
-            asked=f"--{settings.facts_from.value}",
-        )
-    return OfflineFacts()
+@contextlib.contextmanager
+def _facts(
+    settings: Settings, *, recorder: metrics.Metrics, log: FilteringBoundLogger
+) -> Iterator[FactsSource]:
+    if settings.facts_from is FactsFrom.OFFLINE:
+        yield OfflineFacts()
+        return
+    followed = ClusterFacts(ApiServer(settings), recorder=recorder, log=log)
+    followed.start()
+    try:
+        yield followed
+    finally:
+        followed.stop()
 
 
 def addresses(sockets: Sockets) -> dict[str, str]:

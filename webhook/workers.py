@@ -22,8 +22,8 @@ from prometheus_client import multiprocess
 from structlog.typing import FilteringBoundLogger
 
 from policies import load
-from webhook import certificates, logs, metrics, server
-from webhook.settings import Address, Settings
+from webhook import apiserver, certificates, logs, metrics, server
+from webhook.settings import Address, FactsFrom, Settings
 
 RESTART_SECONDS = 1.0  # a worker that can't start must not be started in a tight loop
 
@@ -43,6 +43,8 @@ def run(settings: Settings) -> int:
         # Whatever is wrong is said once, here, and not by each worker.
         load.read(settings.policies, library=settings.library)
         certificates.context(certificates.files(settings.certificate, host=settings.listen.host))
+        if settings.facts_from is not FactsFrom.OFFLINE:
+            apiserver.ApiServer(settings)
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="kubectl-ml-"))
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory  # the workers inherit it
         return server.run_loop(

@@ -1,11 +1,10 @@
 """The manifests as they are shipped, on a real API server."""
 
-import json
 import subprocess
 from typing import Any
 
 from tests.e2e.controlplane import waiting
-from tests.e2e.installed import ENFORCED, Installed
+from tests.e2e.installed import Installed
 
 IMAGE = "registry.example.com/train:1"
 
@@ -24,7 +23,7 @@ def pod(name: str = "one", **annotations: str) -> dict[str, Any]:
 
 def deployment(name: str = "many", **annotations: str) -> dict[str, Any]:
     labels = {"app": name}
-    template = pod(**{})
+    template = pod()
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -99,9 +99,49 @@ def test_flags_come_from_the_environment_too(tmp_path: Path) -> None:
     assert ended.stderr == ('error: --listen: "nowhere" is not HOST:PORT, such as 127.0.0.1:9443\n')
 
 
-def test_says_that_the_cluster_is_not_read_yet(tmp_path: Path) -> None:
-    with serving.webhook(tmp_path, "--in-cluster") as served:
-        warnings = [line for line in served.lines() if line["level"] == "warning"]
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    ("kubeconfig", "said"),
+    [
+        pytest.param(None, "there is no such file", id="no-file"),
+        pytest.param(
+            "a: [",
+            "it can't be used: while parsing a flow node expected the node content, but found "
+            "'<stream end>'   in \"{path}\", line 1, column 5",
+            id="no-yaml",
+        ),
+        pytest.param(
+            "kind: Config",
+            "it can't be used: Invalid kube-config file. Expected key current-context in {path}",
+            id="no-context",
+        ),
+    ],
+)
+def test_a_kubeconfig_that_is_none(
+    tmp_path: Path, kubeconfig: str | None, said: str, workers: str
+) -> None:
+    path = tmp_path / "config"
+    if kubeconfig:
+        path.write_text(kubeconfig)
 
-    assert [line["asked"] for line in warnings] == ["--in-cluster"]
-    assert warnings[0]["event"].startswith("facts and policies are not read from the cluster yet")
+    ended = start(
+        f"--self-signed={tmp_path}",
+        "--listen=127.0.0.1:0",
+        f"--kubeconfig={path}",
+        f"--workers={workers}",
+    )
+
+    assert ended.stderr.splitlines()[-1] == (
+        f"error: --kubeconfig {path}: {said.format(path=path)}"
+    )
+    assert ended.returncode == 2
+
+
+def test_in_no_cluster(tmp_path: Path) -> None:
+    ended = start(f"--self-signed={tmp_path}", "--listen=127.0.0.1:0", "--in-cluster")
+
+    assert ended.stderr.splitlines()[-2:] == [
+        "error: --in-cluster: this is no pod with a service account: Service host/port is not set.",
+        "outside of a cluster give --kubeconfig FILE, or --offline",
+    ]
+    assert ended.returncode == 2
