@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from kubectl_ml.backends import deployment, knative, kserve
+from kubectl_ml import objects
+from kubectl_ml.backends import deployment, knative, kserve, predictor
 from kubectl_ml.backends.backend import NAME_LABEL, Backend
-from kubectl_ml.errors import NotFound, PluginError
+from kubectl_ml.errors import NotAllowed, NotFound, NotInstalled, PluginError
 from kubectl_ml.serving import ServeSpec, Surroundings
 from policies.model import Manifest
 
@@ -50,7 +51,9 @@ def choose(
     spec = replace(spec, around=_surroundings(spec, cluster))
     backend = _installed(asked, cluster) if asked != AUTO else _best(spec, cluster)
     if backend is knative.BACKEND and spec.canary:
-        revision = knative.stable_revision(spec.name, _found(cluster, backend, spec))
+        revision = knative.stable_revision(
+            spec.name, _found(cluster, backend.api_version, backend.kind, spec.name)
+        )
         spec = replace(spec, around=replace(spec.around, stable_revision=revision))
     return backend, spec
 
@@ -85,25 +88,35 @@ def _best(spec: ServeSpec, cluster: Cluster) -> Backend[ServeSpec]:
     return deployment.BACKEND  # which says what is in the way
 
 
-def _found(cluster: Cluster, backend: Backend[ServeSpec], spec: ServeSpec) -> Manifest | None:
-    try:
-        return cluster.get(backend.api_version, backend.kind, spec.name)
-    except NotFound:
-        return None
-
-
-def check_no_other(backend: Backend[ServeSpec], spec: ServeSpec, cluster: Cluster) -> None:
-    """Raise where this name is served by another backend: the two would fight for its Service."""
+def check_room(
+    backend: Backend[ServeSpec], spec: ServeSpec, made: Sequence[Manifest], cluster: Cluster
+) -> None:
+    """Raise where applying would take over what somebody else made, or another backend serves."""
+    for each in made:
+        found = _found(cluster, each["apiVersion"], each["kind"], each["metadata"]["name"])
+        if found is not None and not _is_ours(found, spec):
+            raise PluginError(
+                f"{objects.title(found)} is there already and wasn't made by kubectl ml serve, so "
+                "it isn't changed",
+                hint="choose another name, or delete it with kubectl delete",
+            )
     for other in BACKENDS.values():
         if other is backend or not _has(other, cluster):
             continue
-        found = _found(cluster, other, spec)
-        if found is not None and _is_named(found, spec):
+        found = _found(cluster, other.api_version, other.kind, spec.name)
+        if found is not None and _is_ours(found, spec):
             raise PluginError(
                 f'"{spec.name}" is served by the backend {other.name}, and can\'t be served by '
                 f"{backend.name} beside that",
                 hint=f"--backend {other.name}, or first: kubectl ml delete {spec.name}",
             )
+
+
+def _found(cluster: Cluster, api_version: str, kind: str, name: str) -> Manifest | None:
+    try:
+        return cluster.get(api_version, kind, name)
+    except (NotFound, NotInstalled, NotAllowed):  # who can't even look didn't make it
+        return None
 
 
 def stale(
@@ -114,12 +127,18 @@ def stale(
     return [
         found
         for kind in _EXTRAS[backend.name]
-        if kind is not _KEDA or cluster.serves(*kind)
-        for found in cluster.find_all(*kind, labels=f"{NAME_LABEL}={spec.name}")
+        for found in _labelled(cluster, kind, spec)
         if (found["kind"], found["metadata"]["name"]) not in kept
-        and _is_named(found, spec)
+        and _is_ours(found, spec)
         and _is_of(found, backend)
     ]
+
+
+def _labelled(cluster: Cluster, kind: tuple[str, str], spec: ServeSpec) -> list[Manifest]:
+    try:
+        return cluster.find_all(*kind, labels=f"{NAME_LABEL}={spec.name}")
+    except (NotInstalled, NotAllowed):
+        return []
 
 
 def is_autoscaler(found: Manifest) -> bool:
@@ -127,8 +146,10 @@ def is_autoscaler(found: Manifest) -> bool:
     return (found["apiVersion"], found["kind"]) in _AUTOSCALERS
 
 
-def _is_named(found: Manifest, spec: ServeSpec) -> bool:
-    return bool((found["metadata"].get("labels") or {}).get(NAME_LABEL) == spec.name)
+def _is_ours(found: Manifest, spec: ServeSpec) -> bool:
+    """Tell whether `serve` made it: a run of `train` has the same name label, and a Service."""
+    labels = found["metadata"].get("labels") or {}
+    return all(labels.get(key) == value for key, value in predictor.labels(spec).items())
 
 
 def _is_of(found: Manifest, backend: Backend[ServeSpec]) -> bool:

@@ -200,8 +200,8 @@ def _objects(
                 f"backend {backend.name}: --dry-run=client asks no cluster; --backend names another"
             )
         return backend.objects(spec), []
-    backends.check_no_other(backend, spec, cluster)
     made = backend.objects(spec)
+    backends.check_room(backend, spec, made, cluster)
     return made, backends.stale(backend, spec, made, cluster)
 
 
