@@ -10,12 +10,13 @@ Intents: the `kubectl-ml.io/*` annotations that say what a workload needs, never
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from policies import quantity
+from policies import peers, quantity
+from policies.duration import seconds as seconds
 from policies.errors import UnusableIntent
 from policies.model import DOMAIN
 
@@ -30,9 +31,6 @@ MAX_SHOWN = 80  # characters of a value that a sentence repeats
 
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", re.ASCII)
 _SCHEME = re.compile(r"^([a-z][a-z0-9+]*)://(.*)$", re.DOTALL)
-_DURATION = re.compile(r"^(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?$", re.ASCII)
-_METRICS = ("concurrency", "rps", "cpu", "memory")
-_SECONDS_OF_WINDOW = (6, 3600)  # knative.dev/serving pkg/apis/autoscaling: WindowMin, WindowMax
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,30 +187,23 @@ def mounts(value: str) -> tuple[Mount, ...]:
 
 
 def pairs(value: str, known: tuple[str, ...]) -> dict[str, str]:
-    """Read `key=value,…` with known keys, each once."""
+    """Read `key=value,…` with known keys, each once; tells all that is wrong with it."""
     found: dict[str, str] = {}
+    faults: list[str] = []
     for item in value.split(","):
         key, equals, rest = item.partition("=")
         key, rest = key.strip(), rest.strip()
         if not equals or not rest:
-            raise UnusableIntent(f'"{item.strip()}" is not key=value; write "{known[0]}=…"')
-        if key not in known:
-            raise UnusableIntent(
-                f'unknown key "{key}"{nearest(key, known) or "; known are " + ", ".join(known)}'
-            )
-        if key in found:
-            raise UnusableIntent(f'key "{key}" is given twice')
-        found[key] = rest
+            faults.append(f'"{item.strip()}" is not key=value; write "{known[0]}=…"')
+        elif key not in known:
+            hint = nearest(key, known) or "; known are " + ", ".join(known)
+            faults.append(f'unknown key "{key}"{hint}')
+        elif key in found:
+            faults.append(f'key "{key}" is given twice')
+        else:
+            found[key] = rest
+    _refuse(faults)
     return found
-
-
-def seconds(text: str) -> int | None:
-    """Read a duration such as `90s` or `1h30m` in seconds; None where it is none."""
-    found = _DURATION.match(text)
-    if not text or not found:
-        return None
-    hours, minutes, rest = (int(part or 0) for part in found.groups())
-    return hours * 3600 + minutes * 60 + rest
 
 
 def _items(value: str) -> list[str]:
@@ -293,37 +284,21 @@ def _dapr(value: str) -> dict[str, str]:
         raise UnusableIntent(
             f'"{value.strip()}" is neither "true" nor pairs; write "app-id=NAME,app-port=8080"'
         )
-    return pairs(value, ("app-id", "app-port", "app-protocol", "config"))
+    found = pairs(value, ("app-id", "app-port", "app-protocol", "config"))
+    _refuse(peers.dapr_faults(found))
+    return found
 
 
 def _scale(value: str) -> dict[str, str]:
     found = pairs(value, ("min", "max", "target", "metric", "window", "initial", "retention"))
-    for key in ("min", "max", "initial"):
-        if key in found and not (
-            found[key].isascii() and found[key].isdigit() and len(found[key]) < 8
-        ):
-            raise UnusableIntent(f'{key}="{found[key]}" is not a whole number')
-    if "max" in found and int(found["max"]) < max(1, int(found.get("min", 0))):
-        raise UnusableIntent(
-            f"max={found['max']} is less than {'min=' + found['min'] if 'min' in found else '1'}"
-        )
-    _scale_target(found)
-    window = seconds(found.get("window", "6s"))
-    if window is None or not _SECONDS_OF_WINDOW[0] <= window <= _SECONDS_OF_WINDOW[1]:
-        raise UnusableIntent(f'window="{found["window"]}" is not a duration from 6s to 1h')
-    if "retention" in found and seconds(found["retention"]) is None:
-        raise UnusableIntent(f'retention="{found["retention"]}" is not a duration; write "10m"')
+    _refuse(peers.scale_faults(found))
     return found
 
 
-def _scale_target(found: Mapping[str, str]) -> None:
-    if found.get("metric", _METRICS[0]) not in _METRICS:
-        raise UnusableIntent(
-            f'metric="{found["metric"]}" is unknown; known are {", ".join(_METRICS)}'
-        )
-    target = found.get("target", "1")
-    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", target, re.ASCII) or float(target) < 0.01:
-        raise UnusableIntent(f'target="{target}" is not a number of at least 0.01')
+def _refuse(faults: Iterable[str]) -> None:
+    sentences = list(faults)
+    if sentences:
+        raise UnusableIntent("; ".join(sentences))
 
 
 def _queue(value: str) -> str:

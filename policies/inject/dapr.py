@@ -15,16 +15,12 @@ from collections.abc import Mapping
 from policies.inject.pod import Author, PodDraft, family_author
 from policies.inject.prepared import Rule
 from policies.intents import Intents
+from policies.peers import MAX_APP_ID
 
 POLICY = "dapr"
 DIGEST = "00000001"
-INTENT = "kubectl-ml.io/dapr"
 PREFIX = "dapr.io/"
 SYSTEM = "dapr"
-PROTOCOLS = ("http", "grpc", "https", "grpcs", "h2c")
-MAX_APP_ID = 58  # the Service is named APP-ID-dapr, an RFC 1123 label
-MAX_PORT = 65535
-_APP_ID = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", re.ASCII)
 
 
 def inject(pod: PodDraft, intents: Intents, rules: list[Rule], *, name: str) -> None:
@@ -33,10 +29,6 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], *, name: str) -> 
         return
     author = family_author(POLICY, DIGEST)
     if intents.dapr is not None:
-        fault = _fault(intents.dapr)
-        if fault:
-            pod.refuse(POLICY, f"{INTENT}: {fault}", code=422)
-            return
         _annotate(pod, author, {"enabled": "true", **intents.dapr})
     for rule in rules:
         if rule.inject.dapr is not None:
@@ -58,20 +50,3 @@ def _annotate(pod: PodDraft, author: Author, wanted: Mapping[str, str]) -> None:
     for key, value in wanted.items():
         path = (*(pod.metadata or ()), "annotations", key if "/" in key else PREFIX + key)
         pod.put(author, path, value, quiet=True)
-
-
-def _fault(wanted: Mapping[str, str]) -> str:
-    app_id, port = wanted.get("app-id"), wanted.get("app-port")
-    if app_id is not None and (len(app_id) > MAX_APP_ID or not _APP_ID.match(app_id)):
-        return (
-            f'app-id "{app_id}" is not a name Dapr takes; use at most {MAX_APP_ID} lower case '
-            'letters, digits and "-"'
-        )
-    if port is not None and not (
-        port.isascii() and port.isdigit() and 0 < int(port[:6]) <= MAX_PORT
-    ):
-        return f'app-port "{port}" is not a port from 1 to {MAX_PORT}'
-    protocol = wanted.get("app-protocol", PROTOCOLS[0])
-    if protocol not in PROTOCOLS:
-        return f'app-protocol "{protocol}" is unknown; Dapr knows {", ".join(PROTOCOLS)}'
-    return ""

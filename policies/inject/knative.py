@@ -53,7 +53,12 @@ def _scale(pod: PodDraft, author: Author, wanted: Mapping[str, str], kind: Kind)
     if kind.autoscaling == "kserve":
         for key, name in FIELDS.items():
             if key in annotations:
-                pod.put(author, (*pod.spec, name), _number(annotations.pop(key)), quiet=True)
+                pod.put(
+                    author,
+                    (*pod.spec, name),
+                    _number(annotations.pop(key)),
+                    quiet=author.name != POLICY,
+                )
     elif wanted.get("metric") in _BY_RESOURCES:
         annotations.setdefault(PREFIX + "class", HPA)
     for key, value in annotations.items():
@@ -62,7 +67,7 @@ def _scale(pod: PodDraft, author: Author, wanted: Mapping[str, str], kind: Kind)
             "annotations",
             key if "/" in key else PREFIX + _ANNOTATIONS.get(key, key),
         )
-        pod.put(author, path, value, quiet=True)
+        pod.put(author, path, value, quiet=author.name != POLICY)
 
 
 def _number(text: str) -> Any:

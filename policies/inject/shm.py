@@ -34,11 +34,15 @@ def inject(
     if author is None or not pod.allows("volumes", "volumeMounts"):
         return
     volume = {"emptyDir": {"medium": "Memory", "sizeLimit": size}}
-    receiving = [
-        one
-        for one in pod.containers
-        if volumes.taken(pod, one, PATH, name=VOLUME, volume=volume) is None
-    ]
+    receiving = []
+    for container in pod.containers:
+        if volumes.taken(pod, container, PATH, name=VOLUME, volume=volume) is None:
+            receiving.append(container)
+        elif intents.shm:
+            pod.warn(
+                f'{POLICY}: container "{container.name}" mounts {PATH} itself, not as large as '
+                f'"{size}"; kept as it was written'
+            )
     if not receiving:
         return
     name = volumes.ensure(pod, author, VOLUME, volume)

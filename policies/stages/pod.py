@@ -129,19 +129,14 @@ def inject(pod: PodDraft, context: Context, target: Target, intents: Intents, *,
     """Run every family over one pod, in order; `name` is the workload's."""
     rules = pod_rules(context, target, intents)
     refuse_profiles(pod, context, intents)
-    run_families(pod, context, target, intents, rules, name=name)
+    run_families(pod, context, target, intents, rules)
+    run_annotations(pod, intents, rules, name=name)
 
 
 def run_families(
-    pod: PodDraft,
-    context: Context,
-    target: Target,
-    intents: Intents,
-    rules: list[Rule],
-    *,
-    name: str,
+    pod: PodDraft, context: Context, target: Target, intents: Intents, rules: list[Rule]
 ) -> None:
-    """Run every family with these policies."""
+    """Run every family that goes in with the pod."""
     default = next(((rule.author, rule.devices) for rule in rules if rule.devices), None)
     author, classes = devices.inject(pod, intents, context.prepared, default)
     for rule in rules:
@@ -153,6 +148,10 @@ def run_families(
     )
     environment.inject(pod, intents, rules)
     sidecars.inject(pod, intents, rules, context.facts)
+
+
+def run_annotations(pod: PodDraft, intents: Intents, rules: list[Rule], *, name: str) -> None:
+    """Run the families that other injectors read, which a workload sets on its templates."""
     if intents.dapr is not None or _has(rules, "dapr"):
         dapr.inject(pod, intents, rules, name=name)
     if intents.mesh or _has(rules, "mesh"):
@@ -180,7 +179,9 @@ def preview(context: Context, pod: PodDraft) -> dict[str, tuple[str, ...]]:
         trial = draft_of(context, obj)
         prepare_receivers(trial, intents, origin)
         trial.finishes = finishes(trial, origin)
-        run_families(trial, context, target, replace(intents, sidecars=()), [rule], name="")
+        asked = replace(intents, sidecars=())
+        run_families(trial, context, target, asked, [rule])
+        run_annotations(trial, asked, [rule], name="")
         added = trial.claims.pointers().get(rule.author.key)
         if added:
             found[rule.author.key] = added

@@ -163,7 +163,7 @@ class Work:
     def run(self, pod: PodDraft, template: Template, intents: Intents, rules: list[Rule]) -> None:
         """Run every family over a template's pod."""
         target = self.target(template, intents)
-        pod_stage.run_families(pod, self.context, target, intents, rules, name=self.name)
+        pod_stage.run_families(pod, self.context, target, intents, rules)
 
 
 def _is_sound(obj: Any, template: Template) -> bool:

@@ -139,6 +139,12 @@ def _inject(
     pod.accepts, pod.rejects = accepts, work.kind.rejects
     work.run(pod, template, intents, rules)
     pod.sign()
+    if work.context.fold and pod.skipped:
+        fields = sorted({field.partition(".")[0] for field in pod.skipped})
+        pod.warn(
+            f"intents: the template of a {work.kind.name} can't hold {', '.join(fields)}; "
+            "what needs them is added to its pods when they are created"
+        )
     outcome.collect(pod)
     outcome.claim(pod.claims)
 

@@ -401,7 +401,7 @@ UNUSABLE = [
     ),
     pytest.param(
         {"dapr": "app-port=0"},
-        'dapr: kubectl-ml.io/dapr: app-port "0" is not a port from 1 to 65535',
+        'intents: kubectl-ml.io/dapr "app-port=0": app-port "0" is not a port from 1 to 65535',
         id="dapr-port",
     ),
 ]
