@@ -25,6 +25,34 @@ VERBS = {
         module="kubectl_ml.commands.sources",
         summary="List the data sources that can be named",
     ),
+    "train": Verb(
+        module="kubectl_ml.commands.train",
+        summary="Run a training, on one node or on many",
+    ),
+    "serve": Verb(
+        module="kubectl_ml.commands.serve",
+        summary="Serve a model, or a server of your own",
+    ),
+    "list": Verb(
+        module="kubectl_ml.commands.list",
+        summary="List what train and serve made",
+    ),
+    "status": Verb(
+        module="kubectl_ml.commands.status",
+        summary="Show one of them down to its pods, and why something isn't ready",
+    ),
+    "logs": Verb(
+        module="kubectl_ml.commands.logs",
+        summary="Print what the pods write, of all ranks",
+    ),
+    "wait": Verb(
+        module="kubectl_ml.commands.wait",
+        summary="Wait until a training is done or a server is ready",
+    ),
+    "delete": Verb(
+        module="kubectl_ml.commands.delete",
+        summary="Delete what train and serve made",
+    ),
     "version": Verb(
         module="kubectl_ml.commands.version",
         summary="Print the version of the plugin",
@@ -51,6 +79,9 @@ def cli(ctx: click.Context) -> None:
     Examples:
       # What would the webhook's pods look like?
       kubectl ml render -f train.yaml
+      # Train on two nodes with four GPUs each, and watch
+      kubectl ml train bert --image pytorch/pytorch --nodes 2 --accelerator a100:4 --follow \\
+        -- torchrun train.py
       # Which device classes can a manifest name?
       kubectl ml classes
     """

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import click
 
 from kubectl_ml.errors import PluginError, Refused
+from kubectl_ml.program import Terminal
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -24,6 +25,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 CLUSTER = "cluster"
+NO_COLOR = f"{__name__}.no_color"
 
 
 class Duration(Seconds):
@@ -119,6 +121,17 @@ def cluster(command: Command) -> Command:
     return cast("Command", with_target)
 
 
+def _keep(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    ctx.meta[NO_COLOR] = value
+
+
+def colors(stream: TextIO) -> bool:
+    """Tell whether what goes to this stream is colored."""
+    ctx = click.get_current_context()
+    plain = ctx.meta.get(NO_COLOR) or (isinstance(ctx.obj, Terminal) and ctx.obj.no_color)
+    return stream.isatty() and not plain
+
+
 _CLUSTER_FLAGS = (
     click.option(
         "-n",
@@ -142,6 +155,13 @@ _CLUSTER_FLAGS = (
         multiple=True,
         metavar="GROUP",
         help="Act as a member of this group; can be repeated.",
+    ),
+    click.option(
+        "--no-color",
+        is_flag=True,
+        expose_value=False,
+        callback=_keep,
+        help="No colors, even on a terminal; NO_COLOR does the same.",
     ),
     click.option(
         "--request-timeout",
@@ -238,6 +258,24 @@ class DataSourceName(Word):
         """Offer the sources that begin with what is there."""
         sources = _in_force(ctx).data_sources.values()
         return _offer({each.name: each.description or each.type for each in sources}, incomplete)
+
+
+class SidecarName(Word):
+    """The name of a sidecar that a policy offers; completes from the library and `--policies`."""
+
+    name = "sidecar"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the sidecars that begin with what is there."""
+        offered = {
+            str(sidecar.container["name"]): policy.description
+            for policy in _in_force(ctx).injections
+            for sidecar in policy.inject.sidecars
+            if sidecar.offered
+        }
+        return _offer(offered, incomplete)
 
 
 def _in_force(ctx: click.Context) -> PolicySet:

@@ -9,8 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubectl_ml.backends import deployment, job, jobset, knative, kserve, pytorchjob, trainjob
 from kubectl_ml.backends.backend import Backend
+from kubectl_ml.serving import ServeSpec
+from kubectl_ml.training import TrainSpec
 
-TRAINING: tuple[Backend[Any], ...] = ()
-SERVING: tuple[Backend[Any], ...] = ()
+TRAINING: tuple[Backend[TrainSpec], ...] = (
+    trainjob.BACKEND,
+    pytorchjob.BACKEND,
+    jobset.BACKEND,
+    job.BACKEND,
+)
+SERVING: tuple[Backend[ServeSpec], ...] = (kserve.BACKEND, knative.BACKEND, deployment.BACKEND)
 ALL: tuple[Backend[Any], ...] = (*TRAINING, *SERVING)
