@@ -287,6 +287,8 @@ class PodDraft:
         if author.on_conflict == "Override":
             self.draft.set(path, wanted)
             before = self.prior.take(author.name, at)
+            for claims in (self.claims, self.prior):  # another policy's claim: what was there first
+                before = claims.before(at) if before is None else before
             self.claims.add(author.key, at, current if before is None else before)
             return True
         what = f"{at} is {_shown(current)}, not {_shown(wanted)}"

@@ -66,6 +66,13 @@ class Claims:
                         return claims.pop(other)
         return None
 
+    def before(self, pointer: str) -> Any:
+        """Tell what was at `pointer` before any policy came; None if none claims it."""
+        for claims in self.by_policy.values():
+            if pointer in claims:
+                return claims[pointer]
+        return None
+
     def __iter__(self) -> Iterator[tuple[str, str, Any]]:
         """Go through all claims: policy@digest, pointer, the value before."""
         for policy, claims in self.by_policy.items():

@@ -30,13 +30,13 @@ def give_back(pod: PodDraft, old: Any, claims: Claims, *, old_base: PodDraft) ->
 
 def withdraw(pod: PodDraft, old: Any, claims: Claims, *, old_base: PodDraft) -> None:
     """Take out what `claims` say was ours in `old`, where the new object still has it so."""
-    found = []
+    found: dict[Path, Any] = {}
     for _, at, before in claims:
         source = old_base.where(at)
         target = source and _counterpart(pod, old, source)
         if source and target and pod.draft.get(target) == lookup(old, source):
-            found.append((target, before))
-    for target, before in sorted(found, key=lambda item: _position(item[0]), reverse=True):
+            found[target] = before  # the same for all that claim it
+    for target, before in sorted(found.items(), key=lambda item: _position(item[0]), reverse=True):
         if before is ABSENT:
             pod.draft.remove(target)
         else:
@@ -56,7 +56,7 @@ def _give_back(pod: PodDraft, old: Any, source: Path, before: Any) -> Path | Non
         index = _same(items, value)
         if index < 0:
             return (*parent, pod.draft.append(parent, value))
-        return (*parent, index) if covers(items[index], value) else None
+        last = index
     target = (*parent, last)
     current = pod.draft.get(target)
     if current is None or (before is not ABSENT and current == before):
