@@ -180,7 +180,11 @@ def pod_specs(draw: st.DrawFn) -> Manifest:
                                 "requiredDuringSchedulingIgnoredDuringExecution": {
                                     "nodeSelectorTerms": [
                                         {"matchFields": [{"key": "n", "operator": "Exists"}]},
-                                        {"matchExpressions": []},
+                                        {
+                                            "matchExpressions": [
+                                                {"key": "spot", "operator": "Exists"}
+                                            ]
+                                        },
                                     ]
                                 }
                             }

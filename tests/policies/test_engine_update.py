@@ -451,3 +451,46 @@ def test_scaling_that_goes_takes_its_policys_defaults_along() -> None:
     found = mutated(annotated(stored, scale=None), old=stored)
 
     assert found == mutated(workload("Service", accelerator="a100"))
+
+
+OVERRIDES = """
+kind: InjectionPolicy
+metadata: {name: a}
+spec:
+  order: 1
+  inject: {env: [{name: TEAM, value: a}], nodeSelector: {pool: a}}
+---
+kind: InjectionPolicy
+metadata: {name: b}
+spec:
+  order: 2
+  onConflict: Override
+  inject: {env: [{name: TEAM, value: b}], nodeSelector: {pool: b}}
+---
+kind: InjectionPolicy
+metadata: {name: 0c}
+spec:
+  order: 3
+  onConflict: Override
+  inject: {env: [{name: TEAM, value: c}], nodeSelector: {pool: c}}
+"""
+MINE = {"containers": [container(env=[{"name": "TEAM", "value": "mine"}])]}
+
+
+@pytest.mark.parametrize("spec", [{}, MINE], ids=["of-policies", "of-the-user"])
+def test_what_was_overridden_is_given_back_overridden(spec: Manifest) -> None:
+    plain = pod(spec=spec)
+    stored = mutated(plain, OVERRIDES)
+
+    assert stored["spec"]["containers"][0]["env"] == [{"name": "TEAM", "value": "c"}]
+    assert review(plain, OVERRIDES, old=stored).object == stored
+
+
+@pytest.mark.parametrize("spec", [{}, MINE], ids=["of-policies", "of-the-user"])
+def test_what_overrode_goes_and_what_was_there_comes_back(spec: Manifest) -> None:
+    plain = workload("CronJob", pod(spec=spec))
+    stored = mutated(annotated(plain, queue="team-a"), OVERRIDES)
+
+    found = mutated(annotated(stored, queue=None), OVERRIDES, old=stored)
+
+    assert lean(found) == plain
