@@ -28,7 +28,6 @@ READ_SECONDS = 30
 WATCH_SILENCE_SECONDS = 130
 WATCH_SECONDS = 290  # then the server ends it, and we go on where it ended
 _GONE = 410
-_OK = 200
 _MISREAD = (yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError)
 
 Watched = tuple[str, Any]  # ADDED, MODIFIED, DELETED, BOOKMARK, and the object
@@ -74,7 +73,6 @@ class ApiServer:
                 _request_timeout=(CONNECT_SECONDS, WATCH_SILENCE_SECONDS),
             )
             try:
-                _check(response, "the namespaces")
                 for line in _lines(response):
                     yield _event(line)
             finally:
@@ -84,7 +82,6 @@ class ApiServer:
         with _asking(what):
             response = ask(_preload_content=False, _request_timeout=(CONNECT_SECONDS, READ_SECONDS))
             try:
-                _check(response, what)
                 return orjson.loads(response.data)
             finally:
                 response.release_conn()
@@ -133,23 +130,22 @@ def _asking(what: str) -> Iterator[None]:
     except (HTTPError, OSError) as error:
         reason = one_line(str(error)).rpartition(": ")[2]
         raise NotReachable(f"the API server can't be asked for {what}: {reason}") from error
-    except (ApiException, config.ConfigException) as error:
+    except ApiException as error:
+        raise _refusal(error.status, error.body or error.reason, what) from error
+    except config.ConfigException as error:
         reason = one_line(str(error))
         raise NotReachable(f"the API server can't be asked for {what}: {reason}") from error
     except orjson.JSONDecodeError as error:
         raise NotReachable(f"asked for {what}, the API server answered no JSON") from error
 
 
-def _check(response: HTTPResponse, what: str) -> None:
-    if response.status == _OK:
-        return
-    if response.status == _GONE:
-        raise Expired(what)
-    said = response.data.decode(errors="replace")
+def _refusal(status: int | None, said: Any, what: str) -> Exception:
+    if status == _GONE:
+        return Expired(what)
     with suppress(orjson.JSONDecodeError, AttributeError):
         said = orjson.loads(said).get("message") or said
-    reason = f"{response.status} {one_line(said)[:300]}".strip()
-    raise NotReachable(f"the API server didn't give {what}: {reason}")
+    reason = f"{status or ''} {one_line(str(said))[:300]}".strip()
+    return NotReachable(f"the API server didn't give {what}: {reason}")
 
 
 def _lines(response: HTTPResponse) -> Iterator[bytes]:

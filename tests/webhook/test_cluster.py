@@ -1,0 +1,183 @@
+"""Facts from a cluster: read before the first answer, kept fresh, kept while it is away."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.webhook import apiservers, reviews, serving
+
+NLP = [[{"name": "TEAM", "value": "nlp"}]]
+POLICIES = """
+apiVersion: kubectl-ml.io/v1alpha1
+kind: InjectionPolicy
+metadata: {name: team}
+spec:
+  match: {kinds: [Pod], namespaces: {selector: {matchLabels: {team: nlp}}}}
+  inject: {env: [{name: TEAM, value: nlp}]}
+"""
+
+
+@contextlib.contextmanager
+def started(directory: Path, api: apiservers.ApiServer, *flags: str) -> Iterator[serving.Served]:
+    policies = directory / "policies"
+    policies.mkdir()
+    (policies / "team.yaml").write_text(POLICIES)
+    kubeconfig = f"--kubeconfig={api.kubeconfig}"
+    with serving.webhook(directory, kubeconfig, f"--policies={policies}", *flags) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def webhook(directory: Path, api: apiservers.ApiServer) -> Iterator[serving.Served]:
+    with started(directory, api) as served:
+        serving.until(lambda: served.call("/readyz", method="GET")[0] == 200)
+        yield served
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[apiservers.ApiServer]:
+    state = apiservers.State(namespaces={"ml": {"team": "nlp"}, "other": {}})
+    with apiservers.serving(tmp_path, state) as serving_it:
+        yield serving_it
+
+
+def env(served: serving.Served, namespace: str) -> list[Any]:
+    """Give the variables that a pod of this namespace gets."""
+    response = served.mutate(reviews.review(reviews.pod(), namespace=namespace))
+    patch = orjson.loads(base64.b64decode(response.get("patch", ""))) if "patch" in response else []
+    return [each["value"] for each in patch if each["path"] == "/spec/containers/0/env"]
+
+
+def test_labels_of_namespaces_decide(tmp_path: Path, api: apiservers.ApiServer) -> None:
+    with webhook(tmp_path, api) as served:
+        injected = {name: env(served, name) for name in ("ml", "other")}
+
+    assert injected == {"ml": NLP, "other": []}
+
+
+def test_labels_are_followed(tmp_path: Path, api: apiservers.ApiServer) -> None:
+    with webhook(tmp_path, api) as served:
+        api.state.label("other", team="nlp")
+        api.state.label("ml")
+        serving.until(lambda: env(served, "other") == NLP)
+        serving.until(lambda: env(served, "ml") == [])
+        api.state.end_watches()
+        api.state.label("ml", team="nlp")
+        serving.until(lambda: env(served, "ml") == NLP)
+
+    assert api.state.asked.count("/api/v1/namespaces") == 1  # it went on where it had ended
+    assert "watch 102" in api.state.asked
+
+
+def test_a_watch_that_is_too_old_begins_anew(tmp_path: Path, api: apiservers.ApiServer) -> None:
+    with webhook(tmp_path, api) as served:
+        api.state.end_watches(forget=True)
+        api.state.label("ml")
+        serving.until(lambda: env(served, "ml") == [])
+
+        warnings = [line for line in served.lines() if line["level"] == "warning"]
+
+    assert api.state.asked.count("/api/v1/namespaces") == 2
+    assert warnings == []
+
+
+def test_a_namespace_that_is_new_is_waited_for(tmp_path: Path, api: apiservers.ApiServer) -> None:
+    with webhook(tmp_path, api) as served:
+        review = reviews.review(reviews.pod(), namespace="new")
+        connection = served.connect()
+        connection.request("POST", "/mutate", orjson.dumps(review), serving.JSON)
+        api.state.label("new", team="nlp")
+
+        response = orjson.loads(connection.getresponse().read())["response"]
+        connection.close()
+        unknown = env(served, "never")
+        said = served.events("a namespace is not known; taken as unlabelled")
+
+    assert b"TEAM" in base64.b64decode(response["patch"])
+    assert (unknown, [line["name"] for line in said]) == ([], ["never"])
+
+
+def test_a_namespace_that_went_is_forgotten(tmp_path: Path, api: apiservers.ApiServer) -> None:
+    with webhook(tmp_path, api) as served:
+        api.state.remove("ml")
+        serving.until(lambda: env(served, "ml") == [])
+
+
+def test_no_answer_before_the_cluster_is_read(tmp_path: Path, api: apiservers.ApiServer) -> None:
+    api.state.refusal = 403
+    with started(tmp_path, api) as served:
+        ready = served.call("/readyz", method="GET")
+        healthy = served.call("/healthz", method="GET")[0]
+        early = served.call("/mutate", reviews.review(reviews.pod()))
+        serving.until(lambda: len(served.events("the cluster can't be read")) == 2)
+        said = {line["error"] for line in served.events("the cluster can't be read")}
+        failures = served.metric("kubectl_ml_api_server_failures_total")
+        api.state.refusal = 0
+        serving.until(lambda: served.call("/readyz", method="GET")[0] == 200)
+        read = served.events("cluster read")
+        injected = env(served, "ml")
+
+    message = "the cluster's namespaces and API groups aren't read yet"
+    assert (ready[0], ready[1]["message"]) == (503, message)
+    assert healthy == 200
+    assert (early[0], early[1]["uid"]) == (503, reviews.UID)
+    assert early[1]["message"] == f"not ready: {message}"
+    assert said == {
+        "the API server didn't give the namespaces: 403 not today",
+        "the API server didn't give the version: 403 not today",
+    }
+    assert failures >= 2
+    assert [(line["kube_version"], line["installed"], line["namespaces"]) for line in read] == [
+        ("1.36", [], 2)
+    ]
+    assert injected == NLP
+
+
+def test_what_was_known_stays_while_the_api_server_is_away(tmp_path: Path) -> None:
+    before = apiservers.State(namespaces={"ml": {"team": "nlp"}})
+    after = apiservers.State(namespaces={"ml": {}})
+    with contextlib.ExitStack() as stack:
+        api = stack.enter_context(apiservers.serving(tmp_path, before))
+        served = stack.enter_context(webhook(tmp_path, api))
+        api.stop()
+        serving.until(lambda: served.events("the cluster can't be read"))
+        away = (env(served, "ml"), served.call("/readyz", method="GET")[0])
+        stack.enter_context(apiservers.serving(tmp_path, after, port=api.port))
+        serving.until(lambda: env(served, "ml") == [])
+        said = [line for line in served.lines() if line["event"].startswith("the cluster can")]
+
+    assert away == (NLP, 200)
+    assert [(line["event"], line.get("meanwhile")) for line in said] == [
+        ("the cluster can't be read", "what was known last stays in force"),
+        ("the cluster can be read again", None),
+    ]
+
+
+def test_the_version_and_what_is_installed(tmp_path: Path) -> None:
+    state = apiservers.State(minor="34+", groups=("apps", "kueue.x-k8s.io"), namespaces={"ml": {}})
+    pod = reviews.pod(reviews.intents(dapr="true"))
+    with apiservers.serving(tmp_path, state) as api, webhook(tmp_path, api) as served:
+        [read] = served.events("cluster read")
+        queued = served.validate(reviews.review(reviews.deployment(reviews.intents(queue="a"))))
+        dapr = served.validate(
+            reviews.review({**reviews.deployment(), "metadata": pod["metadata"]})
+        )
+
+    assert (read["kube_version"], read["installed"]) == ("1.34", ["kueue"])
+    assert "warnings" not in queued
+    assert dapr["warnings"] == ["intents: kubectl-ml.io/dapr needs dapr, which isn't installed"]
+
+
+def test_each_worker_reads_the_cluster(tmp_path: Path, api: apiservers.ApiServer) -> None:
+    with started(tmp_path, api, "--workers=2") as served:
+        serving.until(lambda: len(served.events("cluster read")) == 2)
+        injected = env(served, "ml")
+
+    assert injected == NLP
