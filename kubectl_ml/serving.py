@@ -279,7 +279,9 @@ def read_trigger(text: str) -> Manifest:
     try:
         [found] = manifests.documents(text.encode())
     except (manifests.InvalidYAML, ValueError) as error:
-        raise click.UsageError(f"--trigger is no YAML; write {example}") from error
+        raise click.UsageError(
+            f"--trigger is no YAML (quote what has brackets or commas); write {example}"
+        ) from error
     kind = found.get("type") if isinstance(found, dict) else None
     if not isinstance(kind, str) or not isinstance(found.get("metadata"), dict):
         raise click.UsageError(f"--trigger has no type and metadata; write {example}")

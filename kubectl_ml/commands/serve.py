@@ -104,6 +104,7 @@ from policies.model import Manifest
     "--mount",
     "mounts",
     multiple=True,
+    type=flags.DataSourceName(),
     metavar="SOURCE:PATH[:ro|rw]",
     help="A data source or URI in the server's file system; can be repeated.",
 )
@@ -111,6 +112,7 @@ from policies.model import Manifest
     "--sidecar",
     "sidecars",
     multiple=True,
+    type=flags.SidecarName(),
     metavar="NAME",
     help="A sidecar that a policy offers; can be repeated.",
 )
@@ -139,7 +141,6 @@ from policies.model import Manifest
     "-o",
     "--output",
     type=click.Choice(["yaml", "json", "name"]),
-    default="",
     help="Print the objects.",
 )
 @flags.policies
@@ -169,7 +170,7 @@ def serve(target: Target, *, backend: str, **given: Any) -> None:  # fmt: skip
     options = submit.Options(
         inject=given.pop("inject"),
         dry_run=given.pop("dry_run"),
-        output=given.pop("output"),
+        output=given.pop("output") or "",
         mode=submit.Mode.APPLY,
         policies=given.pop("policies_"),
         library=not given.pop("no_library"),
@@ -181,8 +182,11 @@ def serve(target: Target, *, backend: str, **given: Any) -> None:  # fmt: skip
     _remove(early, options, session)
     submit.submit(made, options, session)
     _remove([each for each in old if each not in early], options, session)
-    namespace = f" -n {target.namespace}" if target.namespace else ""
-    submit.note(f"next: kubectl ml status {spec.name}{namespace}")
+    where = f" -n {target.namespace}" if target.namespace else ""
+    if options.dry_run == submit.NONE:
+        submit.note(f"next: kubectl ml status {spec.name}{where}")
+    else:
+        submit.note("next: the same without --dry-run")
 
 
 def _is_offline(options: submit.Options) -> bool:
