@@ -1,0 +1,200 @@
+"""What is peculiar to single kinds: where their pods hide, and what their operators do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from policies.model import Manifest
+from tests.builders import (
+    INJECTED,
+    at,
+    container,
+    controlled_by,
+    intents,
+    messages,
+    mutated,
+    pod,
+    review,
+    workload,
+)
+
+GPU = {"limits": {"nvidia.com/gpu": "1"}, "requests": {"nvidia.com/gpu": "1"}}
+REPLICA_SET = controlled_by("ReplicaSet", "apps/v1", "bert-predictor-5d9c7b8f4")
+
+
+# --- KServe -----------------------------------------------------------------------------------
+
+
+def kserve_pod(component: str, **wanted: Any) -> Manifest:
+    """Build a pod as KServe makes it: with the annotations of the InferenceService, too."""
+    labels = {"serving.kserve.io/inferenceservice": "bert", "component": component}
+    spec = {"containers": [container("kserve-container")]}
+    return pod(owner=REPLICA_SET, labels=labels, spec=spec, **wanted)
+
+
+@pytest.mark.parametrize(
+    ("component", "wanted", "devices"),
+    [
+        pytest.param("predictor", {}, True, id="predictor"),
+        pytest.param("transformer", {}, False, id="transformer"),
+        pytest.param("explainer", {}, False, id="explainer"),
+        pytest.param("transformer", {"roles": "transformer"}, True, id="transformer-by-its-role"),
+        pytest.param("predictor", {"roles": "transformer"}, False, id="not-the-predictor-then"),
+    ],
+)
+def test_annotations_that_kserve_copies_reach_only_the_roles_that_compute(
+    component: str, wanted: dict[str, Any], devices: bool
+) -> None:
+    decision = review(kserve_pod(component, accelerator="gpu", **wanted))
+
+    found = decision.object["spec"]["containers"][0].get("resources")
+    assert found == (GPU if devices else None)
+    assert bool(decision.missed) is devices
+
+
+def test_a_transformers_own_intent_survives_what_kserve_copies() -> None:
+    service = workload("InferenceService", accelerator="gpu")
+    service["spec"]["transformer"]["annotations"] = intents(accelerator="l4")
+
+    annotations = mutated(service)["spec"]["transformer"]["annotations"]
+    made = kserve_pod("transformer")
+    made["metadata"]["annotations"] = {**service["metadata"]["annotations"], **annotations}
+
+    assert mutated(made)["spec"]["nodeSelector"] == {"nvidia.com/gpu.product": "NVIDIA-L4"}
+
+
+def test_a_models_container_receives_at_the_template_stage() -> None:
+    service = workload("InferenceService", accelerator="gpu")
+    service["spec"] = {"predictor": {"model": {"modelFormat": {"name": "huggingface"}}}}
+
+    predictor = review(service, stage="template").object["spec"]["predictor"]
+
+    assert predictor["model"]["resources"] == GPU
+    assert predictor["model"]["volumeMounts"] == [{"name": "dshm", "mountPath": PATH}]
+    assert "containers" not in predictor
+
+
+PATH = "/dev/shm"  # noqa: S108 -- a path in a pod
+
+
+# --- Knative ----------------------------------------------------------------------------------
+
+
+def test_a_container_of_a_knative_service_may_go_without_a_name() -> None:
+    service = workload("Service", accelerator="gpu")
+    del service["spec"]["template"]["spec"]["containers"][0]["name"]
+
+    spec = review(service, stage="template").object["spec"]["template"]["spec"]
+
+    assert spec["containers"][0]["resources"] == GPU
+
+
+# --- TrainJob ---------------------------------------------------------------------------------
+
+KUEUES = {"manager": "kueue.x-k8s.io/manager", "trainingRuntimeSpec": {"x": 1}}
+
+
+def test_patches_of_other_managers_are_left_alone() -> None:
+    plain = workload("TrainJob", accelerator="gpu", queue="team-a")
+    plain["spec"]["runtimePatches"] = [KUEUES]
+
+    patches = mutated(plain)["spec"]["runtimePatches"]
+
+    assert patches[0] == KUEUES
+    assert [one["manager"] for one in patches] == [KUEUES["manager"], "kubectl-ml.io/intents"]
+
+
+def test_our_patch_stays_ours_when_kueue_adds_its_own() -> None:
+    plain = workload("TrainJob", accelerator="gpu", queue="team-a")
+    stored = mutated(plain)
+    stored["spec"]["runtimePatches"].append(KUEUES)
+
+    assert review(stored, old=stored).patch == []
+    restored = mutated(plain, old=stored)["spec"]["runtimePatches"]
+    assert [one["manager"] for one in restored] == ["kubectl-ml.io/intents"]
+
+
+def test_resources_per_node_of_the_users_stay() -> None:
+    plain = workload("TrainJob", accelerator="gpu:2", queue="team-a")
+    plain["spec"]["trainer"]["resourcesPerNode"] = {"limits": {"nvidia.com/gpu": "4"}}
+
+    decision = review(plain)
+
+    assert decision.object["spec"]["trainer"]["resourcesPerNode"] == {
+        "limits": {"nvidia.com/gpu": "4"}
+    }
+    assert decision.warnings == (
+        'devices: container "node" asks for nvidia.com/gpu: 4 itself, not 2; '
+        "kept as it was written",
+    )
+
+
+# --- the Job family ---------------------------------------------------------------------------
+
+
+def test_an_mpi_launcher_gets_no_devices_from_copied_annotations() -> None:
+    labels = {"training.kubeflow.org/job-role": "launcher"}
+    owner = controlled_by("Job", "batch/v1", "bert-launcher")
+
+    launcher = mutated(pod(labels=labels, owner=owner, sidecars="logs"))
+
+    assert at(launcher, "spec", "containers", 0, "resources") is None
+    assert launcher["spec"]["initContainers"][0]["name"] == "logs"
+
+
+def test_each_replicated_job_is_a_role_by_its_name() -> None:
+    plain = workload("JobSet", accelerator="gpu", roles="driver")
+
+    assert messages(review(plain)) == [
+        'kubectl-ml.io/roles: this JobSet has no role "driver"; it has workers'
+    ]
+
+
+def test_a_workload_without_a_name_yet_has_the_prefix_of_its_name() -> None:
+    plain = workload("Deployment", dapr="true")
+    plain["metadata"] = {**plain["metadata"], "generateName": "bert-"}
+    del plain["metadata"]["name"]
+
+    annotations = mutated(plain)["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotations["dapr.io/app-id"] == "bert"
+
+
+def test_the_app_of_a_pod_is_named_after_its_deployment() -> None:
+    owner = controlled_by("ReplicaSet", "apps/v1", "reco-5d9c7b8f4")
+
+    annotations = mutated(pod("reco-5d9c7b8f4-x2x9q", owner=owner, dapr="true"))["metadata"][
+        "annotations"
+    ]
+
+    assert annotations["dapr.io/app-id"] == "reco"
+
+
+# --- what other admission does ----------------------------------------------------------------
+
+
+def test_defaults_that_the_api_server_adds_to_ours_do_not_make_it_another() -> None:
+    stored = mutated(pod(accelerator="a100:2", sidecars="logs", mounts="s3://b/k:/data"))
+    for one in (*stored["spec"]["containers"], *stored["spec"]["initContainers"]):
+        one |= {"imagePullPolicy": "IfNotPresent", "terminationMessagePath": "/dev/termination-log"}
+        one.setdefault("volumeMounts", []).append(
+            {"name": "kube-api-access", "mountPath": "/var/run/secrets", "readOnly": True}
+        )
+    stored["spec"]["volumes"].append({"name": "kube-api-access", "projected": {}})
+    stored["spec"]["volumes"][0]["emptyDir"]["sizeLimit"] = "16384Mi"
+
+    decision = review(stored)
+
+    assert (decision.patch, decision.warnings, decision.missed) == ([], (), ())
+
+
+def test_kueues_flavor_and_a_second_look_change_nothing() -> None:
+    stored = mutated(workload("Job", accelerator="a100:2", queue="team-a"))
+    stored["spec"]["suspend"] = False
+    stored["spec"]["template"]["spec"]["nodeSelector"] = {"cloud.provider.com/accelerator": "a100"}
+    stored["spec"]["template"]["metadata"]["labels"] = {"kueue.x-k8s.io/podset": "main"}
+
+    assert review(stored, old=stored).patch == []
+    assert INJECTED in stored["metadata"]["annotations"]
