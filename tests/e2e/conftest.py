@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import acting
 from tests.e2e import installed as installation
 from tests.e2e.controlplane import build, cluster, crds, errors, nodes
 
@@ -102,3 +103,24 @@ def installed(webhook_installed: installation.Installed) -> installation.Install
     """Have the webhook installed and running, whatever an earlier test left behind."""
     webhook_installed.restore()
     return webhook_installed
+
+
+@pytest.fixture
+def enabled(installed: installation.Installed) -> Iterator[acting.Place]:
+    """Give a namespace where the webhook acts, and a user who works there."""
+    with acting.place(installed, installation.ENABLED) as place:
+        yield place
+
+
+@pytest.fixture
+def enforced(installed: installation.Installed) -> Iterator[acting.Place]:
+    """Give a namespace where guards hold even while the webhook is down, and a user."""
+    with acting.place(installed, installation.ENFORCED) as place:
+        yield place
+
+
+@pytest.fixture
+def plain(installed: installation.Installed) -> Iterator[acting.Place]:
+    """Give a namespace where the webhook doesn't act, and a user."""
+    with acting.place(installed, {}) as place:
+        yield place
