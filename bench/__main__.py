@@ -12,24 +12,49 @@ import click
 import orjson
 import tabulate
 
-from bench import webhook
+from bench import apiserver, webhook
+from bench.load import Unusable
 
 REPORT = Path("build/bench.json")
+
+
+SECTIONS = ("webhook", "apiserver")
 
 
 @click.command()
 @click.option("--seconds", default=5.0, show_default=True, help="Of load, for each measurement.")
 @click.option("--rounds", default=3, show_default=True, help="The median of so many counts.")
-def main(seconds: float, rounds: int) -> None:
-    """Measure the webhook beside an empty handler; write build/bench.json."""
-    try:
-        report = webhook.run(webhook.Options(seconds=seconds, rounds=rounds))
-    except webhook.Unusable as error:
-        raise click.ClickException(str(error)) from error
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(SECTIONS),
+    help="Measure only this; may be given again. The others keep their figures in the report.",
+)
+def main(seconds: float, rounds: int, only: tuple[str, ...]) -> None:
+    """Measure the webhook beside an empty handler, alone and behind a real API server."""
+    options = webhook.Options(seconds=seconds, rounds=rounds)
+    options.directory.mkdir(parents=True, exist_ok=True)
+    report: dict[str, Any] = orjson.loads(REPORT.read_bytes()) if only and REPORT.exists() else {}
+    chosen = only or SECTIONS
+    if "webhook" in chosen:
+        try:
+            report |= webhook.run(options)
+        except Unusable as error:
+            raise click.ClickException(str(error)) from error
+        click.echo(_table(report) + "\n")
+    if "apiserver" in chosen:
+        try:
+            report["apiserver"] = apiserver.run(
+                seconds=seconds, rounds=rounds, directory=options.directory
+            )
+            click.echo(_creates(report["apiserver"]) + "\n")
+        except Unusable as error:
+            if only:
+                raise click.ClickException(str(error)) from error
+            click.echo(f"Creates through an API server were not measured: {error}\n", err=True)
     report["machine"] = _machine()
-    REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
-    click.echo(_table(report))
+    click.echo(f"{REPORT} has the figures.")
 
 
 def _machine() -> dict[str, Any]:
@@ -55,7 +80,18 @@ def _table(report: dict[str, Any]) -> str:
         f"{table}\n\n"
         f"The webhook does {report['ratio']:.2f} of what an empty handler does"
         f" ({report['review_bytes']} bytes a review, {report['connections']} connections,"
-        f" load by {report['load']}).\n{REPORT} has the figures."
+        f" load by {report['load']})."
+    )
+
+
+def _creates(report: dict[str, Any]) -> str:
+    columns = ("creates_per_second", "p50_ms", "p99_ms")
+    rows = [[name, *(report[name][column] for column in columns)] for name in apiserver.CASES]
+    head = ("pods created (dryRun)", "creates/s", "p50 ms", "p99 ms")
+    table = tabulate.tabulate(rows, headers=head, floatfmt=("", ".0f", ".2f", ".2f"))
+    return (
+        f"{table}\n\nBehind the webhook the API server creates {report['ratio']:.2f} of the pods"
+        f" that it does behind an empty one ({report['connections']} connections)."
     )
 
 

@@ -1,5 +1,7 @@
 """
-A load generator for machines without `wrk`: `python -m bench.client PORT SECONDS MUST_HOLD < BODY`.
+A load generator for machines without `wrk`: `python -m bench.client PORT SECONDS`.
+
+What is sent and what must come back is in the environment, as for `wrk.lua`.
 
 It is Python, so it may be slower than the server it measures; the table says which one was used.
 Prints one JSON object, the same as the script for `wrk` does.
@@ -8,21 +10,22 @@ Prints one JSON object, the same as the script for `wrk` does.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import sys
 import time
+from pathlib import Path
 
 import orjson
 import uvloop
 
-CONNECTIONS = 16
 
-
-async def connection(port: int, request: bytes, *, until: float, must_hold: bytes) -> list[float]:
+async def connection(port: int, request: bytes, *, until: float) -> list[float]:
     """Send one request after the other; give the seconds each took, negative where it was bad."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.check_hostname = False
     tls.verify_mode = ssl.CERT_NONE
+    status, must_hold = os.environ["BENCH_STATUS"], os.environ["BENCH_MUST_HOLD"].encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     took = []
     while time.perf_counter() < until:
@@ -31,24 +34,25 @@ async def connection(port: int, request: bytes, *, until: float, must_hold: byte
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         body = await reader.readexactly(length)
-        good = head.startswith(b"HTTP/1.1 200") and must_hold in body
+        good = head.startswith(f"HTTP/1.1 {status}".encode()) and must_hold in body
         took.append((time.perf_counter() - start) * (1 if good else -1))
     writer.close()
     return took
 
 
-async def main(port: int, seconds: float, must_hold: bytes) -> None:
-    """Load the server from 16 connections and print what came of it."""
-    body = sys.stdin.buffer.read()
+async def main(port: int, seconds: float, body: bytes) -> None:
+    """Load the server from all connections and print what came of it."""
+    token = os.environ["BENCH_TOKEN"]
     head = (
-        "POST /mutate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"POST {os.environ['BENCH_PATH']} HTTP/1.1\r\nHost: localhost\r\n"
+        + (f"Authorization: Bearer {token}\r\n" if token else "")
+        + f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     start = time.perf_counter()
     lists = await asyncio.gather(
         *(
-            connection(port, head.encode() + body, until=start + seconds, must_hold=must_hold)
-            for _ in range(CONNECTIONS)
+            connection(port, head.encode() + body, until=start + seconds)
+            for _ in range(int(os.environ["BENCH_CONNECTIONS"]))
         )
     )
     passed = time.perf_counter() - start
@@ -63,4 +67,5 @@ async def main(port: int, seconds: float, must_hold: bytes) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3].encode()))
+    sent = Path(os.environ["BENCH_BODY"]).read_bytes()
+    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]), sent))

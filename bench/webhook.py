@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import ssl
 import statistics
 import subprocess
@@ -22,13 +21,9 @@ from typing import Any
 import orjson
 
 from bench import pod
+from bench.load import Load, Unusable, generator, pin
 
 CONNECTIONS = 16
-HERE = Path(__file__).parent
-
-
-class Unusable(Exception):  # noqa: N818 -- named for what the measurement is
-    """Raised when what was measured is not what was meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +53,11 @@ def run(options: Options) -> dict[str, Any]:
     with _webhook(options.directory) as ours, _empty(options.directory) as floor:
         _check(ours, options.directory / "ca.crt", body.read_bytes())
         servers = (floor, ours)
-        for server in servers:
-            _load(server, body, seconds=min(1.0, options.seconds))
+        loads = {server.name: _load_of(server, body) for server in servers}
+        for load in loads.values():
+            load.run(seconds=min(1.0, options.seconds))
         rounds = [
-            {server.name: _load(server, body, seconds=options.seconds) for server in servers}
+            {name: load.run(seconds=options.seconds) for name, load in loads.items()}
             for _ in range(options.rounds)
         ]
         report = {server.name: _summary(server, rounds) for server in servers}
@@ -76,7 +72,7 @@ def run(options: Options) -> dict[str, Any]:
         "connections": CONNECTIONS,
         "seconds": options.seconds,
         "rounds": options.rounds,
-        "load": "wrk" if shutil.which("wrk") else "built-in client",
+        "load": generator(),
     }
 
 
@@ -113,7 +109,7 @@ def _running(command: list[str], *, stdout: Any, stderr: Any) -> Iterator[subpro
     environment = {k: v for k, v in os.environ.items() if not k.startswith("KUBECTL_ML_")}
     process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=environment)  # noqa: S603 -- our own
     try:
-        _pin(process.pid, 0)
+        pin(process.pid, 0)
         yield process
     finally:
         process.terminate()
@@ -124,6 +120,18 @@ def _running(command: list[str], *, stdout: Any, stderr: Any) -> Iterator[subpro
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _load_of(server: Server, body: Path) -> Load:
+    return Load(
+        name=server.name,
+        port=server.port,
+        path="/mutate",
+        body=body,
+        must_hold=server.must_hold,
+        connections=CONNECTIONS,
+        core=1,
+    )
 
 
 def _said(log: Path, process: subprocess.Popen[bytes], *, key: str) -> str:
@@ -151,34 +159,6 @@ def _check(server: Server, ca: Path, body: bytes) -> None:
         raise Unusable(f"the pod did not receive {', '.join(lacking)}; nothing was measured")
 
 
-# --- load ----------------------------------------------------------------------------------
-
-
-def _load(server: Server, body: Path, *, seconds: float) -> dict[str, float]:
-    wrk = shutil.which("wrk")
-    environment = {**os.environ, "BENCH_BODY": str(body), "BENCH_MUST_HOLD": server.must_hold}
-    if wrk:
-        command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--timeout=10s"]
-        command += ["-s", str(HERE / "wrk.lua"), f"https://127.0.0.1:{server.port}/mutate"]
-    else:
-        command = [sys.executable, "-m", "bench.client", str(server.port), str(seconds)]
-        command += [server.must_hold]
-    with body.open("rb") as sent:
-        done = subprocess.run(  # noqa: S603 -- our own
-            command,
-            stdin=sent,
-            stdout=subprocess.PIPE,
-            check=True,
-            env=environment,
-            timeout=seconds * 3 + 30,
-            preexec_fn=lambda: _pin(0, 1),
-        )
-    result: dict[str, float] = orjson.loads(done.stdout.strip().splitlines()[-1])
-    if result["bad"]:
-        raise Unusable(f"{result['bad']:.0f} answers of the {server.name} server were not good")
-    return result
-
-
 def _summary(server: Server, rounds: list[dict[str, dict[str, float]]]) -> dict[str, float]:
     each = [one[server.name] for one in rounds]
     found = {
@@ -191,9 +171,3 @@ def _summary(server: Server, rounds: list[dict[str, dict[str, float]]]) -> dict[
 def _rss_bytes(pid: int) -> int:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _pin(pid: int, core: int) -> None:
-    """Give a process one core; on a machine with a single one there is nothing to choose."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(pid, {cores[core % len(cores)]})

@@ -3,15 +3,18 @@ local threads = {}
 function setup(thread) table.insert(threads, thread) end
 
 local must_hold = os.getenv("BENCH_MUST_HOLD")
+local expected = tonumber(os.getenv("BENCH_STATUS"))
+local token = os.getenv("BENCH_TOKEN")
 local file = io.open(os.getenv("BENCH_BODY"), "rb")
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
+if token ~= "" then wrk.headers["Authorization"] = "Bearer " .. token end
 wrk.body = file:read("*a")
 file:close()
 
 bad = 0
 function response(status, _, body)
-  if status ~= 200 or not body:find(must_hold, 1, true) then bad = bad + 1 end
+  if status ~= expected or not body:find(must_hold, 1, true) then bad = bad + 1 end
 end
 
 function done(summary, latency)

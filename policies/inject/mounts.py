@@ -80,7 +80,7 @@ def _mount(pod: PodDraft, author: Author, mount: Mount, wanted: Plan) -> bool:
     name = volumes.ensure(pod, author, wanted.name, wanted.volume)
     if wanted.fetch is not None:
         fetch = {**wanted.fetch, "volumeMounts": [{"name": name, "mountPath": wanted.directory}]}
-        pod.add(author, (*pod.spec, "initContainers"), fetch)
+        pod.add_container(author, "initContainers", fetch)
     added = False
     for container in receiving:
         count = len(pod.draft.get((*container.path, "volumeMounts")) or ())

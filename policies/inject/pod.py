@@ -22,6 +22,7 @@ from policies.model import Violation
 from policies.patch import Draft, Path, element, lookup, pointer
 
 LIMIT_RANGER = "kubernetes.io/limit-ranger"
+TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 -- a path
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _QUANTITIES = frozenset({"requests", "limits", "sizeLimit", "perDevice"})
 # plugin/pkg/admission/limitranger/admission.go: "cpu, memory request for container NAME"
@@ -169,6 +170,28 @@ class PodDraft:
                 return
         index = self.draft.append(path, item)
         self._claim(author, (*path, index), ABSENT)
+
+    def add_container(self, author: Author, member: str, container: Mapping[str, Any]) -> bool:
+        """
+        Add a container of ours to `containers` or `initContainers`.
+
+        The ServiceAccount plugin, which ran before us, would mount the token into it when it runs
+        again, and have us asked again: so the mount that the others got is there at once.
+        """
+        token = self._token_mount()
+        if token:
+            mounts = container.get("volumeMounts") or []
+            if all(mount.get("mountPath") != TOKEN_PATH for mount in mounts):
+                container = {**container, "volumeMounts": [*mounts, token]}
+        return self.add(author, (*self.spec, member), container)
+
+    def _token_mount(self) -> Any:
+        for container in self.containers:
+            mounts = self.draft.get((*container.path, "volumeMounts"))
+            index = element(mounts, "mountPath", TOKEN_PATH)
+            if index >= 0:
+                return mounts[index]
+        return None
 
     def add_env(self, author: Author, items: Iterable[Mapping[str, Any]]) -> None:
         """Add environment variables to every receiving container."""

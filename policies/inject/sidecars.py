@@ -33,7 +33,7 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], facts: Facts) -> 
                 _sidecar(pod, rule, sidecar, facts)
         if rule.init_containers and pod.allows("initContainers"):
             for container in rule.init_containers:
-                pod.add(rule.author, (*pod.spec, "initContainers"), container)
+                pod.add_container(rule.author, "initContainers", container)
     _refuse_unknown(pod, wanted, rules)
 
 
@@ -89,7 +89,7 @@ def _sidecar(pod: PodDraft, rule: Rule, sidecar: Sidecar, facts: Facts) -> None:
             f'{rule.author.name}: a container "{name}" is there already; kept as it was written'
         )
         return
-    if pod.add(rule.author, (*pod.spec, member), container):
+    if pod.add_container(rule.author, member, container):
         _share(pod, rule, sidecar)
 
 
