@@ -91,7 +91,7 @@ def _best(spec: ServeSpec, cluster: Cluster) -> Backend[ServeSpec]:
 def check_room(
     backend: Backend[ServeSpec], spec: ServeSpec, made: Sequence[Manifest], cluster: Cluster
 ) -> None:
-    """Raise where applying would take over what somebody else made, or another backend serves."""
+    """Raise where a kind isn't there, or what is there is somebody else's or another backend's."""
     for each in made:
         found = _found(cluster, each["apiVersion"], each["kind"], each["metadata"]["name"])
         if found is not None and not _is_ours(found, spec):
@@ -115,7 +115,7 @@ def check_room(
 def _found(cluster: Cluster, api_version: str, kind: str, name: str) -> Manifest | None:
     try:
         return cluster.get(api_version, kind, name)
-    except (NotFound, NotInstalled, NotAllowed):  # who can't even look didn't make it
+    except (NotFound, NotAllowed):  # who can't even look didn't make it
         return None
 
 
