@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
@@ -14,6 +14,7 @@ from kubectl_ml.program import Terminal
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from kubectl_ml.backends.backend import Backend
     from policies.model import PolicySet
 
     Word = click.ParamType[str]
@@ -173,6 +174,25 @@ _CLUSTER_FLAGS = (
     ),
 )
 
+of_backend = click.option(
+    "--backend",
+    default="",
+    metavar="NAME",
+    help="Only those of this backend, where several have the name.",
+)
+
+
+def backends_of(name: str) -> Sequence[Backend[Any]]:
+    """Give the backend that `--backend` names, or all."""
+    from kubectl_ml import backends
+    from kubectl_ml.suggest import did_you_mean
+
+    known = {each.name: each for each in backends.ALL}
+    if name and name not in known:
+        raise click.UsageError(f'--backend "{name}": unknown backend{did_you_mean(name, known)}')
+    return (known[name],) if name else backends.ALL
+
+
 all_namespaces = click.option(
     "-A", "--all-namespaces", is_flag=True, help="Look in every namespace."
 )
@@ -276,6 +296,26 @@ class SidecarName(Word):
             if sidecar.offered
         }
         return _offer(offered, incomplete)
+
+
+class RunName(Word):
+    """The name of a training or a server; completes from the cluster, if that answers at once."""
+
+    name = "name"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the runs that begin with what is there."""
+        from kubectl_ml import naming
+
+        given = ctx.params.get(param.name or "") or ()
+        names = naming.names(
+            namespace=ctx.params.get("namespace") or "",
+            context=ctx.params.get("context") or "",
+            kubeconfig=ctx.params.get("kubeconfig") or "",
+        )
+        return _offer({name: what for name, what in names.items() if name not in given}, incomplete)
 
 
 def _in_force(ctx: click.Context) -> PolicySet:

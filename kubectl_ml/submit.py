@@ -327,9 +327,9 @@ def _show(done: Sequence[Manifest], options: Options) -> None:
     """Print the objects, or a sentence for each, as kubectl does."""
     match options.output:
         case "yaml":
-            click.echo("---\n".join(manifests.dump(each) for each in map(_clean, done)), nl=False)
+            click.echo("---\n".join(manifests.dump(each) for each in map(clean, done)), nl=False)
         case "json":
-            cleaned = [_clean(each) for each in done]
+            cleaned = [clean(each) for each in done]
             whole = (
                 cleaned[0]
                 if len(cleaned) == 1
@@ -353,6 +353,7 @@ def reference(found: Manifest) -> str:
     return f"{kind}/{found['metadata']['name']}"
 
 
-def _clean(found: Manifest) -> Manifest:
+def clean(found: Manifest) -> Manifest:
+    """Leave out who manages which field, as kubectl does."""
     metadata = {key: value for key, value in found["metadata"].items() if key != "managedFields"}
     return found | {"metadata": metadata}

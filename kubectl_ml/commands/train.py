@@ -127,13 +127,12 @@ _NAMES = [each.name for each in reversed(backends.TRAINING)]
     "-o",
     "--output",
     type=click.Choice(["yaml", "json", "name"]),
-    default="",
     help="Print the objects.",
 )
 @flags.policies
 @flags.cluster
 @flags.verbosity
-def train(target: Target, *, backend: str, follow: bool, replace: bool, **given: Any) -> int:
+def train(target: Target, *, backend: str, follow: bool, replace: bool, **given: Any) -> None:
     """
     Run a training, on one node or on many.
 
@@ -158,7 +157,7 @@ def train(target: Target, *, backend: str, follow: bool, replace: bool, **given:
     options = submit.Options(
         inject=given.pop("inject"),
         dry_run=given.pop("dry_run"),
-        output=given.pop("output"),
+        output=given.pop("output") or "",
         mode=submit.Mode.REPLACE if replace else submit.Mode.CREATE,
         policies=given.pop("policies_"),
         library=not given.pop("no_library"),
@@ -171,15 +170,18 @@ def train(target: Target, *, backend: str, follow: bool, replace: bool, **given:
     chosen = submit.choose(backend, backends.TRAINING, spec, session=session, offline=offline)
     submit.submit(chosen.objects(spec), options, session)
     if follow:
-        from kubectl_ml import following
+        from kubectl_ml import following, runs
 
-        return following.until_done(session.cluster, spec.name, chosen)
+        run = runs.one(session.cluster, spec.name, (chosen,))
+        run = following.follow(session.cluster, run)
+        if run.state.failed:
+            raise following.failure(run)
+        return
     where = f" -n {target.namespace}" if target.namespace else ""
     if options.dry_run == submit.NONE:
         submit.note(f"next: kubectl ml logs -f {spec.name}{where}")
     else:
         submit.note(f"next: kubectl ml train {spec.name}{where} …, without --dry-run")
-    return 0
 
 
 def _spec(*, name: str, nodes: int | None, **given: Any) -> TrainSpec:
