@@ -10,7 +10,7 @@ LOCKS := requirements.lock requirements-dev.lock
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test coverage bench lint format reference lock clean controlplane cluster cluster-down e2e
+.PHONY: help demo test coverage bench lint format reference generate certificates lock clean controlplane cluster cluster-down e2e
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -50,6 +50,13 @@ bench: $(READY) ## measure the webhook against an empty one
 
 reference: $(READY) ## write docs/reference/ anew
 	@$(BIN)/python scripts/reference.py
+
+generate: $(READY) ## write manifests/base/50-webhooks.yaml anew
+	@mkdir -p build && $(BIN)/python -m webhook.registrations >build/50-webhooks.yaml
+	@mv build/50-webhooks.yaml manifests/base/50-webhooks.yaml
+
+certificates: $(READY) ## make the files of manifests/components/self-signed
+	@$(BIN)/python -m webhook.self_signed manifests/components/self-signed
 
 controlplane: $(READY) ## build the API server and its friends for the e2e tests
 	@$(BIN)/python -m tests.e2e.controlplane build

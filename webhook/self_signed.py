@@ -3,6 +3,8 @@ Certificates that we make ourselves.
 
 The directory holds a CA of its own (`ca.crt`, and `ca.key` so that a renewed leaf is still trusted
 by whoever trusts `ca.crt`) and the leaf that is served (`tls.crt`, `tls.key`).
+
+`python -m webhook.self_signed DIR` makes or renews them and ends.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -186,3 +189,19 @@ def _replace(path: Path, content: bytes, *, mode: int) -> None:
     with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
     written.replace(path)
+
+
+@click.command(name="webhook.self_signed")
+@click.argument("directory", type=click.Path(path_type=Path))
+def command(directory: Path) -> None:
+    """Make a certificate for the Service in DIRECTORY, or renew the one that ends soon."""
+    try:
+        served = ensure(directory)
+    except BadCertificate as error:
+        raise click.ClickException(str(error)) from error
+    ends = x509.load_pem_x509_certificate(served.certificate.read_bytes()).not_valid_after_utc
+    click.echo(f"{served.certificate} is good until {ends:%Y-%m-%d}", err=True)
+
+
+if __name__ == "__main__":
+    command()

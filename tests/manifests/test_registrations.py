@@ -1,0 +1,185 @@
+"""The registrations, whole, for a small catalogue; and that the shipped file is what is rendered."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from policies.workloads import catalogue
+from webhook import registrations
+
+CHECKOUT = Path(__file__).parents[2]
+SHIPPED = CHECKOUT / "manifests" / "base" / "50-webhooks.yaml"
+
+SMALL = """
+- {kind: Pod, versions: [v1], plural: pods, roles: []}
+- {kind: Deployment.apps, versions: [v1], plural: deployments, scale: true, roles: []}
+- {kind: DaemonSet.apps, versions: [v1], plural: daemonsets, roles: []}
+- {kind: MPIJob.kubeflow.org, versions: [v1, v2beta1], plural: mpijobs, roles: []}
+"""
+
+PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+APPS = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["daemonsets", "deployments"]}
+MPI = {"apiGroups": ["kubeflow.org"], "apiVersions": ["v1", "v2beta1"], "resources": ["mpijobs"]}
+SCALE = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments/scale"]}
+OBJECTS = [
+    {**each, "operations": ["CREATE", "UPDATE"], "scope": "Namespaced"} for each in (PODS, APPS, MPI)
+]
+SCALES = [{**SCALE, "operations": ["UPDATE"], "scope": "Namespaced"}]
+
+ENABLED = {"key": "kubectl-ml.io/enabled", "operator": "In", "values": ["true"]}
+ENFORCED = {"key": "kubectl-ml.io/enforce", "operator": "In", "values": ["true"]}
+UNENFORCED = {**ENFORCED, "operator": "NotIn"}
+NOT_OURS = {
+    "key": "kubernetes.io/metadata.name",
+    "operator": "NotIn",
+    "values": ["kube-system", "kubectl-ml"],
+}
+
+JUDGED = """\
+request.userInfo.username in [
+  'system:serviceaccount:kube-system:replicaset-controller'
+] &&
+has(object.metadata.ownerReferences) &&
+object.metadata.ownerReferences.exists(owner,
+  has(owner.controller) && owner.controller &&
+  (owner.apiVersion.split('/')[0] + '/' + owner.kind) in [
+  'apps/DaemonSet',
+  'apps/Deployment',
+  'kubeflow.org/MPIJob'
+])"""
+
+
+def configuration(kind: str, *webhooks: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": webhooks[0]["name"]},
+        "webhooks": list(webhooks),
+    }
+
+
+def webhook(name: str, path: str, **members: Any) -> dict[str, Any]:
+    service = {"name": "kubectl-ml", "namespace": "kubectl-ml", "path": path, "port": 443}
+    return {
+        "name": name,
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"service": service},
+        "matchPolicy": "Equivalent",
+        "sideEffects": "NoneOnDryRun",
+        **members,
+    }
+
+
+def test_the_registrations_of_a_small_catalogue() -> None:
+    small = catalogue.assemble([catalogue.kind(entry) for entry in yaml.safe_load(SMALL)])
+    controllers = ("system:serviceaccount:kube-system:replicaset-controller",)
+
+    rendered = registrations.configurations(small, controllers=controllers)
+
+    mutate = webhook(
+        "mutate.kubectl-ml.io",
+        "/mutate",
+        failurePolicy="Ignore",
+        timeoutSeconds=2,
+        reinvocationPolicy="IfNeeded",
+        namespaceSelector={"matchExpressions": [ENABLED, NOT_OURS]},
+        rules=OBJECTS,
+    )
+    validate = webhook(
+        "validate.kubectl-ml.io",
+        "/validate",
+        failurePolicy="Ignore",
+        timeoutSeconds=5,
+        namespaceSelector={"matchExpressions": [ENABLED, UNENFORCED, NOT_OURS]},
+        rules=[*OBJECTS, *SCALES],
+    )
+    owned = webhook(
+        "owned.validate.kubectl-ml.io",
+        "/validate",
+        failurePolicy="Ignore",
+        timeoutSeconds=5,
+        namespaceSelector={"matchExpressions": [ENABLED, ENFORCED, NOT_OURS]},
+        rules=OBJECTS,
+        matchConditions=[{"name": "judged-with-its-owner", "expression": JUDGED}],
+    )
+    enforce = webhook(
+        "enforce.kubectl-ml.io",
+        "/validate",
+        failurePolicy="Fail",
+        timeoutSeconds=5,
+        namespaceSelector={"matchExpressions": [ENABLED, ENFORCED, NOT_OURS]},
+        rules=[*OBJECTS, *SCALES],
+        matchConditions=[
+            {
+                "name": "not-being-deleted",
+                "expression": "!has(object.metadata.deletionTimestamp)",
+            },
+            {"name": "not-judged-with-its-owner", "expression": f"!({JUDGED})"},
+        ],
+    )
+    assert list(rendered) == [
+        configuration("MutatingWebhookConfiguration", mutate),
+        configuration("ValidatingWebhookConfiguration", validate, owned),
+        configuration("ValidatingWebhookConfiguration", enforce),
+    ]
+
+
+def test_every_kind_of_the_catalogue_is_asked_about_and_nothing_else() -> None:
+    known = catalogue.builtin().kinds.values()
+    plain = {(kind.group, kind.plural) for kind in known}
+    scales = {(kind.group, f"{kind.plural}/scale") for kind in known if kind.scale}
+
+    asked = {
+        each["name"]: {
+            (group, resource)
+            for rule in each["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+        }
+        for one in registrations.configurations()
+        for each in one["webhooks"]
+    }
+
+    assert asked == {
+        "mutate.kubectl-ml.io": plain,
+        "validate.kubectl-ml.io": plain | scales,
+        "owned.validate.kubectl-ml.io": plain,
+        "enforce.kubectl-ml.io": plain | scales,
+    }
+
+
+def test_the_shipped_file_is_what_is_rendered() -> None:
+    assert SHIPPED.read_text() == registrations.text(), "stale: run `make generate`"
+
+
+def run(*flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 -- our own program
+        (sys.executable, "-m", "webhook.registrations", *flags),
+        capture_output=True,
+        text=True,
+        cwd=CHECKOUT,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_controller_of_ones_own_is_added() -> None:
+    account = "system:serviceaccount:ml-system:training-operator"
+
+    rendered = run("--controller", account)
+
+    assert rendered.stdout.replace(f",\n        '{account}'", "") == SHIPPED.read_text()
+    assert rendered.stdout.count(account) == 2
+
+
+def test_what_is_no_user_is_refused() -> None:
+    refused = run("--controller", "a' || true || '")
+
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    assert "Invalid value for --controller" in refused.stderr
