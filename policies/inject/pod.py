@@ -328,6 +328,8 @@ def covers(present: Any, wanted: Any, *, quantities: bool = False) -> bool:
 
     The API server, LimitRanger and other webhooks add to what we injected; it is still ours.
     """
+    if present == wanted and type(present) is type(wanted):
+        return True
     if isinstance(wanted, dict):
         return isinstance(present, dict) and all(
             key in present
@@ -340,8 +342,6 @@ def covers(present: Any, wanted: Any, *, quantities: bool = False) -> bool:
             and len(present) >= len(wanted)
             and all(any(covers(one, other) for one in present) for other in wanted)
         )
-    if present == wanted and type(present) is type(wanted):
-        return True
     return quantities and quantity.equal(present, wanted)
 
 
