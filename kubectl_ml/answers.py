@@ -24,6 +24,7 @@ _QUOTA = re.compile(
     r"limited: (?P<limit>\S+)"
 )
 _WEBHOOK = re.compile(r'admission webhook "(?P<name>[^"]+)" denied the request: (?P<why>.*)', re.S)
+READ_LOGS = "read the logs of"
 _SEE = re.compile(r"\n?see: (?P<command>.+)$")
 
 
@@ -61,7 +62,7 @@ def error_of(status: int, body: bytes, asked: Asked) -> ClusterError:
         case 409 if said.get("reason") == "AlreadyExists":
             return AlreadyExists(
                 f'{asked.what} already exists in namespace "{asked.namespace}"',
-                hint="choose another name, or delete it first",
+                hint="--replace deletes it and starts anew; or choose another name",
                 status=status,
             )
         case _:
@@ -118,6 +119,12 @@ def _not_found(said: dict[str, Any], asked: Asked) -> ClusterError:
         return NotFound(
             f'namespace "{details.get("name", asked.namespace)}" doesn\'t exist',
             hint=f"name another with -n, or: kubectl create namespace {asked.namespace}",
+            status=404,
+        )
+    if asked.verb == READ_LOGS:
+        return NotFound(
+            f"{asked.what} has no log (any more)",
+            hint="was it deleted, or its node? kubectl ml status shows what is there",
             status=404,
         )
     if details.get("name"):

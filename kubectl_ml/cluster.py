@@ -235,7 +235,7 @@ class Cluster:
         """Give the lines of a container's log, each with its line end."""
         namespace = namespace or self.namespace
         asked = Asked(
-            verb="read the logs of", api_version="v1", kind="Pod", name=pod, namespace=namespace
+            verb=answers.READ_LOGS, api_version="v1", kind="Pod", name=pod, namespace=namespace
         )
         query = {
             "container": container,

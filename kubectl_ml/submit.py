@@ -166,6 +166,8 @@ def _send(made: list[Manifest], options: Options, cluster: Cluster) -> list[Mani
         client = options.inject == CLIENT
     if client:
         ready = [_injected(each, options, cluster.namespace) for each in made]
+        if options.inject == AUTO and ready != made:
+            note("no webhook injects here, so the plugin did (--inject server leaves it out)")
     dry_run = options.dry_run == SERVER
     if options.mode is Mode.APPLY:
         return _apply(ready, cluster, dry_run=dry_run)
@@ -188,10 +190,7 @@ def _server_injects(workload: Manifest, options: Options, cluster: Cluster) -> b
         answer = cluster.apply(probe, dry_run=True)
     else:
         answer = _rehearsed(probe, cluster, anew=options.mode is Mode.REPLACE)
-    acts = any(_PROBE in found for found in _template_annotations(answer))
-    if not acts and options.output == "":
-        note("no webhook injects here, so the plugin does (--inject server leaves it out)")
-    return acts
+    return any(_PROBE in found for found in _template_annotations(answer))
 
 
 def _rehearsed(found: Manifest, cluster: Cluster, *, anew: bool = True) -> Manifest:
@@ -219,6 +218,33 @@ def _template_annotations(workload: Manifest) -> Iterable[Mapping[str, str]]:
             yield (metadata or {}).get("annotations") or {}
 
 
+def make_room(
+    others: Sequence[Backend[Any]], name: str, cluster: Cluster, options: Options
+) -> None:
+    """See to runs of this name that other backends have: they are in the way, or are replaced."""
+    for other in others:
+        try:
+            old = cluster.get(other.api_version, other.kind, name)
+        except (NotFound, NotInstalled, NotAllowed):
+            continue
+        if (old["metadata"].get("labels") or {}).get(NAME_LABEL) != name:
+            continue
+        if options.mode is not Mode.REPLACE:
+            raise AlreadyExists(
+                f'{objects.title(old)} already exists in namespace "{cluster.namespace}"',
+                hint="--replace deletes it and starts anew; or choose another name",
+                status=409,
+            )
+        _delete(old, cluster, dry_run=options.dry_run == SERVER)
+
+
+def _delete(old: Manifest, cluster: Cluster, *, dry_run: bool) -> None:
+    if not dry_run:
+        note(f"deleting {objects.title(old)}")
+        cluster.delete(old)
+        cluster.wait_until_gone(old, timeout_seconds=REPLACE_SECONDS)
+
+
 def _injected(found: Manifest, options: Options, namespace: str) -> Manifest:
     """Fold into the object what its pods will be, by the policies that the plugin has."""
     from policies import engine
@@ -244,11 +270,7 @@ def _policies(options: Options) -> PolicySet:
 
 def _create(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> list[Manifest]:
     """Create the workload, then the objects that go with it; all of it, or nothing stays."""
-    try:
-        workload = cluster.create(ready[0], dry_run=dry_run)
-    except AlreadyExists as error:
-        hint = "--replace deletes it and starts anew; kubectl ml status shows it"
-        raise AlreadyExists(error.message, hint=hint, status=error.status) from error
+    workload = cluster.create(ready[0], dry_run=dry_run)
     try:
         others = [_beside(each, workload, cluster, dry_run=dry_run) for each in ready[1:]]
     except PluginError:
@@ -268,7 +290,7 @@ def _beside(each: Manifest, workload: Manifest, cluster: Cluster, *, dry_run: bo
         if each["kind"] == _CLAIM:
             note(f'claim "{each["metadata"]["name"]}" is there already and is used again')
             return old
-        _check_ours(old)
+        _check_ours(old, like=each)
         if dry_run:
             return old
         cluster.delete(old)  # its owner is gone, and so it would be soon
@@ -302,20 +324,17 @@ def _make_room(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> Non
         old = cluster.get(workload["apiVersion"], workload["kind"], workload["metadata"]["name"])
     except NotFound:
         return
-    _check_ours(old)
+    _check_ours(old, like=workload)
     _rehearsed(workload, cluster)
-    if dry_run:
-        return
-    note(f"deleting {objects.title(old)}")
-    cluster.delete(old)
-    cluster.wait_until_gone(old, timeout_seconds=REPLACE_SECONDS)
+    _delete(old, cluster, dry_run=dry_run)
 
 
-def _check_ours(old: Manifest) -> None:
+def _check_ours(old: Manifest, *, like: Manifest) -> None:
+    """Raise unless an object that is in the way was made for the same run."""
     labels = old["metadata"].get("labels") or {}
-    if NAME_LABEL not in labels:
+    if not like["metadata"]["labels"].items() <= labels.items():
         raise PluginError(
-            f"{objects.title(old)} wasn't made by kubectl ml, so it isn't replaced",
+            f"{objects.title(old)} is in the way: it wasn't made for a run of this name",
             hint="choose another name, or delete it with kubectl delete",
         )
 

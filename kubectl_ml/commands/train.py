@@ -168,6 +168,9 @@ def train(target: Target, *, backend: str, follow: bool, replace: bool, **given:
     session = submit.Session(target)
     offline = options.dry_run == submit.CLIENT
     chosen = submit.choose(backend, backends.TRAINING, spec, session=session, offline=offline)
+    if not offline:
+        others = [each for each in backends.TRAINING if each is not chosen]
+        submit.make_room(others, spec.name, session.cluster, options)
     submit.submit(chosen.objects(spec), options, session)
     if follow:
         from kubectl_ml import following, runs
