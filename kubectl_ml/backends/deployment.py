@@ -117,7 +117,7 @@ def _check_metric(spec: ServeSpec) -> None:
         raise PluginError(
             "--scale metric=memory needs a target, in MiB a pod", hint="--scale …,target=2048"
         )
-    if metric == "cpu" and not spec.cpus and not spec.accelerator:
+    if metric == "cpu" and not spec.cpus:
         raise PluginError(
             "--scale by cpu needs --cpus: load is measured against what was asked for",
             hint="--cpus 2",

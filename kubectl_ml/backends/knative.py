@@ -21,6 +21,8 @@ API_VERSION = "serving.knative.dev/v1"
 KIND = "Service"
 VISIBILITY = "networking.knative.dev/visibility"
 CONTAINER = "user-container"  # what Knative calls it itself
+# Fetching and loading a large model takes longer than the ten minutes that are the default.
+_PATIENCE = {"serving.knative.dev/progress-deadline": "3600s"}
 
 
 def objects(spec: ServeSpec) -> list[Manifest]:
@@ -77,7 +79,7 @@ def _service(spec: ServeSpec) -> Manifest:
         "metadata": metadata,
         "spec": {
             "template": {
-                "metadata": {"labels": predictor.labels(spec)},
+                "metadata": {"labels": predictor.labels(spec), "annotations": dict(_PATIENCE)},
                 "spec": {"containers": [_container(spec)]},
             },
             "traffic": _traffic(spec),

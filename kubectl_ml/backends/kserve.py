@@ -130,13 +130,23 @@ def _model(spec: ServeSpec) -> Manifest:
         found["args"] = list(spec.args)
     if spec.env:
         found["env"] = predictor.environment(dict(spec.env))
-    if wanted := predictor.resources(spec):
+    if wanted := _resources(spec):
         found["resources"] = wanted
+    return found
+
+
+def _resources(spec: ServeSpec) -> Manifest:
+    """Ask as elsewhere, with a limit of processors: KServe's default is one, below the request."""
+    found = predictor.resources(spec)
+    if spec.cpus:
+        found["limits"] = {"cpu": spec.cpus} | found.get("limits", {})
     return found
 
 
 def _container(spec: ServeSpec) -> Manifest:
     found = predictor.container(spec, name=CONTAINER)
+    if wanted := _resources(spec):
+        found["resources"] = wanted
     if spec.model and spec.model.scheme:
         uri = {"name": _STORAGE_URI, "value": storage_uri(spec.model)}
         found["env"] = [uri, *found.get("env", [])]
