@@ -39,8 +39,8 @@ class Installed:
         self.control_plane = control_plane
         self.port, self._metrics_port = parts.free_numbers(2)
         self._certificates = directory / "webhook-certificates"
-        self._policies = directory / "webhook-policies"
-        self._policies.mkdir(parents=True, exist_ok=True)
+        self.policies_directory = directory / "webhook-policies"
+        self.policies_directory.mkdir(parents=True, exist_ok=True)
         self._objects: list[Manifest] = []
         self._account: Client | None = None
 
@@ -86,7 +86,7 @@ class Installed:
             f"--listen=127.0.0.1:{self.port}",
             f"--metrics-listen=127.0.0.1:{self._metrics_port}",
             f"--self-signed={self._certificates}",
-            f"--policies={self._policies}",
+            f"--policies={self.policies_directory}",
             f"--kubeconfig={self.account.kubeconfig}",
             *flags,
             environ=self.account.environment(environ),
@@ -150,16 +150,16 @@ class Installed:
             self.set_policies(None)
 
     def _write(self, source: Path | str | None) -> bool:
-        had = any(self._policies.iterdir())
-        for path in self._policies.iterdir():
+        had = any(self.policies_directory.iterdir())
+        for path in self.policies_directory.iterdir():
             path.unlink()
         if isinstance(source, str):
-            (self._policies / "policies.yaml").write_text(source)
+            (self.policies_directory / "policies.yaml").write_text(source)
         elif source is not None and source.is_dir():
             for number, path in enumerate(sorted(source.rglob("*.yaml"))):
-                shutil.copy(path, self._policies / f"{number:03}-{path.name}")
+                shutil.copy(path, self.policies_directory / f"{number:03}-{path.name}")
         elif source is not None:
-            shutil.copy(source, self._policies)
+            shutil.copy(source, self.policies_directory)
         return had or source is not None
 
     @property
@@ -187,3 +187,15 @@ class Installed:
     def namespace(self, labels: Mapping[str, str] = ENABLED) -> str:
         """Make a namespace; `ENABLED`, `ENFORCED`, or `{}`."""
         return self.control_plane.add_namespace(labels=labels)
+
+
+def put_into(control_plane: cluster.ControlPlane) -> None:
+    """Install the webhook and leave it running: `make cluster`."""
+    made = Installed(control_plane, control_plane.directory)
+    made.install()
+    made.start()
+    print(
+        "the webhook runs where a namespace is labelled kubectl-ml.io/enabled=true; it reads "
+        f"policies from {made.policies_directory}",
+        file=sys.stderr,
+    )

@@ -54,7 +54,7 @@ def test_up_stays_until_down(environ: dict[str, str], programs: build.Programs, 
     assert nodes.stdout.split() == ["node/cpu-0", "node/gpu-a100-0", "node/gpu-t4-0"]
     assert (second.returncode, second.stdout) == (1, up.stdout)
     assert second.stderr == "a cluster is running already; `make cluster-down` ends it\n"
-    assert (down.returncode, down.stderr) == (0, "ended 5 processes\n")
+    assert (down.returncode, down.stderr) == (0, "ended 6 processes\n")
     assert (again.returncode, again.stderr) == (0, "no cluster is running\n")
     assert not Path(kubeconfig).exists()
 

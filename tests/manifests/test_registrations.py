@@ -1,4 +1,4 @@
-"""The registrations, whole, for a small catalogue; and that the shipped file is what is rendered."""
+"""The registrations, whole, for a small catalogue; the shipped file is what is rendered."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ APPS = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["daemonsets"
 MPI = {"apiGroups": ["kubeflow.org"], "apiVersions": ["v1", "v2beta1"], "resources": ["mpijobs"]}
 SCALE = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments/scale"]}
 OBJECTS = [
-    {**each, "operations": ["CREATE", "UPDATE"], "scope": "Namespaced"} for each in (PODS, APPS, MPI)
+    {**each, "operations": ["CREATE", "UPDATE"], "scope": "Namespaced"}
+    for each in (PODS, APPS, MPI)
 ]
 SCALES = [{**SCALE, "operations": ["UPDATE"], "scope": "Namespaced"}]
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from tests.e2e import installed
 from tests.e2e.controlplane import background, build, errors
 
 
@@ -27,12 +28,12 @@ def build_programs() -> None:
 
 @main.command()
 def up() -> None:
-    """Start a cluster with fake GPU nodes and leave it running."""
+    """Start a cluster with fake GPU nodes and the webhook, and leave it running."""
     signal.signal(signal.SIGTERM, _exit)
     cluster = background.Background()
     began = time.monotonic()
     try:
-        cluster.up()
+        cluster.up(installed.put_into)
         click.echo(f"the cluster is ready ({time.monotonic() - began:.1f} s); paste:", err=True)
     finally:
         if cluster.kubeconfig.exists():
