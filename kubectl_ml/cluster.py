@@ -178,7 +178,9 @@ class Cluster:
         body: Manifest = {"propagationPolicy": "Foreground"}
         if uid := found["metadata"].get("uid"):  # never a new object of the same name
             body["preconditions"] = {"uid": uid}
-        self.connection.json("DELETE", path, asked=asked, query=_dry(dry_run), body=body)
+        if dry_run:  # in the body: a DELETE that has one ignores its query
+            body["dryRun"] = ["All"]
+        self.connection.json("DELETE", path, asked=asked, body=body)
 
     def wait_until_gone(self, found: Manifest, *, timeout_seconds: float) -> None:
         """Wait until a deleted object is gone, and what it owned with it."""
