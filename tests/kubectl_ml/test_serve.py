@@ -1,0 +1,357 @@
+"""
+`kubectl ml serve`: flags become objects, told by the files in `testdata/serve`.
+
+`UPDATE_GOLDEN=1` writes what comes out. What the policies make of the objects is tested elsewhere:
+here they are as a cluster with a webhook gets them, with intents alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from policies import manifests
+from tests.kubectl_ml.program import Outcome, invoke
+
+GOLDEN = Path(__file__).parent / "testdata" / "serve"
+CRDS = Path(__file__).parents[3] / "shared" / "crds"
+
+IMAGE = "serve app --image registry.example.com/app:1 --port 8000"
+IRIS = "serve iris --model s3://models/iris --format sklearn"
+TRIGGER = (
+    "'{type: prometheus, metadata: {serverAddress: http://prometheus.monitoring:9090, "
+    'query: "sum(rate(requests_total[1m]))", threshold: 10}}\''
+)
+
+CASES = {
+    "deployment-image": f"{IMAGE} --backend deployment",
+    "deployment-everything": (
+        f"{IMAGE} --backend deployment --accelerator a100:1,rdma --cpus 4 --memory 16Gi --shm 8Gi "
+        "--env MODE=fast --env EMPTY= --mount imagenet:/data:ro --mount scratch://10Gi:/tmp/work "
+        "--sidecar logs --dapr app-port=8000 --run-as-user 1000 --expose app.example.com "
+        "--scale min=1,max=5,metric=cpu,target=70,window=2m -- --workers 2"
+    ),
+    "deployment-own-server-of-a-model": f"{IMAGE} --backend deployment --model pvc://claim/nets",
+    "deployment-sklearn": f"{IRIS} --backend deployment --memory 2Gi --scale min=3,max=3",
+    "deployment-language-model": (
+        "serve llm --model hf://Qwen/Qwen2.5-7B-Instruct@main --format huggingface "
+        "--accelerator a100:1 --memory 64Gi --backend deployment -- --max-model-len=8192"
+    ),
+    "deployment-memory": (
+        f"{IRIS} --backend deployment --scale min=1,max=4,metric=memory,target=2048"
+    ),
+    "deployment-tensorflow": (
+        "serve flowers --model flowers/v2 --format TensorFlow --backend deployment"
+    ),
+    "deployment-to-zero": (
+        f"{IMAGE} --backend deployment --scale min=0,max=5,retention=5m,window=1m "
+        f"--trigger {TRIGGER}"
+    ),
+    "knative-image": f"{IMAGE} --backend knative --scale min=0,max=5,target=10",
+    "knative-exposed": f"{IMAGE} --backend knative --expose app.example.com --accelerator t4",
+    "knative-model": f"{IRIS} --backend knative --env LEVEL=debug",
+    "kserve-sklearn": f"{IRIS} --backend kserve --scale min=1,max=3 --cpus 1 --memory 2Gi",
+    "kserve-language-model": (
+        "serve llm --model hf://Qwen/Qwen2.5-7B-Instruct@main --format huggingface "
+        "--accelerator a100:1 --backend kserve --scale min=0,max=5,target=10 -- --dtype=half"
+    ),
+    "kserve-data-source": "serve net --model nets/resnet --format onnx --backend kserve",
+    "kserve-image": f"{IMAGE} --backend kserve --model gs://models/net",
+    "kserve-canary": f"{IRIS} --backend kserve --canary 10 --expose iris.example.com",
+    "kserve-cpu": f"{IRIS} --backend kserve --scale min=1,max=3,metric=cpu,target=70",
+    "kserve-own-image-of-a-server": (
+        f"{IRIS} --backend kserve --image registry.example.com/sklearnserver:2"
+    ),
+}
+
+
+def serve(command: str, *more: str) -> Outcome:
+    return invoke(*shlex.split(command.partition(" -- ")[0]), *more, *_after(command))
+
+
+def _after(command: str) -> list[str]:
+    rest = command.partition(" -- ")[2]
+    return ["--", *shlex.split(rest)] if rest else []
+
+
+def uninjected(command: str) -> Outcome:
+    return serve(command, "--dry-run=client", "--inject=server", "-o", "yaml")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_flags_become_objects(case: str) -> None:
+    file = GOLDEN / f"{case}.yaml"
+
+    outcome = uninjected(CASES[case])
+
+    assert (outcome.code, outcome.err.splitlines()[:-1]) == (0, [])
+    text = f"# kubectl ml {CASES[case]}\n{outcome.out}"
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.write_text(text)
+    assert text == file.read_text()
+
+
+def test_every_golden_file_is_a_case() -> None:
+    assert {file.stem for file in GOLDEN.glob("*.yaml")} == set(CASES)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_objects_are_what_their_definitions_ask_for(case: str) -> None:
+    custom = [
+        (found, _definition(found))
+        for found in manifests.documents((GOLDEN / f"{case}.yaml").read_bytes())
+    ]
+
+    for found, schema in custom:
+        if schema:
+            jsonschema.Draft202012Validator(schema).validate(found)
+
+
+def _definition(found: Any) -> Any:
+    """Give the schema of a kind that a CRD defines; None for Kubernetes' own."""
+    group, _, version = found["apiVersion"].rpartition("/")
+    if found["kind"] == "DomainMapping" or "." not in group or group.endswith(".k8s.io"):
+        return None
+    file = CRDS / f"{found['kind'].lower()}s.{group}.json"
+    if not file.exists():
+        pytest.skip(f"needs ../shared/crds/{file.name} beside the checkout")
+    versions = json.loads(file.read_text())["spec"]["versions"]
+    return next(each["schema"]["openAPIV3Schema"] for each in versions if each["name"] == version)
+
+
+# --- what is decided --------------------------------------------------------------------------
+
+
+def test_without_a_cluster_a_deployment_serves_and_that_is_said() -> None:
+    outcome = serve(IRIS, "--dry-run=client", "-o", "name")
+
+    assert (outcome.code, outcome.out) == (0, "deployment.apps/iris\nservice/iris\n")
+    assert outcome.err.splitlines()[0] == (
+        "backend deployment: --dry-run=client asks no cluster; --backend names another"
+    )
+
+
+def test_without_a_cluster_the_plugin_injects() -> None:
+    outcome = serve(f"{IRIS} --accelerator a100:2", "--dry-run=client", "-o", "json")
+
+    workload = json.loads(outcome.out)["items"][0]
+    pod = workload["spec"]["template"]["spec"]
+    [server] = pod["containers"]
+    [fetch] = pod["initContainers"]
+    assert server["resources"]["limits"] == {"nvidia.com/gpu": "2"}
+    assert "/mnt/models" in [mount["mountPath"] for mount in server["volumeMounts"]]
+    assert fetch["args"] == ["s3://models/iris", "/mnt/data"]
+
+
+def test_a_variable_without_a_value_is_taken_from_here() -> None:
+    outcome = invoke(
+        *shlex.split(f"{IMAGE} --env TOKEN --dry-run=client -o json"), env={"TOKEN": "a=b"}
+    )
+
+    container = json.loads(outcome.out)["items"][0]["spec"]["template"]["spec"]["containers"][0]
+    assert container["env"] == [{"name": "TOKEN", "value": "a=b"}]
+
+
+def test_a_dry_run_says_that_it_was_one() -> None:
+    outcome = serve(IMAGE, "--dry-run=client", "-n", "ml")
+
+    assert outcome.out.splitlines()[0] == "deployment.apps/app applied (dry run)"
+    assert outcome.err.splitlines()[-1] == "next: the same without --dry-run"
+
+
+# --- what is refused --------------------------------------------------------------------------
+
+
+USAGE = {
+    "serve app": (
+        "nothing to serve: give --model URI --format FORMAT, or --image IMAGE --port PORT"
+    ),
+    "serve App --image i --port 1": (
+        '"App" can\'t be a name: up to 63 lower case letters, digits and "-", '
+        "beginning with a letter"
+    ),
+    "serve app --image i": "--image needs --port: on which port does it listen?",
+    "serve app --image i --port 70000": (
+        "invalid value for '--port': 70000 is not in the range 1<=x<=65535"
+    ),
+    "serve app --image i --port 80 --format onnx": (
+        "--format says what --model is; give --model, or leave --format out"
+    ),
+    "serve app --model s3://m/iris": (
+        "--model needs --format, which says what serves it: huggingface, lightgbm, mlflow, onnx, "
+        "paddle, pmml, pytorch, sklearn, tensorflow, tensorrt, triton, xgboost; a server of your "
+        "own comes with --image and --port"
+    ),
+    "serve app --model s3://m/iris --format sklern": (
+        '--format "sklern": unknown format; did you mean "sklearn"?'
+    ),
+    "serve app --model s3://m/iris --format sklearn --port 80": (
+        "--port doesn't go with --format: the server of sklearn models listens on 8080; "
+        "leave one of them out"
+    ),
+    "serve app --model s4://m/iris --format sklearn": (
+        '--model "s4://m/iris": unknown scheme "s4"; known: s3, gs, hf, oci, pvc, https'
+    ),
+    "serve app --model s3:// --format sklearn": '--model "s3://" names nothing after "s3://"',
+    "serve app --model hf://bert --format huggingface": (
+        '--model "hf://bert": write hf://OWNER/NAME or hf://OWNER/NAME@REVISION'
+    ),
+    "serve app --model scratch://1Gi --format onnx": (
+        '--model "scratch://1Gi": an empty volume holds no model'
+    ),
+    "serve app --model ./iris --format sklearn": (
+        '--model "./iris" is a path on this machine, which the cluster doesn\'t see; put the '
+        "model on a volume (pvc://CLAIM/path) or into a bucket (s3://BUCKET/path)"
+    ),
+    "serve app --model file:///iris --format sklearn": (
+        '--model "file:///iris" is a path on this machine, which the cluster doesn\'t see; put '
+        "the model on a volume (pvc://CLAIM/path) or into a bucket (s3://BUCKET/path)"
+    ),
+    "serve app --model My_Models --format sklearn": (
+        '--model "My_Models" is neither a URI (s3, gs, hf, oci, pvc, https) nor NAME[/sub] of a '
+        "data source"
+    ),
+    f"{IRIS} --run-as-user 1000": (
+        "--run-as-user is for --image: the servers of formats have a user of their own"
+    ),
+    f"{IMAGE} --scale min=x": '--scale "min=x": min="x" is not a whole number',
+    f"{IMAGE} --scale mim=1": '--scale "mim=1": unknown key "mim"; did you mean "min"?',
+    f"{IMAGE} --scale min=5,max=2": '--scale "min=5,max=2": max=2 is less than min=5',
+    f"{IMAGE} --canary 100": "invalid value for '--canary': 100 is not in the range 1<=x<=99",
+    f"{IMAGE} --accelerator a100:x": (
+        '--accelerator "a100:x": the count "x" is not a whole number from 1 to 999'
+    ),
+    f"{IMAGE} --mount imagenet": (
+        '--mount "imagenet": "imagenet" has no path; write "imagenet:/path"'
+    ),
+    f"{IRIS} --mount work:/mnt/models": (
+        "--mount: /mnt/models is where --model goes; give the mount a path of its own"
+    ),
+    f"{IMAGE} --shm much": '--shm "much": "much" is not a quantity of memory; write "16Gi"',
+    f"{IMAGE} --sidecar Logs": (
+        '--sidecar "Logs": "Logs" is not a name (lower case letters, digits, "-", ".")'
+    ),
+    f"{IMAGE} --dapr yes": (
+        '--dapr "yes": "yes" is neither "true" nor pairs; write "app-id=NAME,app-port=8080"'
+    ),
+    f"{IMAGE} --cpus many": '--cpus "many" is not a quantity; write 2 or 500m',
+    f"{IMAGE} --memory 0": '--memory "0" is not a quantity; write 4Gi',
+    f"{IMAGE} --env 1=2": '--env "1=2" doesn\'t name a variable; write NAME=value',
+    f"{IMAGE} --env NOT_SET": "--env NOT_SET: it isn't set here; write NOT_SET=value",
+    f"{IMAGE} --env A=1 --env A=2": "--env A is given twice",
+    f"{IMAGE} --expose https://app.example.com/": (
+        '--expose "https://app.example.com/" is not the name of a host; write iris.example.com'
+    ),
+    f"{IMAGE} --trigger prometheus": (
+        "--trigger has no type and metadata; write {type: prometheus, metadata: {serverAddress: "
+        "…, query: …, threshold: '10'}}"
+    ),
+    f"{IMAGE} --trigger '{{'": (
+        "--trigger is no YAML (quote what has brackets or commas); write {type: prometheus, "
+        "metadata: {serverAddress: …, query: …, threshold: '10'}}"
+    ),
+}
+
+
+@pytest.mark.parametrize("command", USAGE, ids=str)
+def test_wrong_flags_are_told_in_a_sentence(command: str) -> None:
+    outcome = serve(command, "--dry-run=client")
+
+    assert (outcome.code, outcome.out, outcome.err.splitlines()) == (
+        2,
+        "",
+        [f"error: {USAGE[command]}", "hint: see 'kubectl ml serve --help' for usage and examples"],
+    )
+
+
+ZERO = (
+    "name what wakes it, --trigger '{type: prometheus, metadata: {serverAddress: …, query: …, "
+    'threshold: "10"}}\', or let Knative count requests: --backend knative'
+)
+
+REFUSED = {
+    f"{IMAGE} --backend deployment --canary 10": (
+        "--canary needs a backend that splits traffic between revisions; a Deployment can't",
+        "--backend knative or --backend kserve",
+    ),
+    f"{IMAGE} --backend knative --canary 10": (
+        '--canary needs the cluster: which revision of "app" keeps the rest of the traffic is '
+        "read there",
+        "--dry-run=server changes nothing either",
+    ),
+    f"{IMAGE} --backend deployment --scale min=0,max=5": (
+        "--scale min=0 on a Deployment needs a trigger: with no pod there is no load to measure",
+        ZERO,
+    ),
+    f"{IMAGE} --backend deployment --scale min=0,max=5 --trigger '{{type: cpu, metadata: {{}}}}'": (
+        "--trigger cpu can't wake what has no pod: KEDA measures it in pods",
+        ZERO,
+    ),
+    f"{IMAGE} --backend deployment --scale min=1": (
+        "--scale doesn't say how far: a Deployment needs max",
+        "--scale min=1,max=5",
+    ),
+    f"{IMAGE} --backend deployment --trigger {TRIGGER}": (
+        "--trigger needs to know how far to scale",
+        "--scale min=0,max=5",
+    ),
+    f"{IMAGE} --backend deployment --scale max=5,target=10": (
+        "--scale target=10 means concurrency, and nothing in plain Kubernetes counts requests",
+        "add metric=cpu (percent) or metric=memory (MiB), or --backend knative",
+    ),
+    f"{IMAGE} --backend deployment --scale max=5,metric=rps": (
+        "--scale metric=rps: nothing in plain Kubernetes counts requests",
+        "add metric=cpu (percent) or metric=memory (MiB), or --backend knative",
+    ),
+    f"{IMAGE} --backend deployment --scale max=5": (
+        "--scale by cpu needs --cpus: load is measured against what was asked for",
+        "--cpus 2",
+    ),
+    f"{IMAGE} --backend deployment --scale max=5,metric=memory": (
+        "--scale metric=memory needs a target, in MiB a pod",
+        "--scale …,target=2048",
+    ),
+    f"{IMAGE} --backend deployment --cpus 1 --scale max=5,metric=cpu,target=0.5": (
+        "--scale target=0.5: a percentage of the processors is a whole number",
+        "--scale …,metric=cpu,target=70",
+    ),
+    f"{IMAGE} --backend deployment --scale min=1,max=5,initial=2": (
+        "--scale initial=2: a Deployment has nothing that does that",
+        "leave initial out, or --backend knative",
+    ),
+    f"{IMAGE} --backend knative --trigger {TRIGGER}": (
+        "--trigger is KEDA's; Knative counts requests itself",
+        "leave --trigger out, or --backend deployment",
+    ),
+    f"{IMAGE} --backend kserve --trigger {TRIGGER}": (
+        "--trigger belongs to the deployment backend; KServe scales by itself",
+        "leave --trigger out, or --backend deployment",
+    ),
+    f"{IMAGE} --backend kserve --scale target=0.5": (
+        "--scale target=0.5: KServe takes whole numbers only",
+        "--scale …,target=1, or --backend knative",
+    ),
+    f"{IMAGE} --backend kserve --canary 10 --scale metric=cpu": (
+        "--canary needs KServe on Knative, which doesn't scale by cpu",
+        "scale by concurrency or rps: --scale …,metric=concurrency",
+    ),
+    "serve iris --model https://example.com/iris --format sklearn --backend deployment": (
+        '--model "https://example.com/iris": only KServe fetches from https',
+        "--backend kserve, or put the model into a bucket or on a volume",
+    ),
+}
+
+
+@pytest.mark.parametrize("command", REFUSED, ids=str)
+def test_what_a_backend_cannot_do_is_told_in_a_sentence(command: str) -> None:
+    outcome = serve(command, "--dry-run=client")
+
+    sentence, hint = REFUSED[command]
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.splitlines() == [f"error: {sentence}", f"hint: {hint}"]
