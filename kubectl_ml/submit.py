@@ -150,8 +150,11 @@ def submit(made: list[Manifest], options: Options, session: Session) -> list[Man
     namespace = session.namespace(offline=offline)
     for each in made:
         each["metadata"]["namespace"] = namespace
-    if offline:
-        done = [_injected(each, options, namespace) for each in made]
+    if offline and options.inject == SERVER:
+        done = made  # what belongs in Git: a cluster whose webhook acts does the rest
+    elif offline:
+        by_us = options.inject != SERVER
+        done = [_injected(each, options, namespace) for each in made] if by_us else made
     else:
         done = _send(made, options, session.cluster)
     _show(done, options)
@@ -167,7 +170,7 @@ def _send(made: list[Manifest], options: Options, cluster: Cluster) -> list[Mani
     if client:
         ready = [_injected(each, options, cluster.namespace) for each in made]
         if options.inject == AUTO and ready != made:
-            note("no webhook injects here, so the plugin did (--inject server leaves it out)")
+            note("no webhook injects here, so the plugin does (--inject server leaves it out)")
     dry_run = options.dry_run == SERVER
     if options.mode is Mode.APPLY:
         return _apply(ready, cluster, dry_run=dry_run)

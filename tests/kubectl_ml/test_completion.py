@@ -27,6 +27,13 @@ def test_offers_the_commands_with_what_they_do() -> None:
         "render\tShow what the policies make of manifests, offline",
         "classes\tList the device classes that can be named",
         "sources\tList the data sources that can be named",
+        "train\tRun a training, on one node or on many",
+        "serve\tServe a model, or a server of your own",
+        "list\tList what train and serve made",
+        "status\tShow one of them down to its pods, and why something isn't ready",
+        "logs\tPrint what the pods write, of all ranks",
+        "wait\tWait until a training is done or a server is ready",
+        "delete\tDelete what train and serve made",
         "version\tPrint the version of the plugin",
         NO_FILES,
     ]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_ml.cli import VERBS
 from tests.kubectl_ml.program import BIN, invoke, run
 
 POD = b"""\
@@ -50,7 +51,7 @@ def test_without_arguments_it_helps() -> None:
     assert done.stdout.startswith(b"Usage: kubectl ml COMMAND [flags]\n")
 
 
-@pytest.mark.parametrize("command", ["render", "classes", "sources", "version"])
+@pytest.mark.parametrize("command", VERBS)
 def test_each_command_has_help_with_examples(command: str) -> None:
     short, long = invoke(command, "-h"), invoke(command, "--help")
 
