@@ -10,15 +10,15 @@ Intents keep the grammar that annotations have: `policies.intents` reads them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
-from kubectl_ml import servers
+from kubectl_ml import servers, wishes
 from kubectl_ml.suggest import did_you_mean
-from policies import intents, manifests, quantity
+from policies import intents, manifests
 from policies.errors import UnusableIntent
 from policies.intents import PREFIX
 from policies.model import Manifest
@@ -33,8 +33,6 @@ _NO_MODEL = {
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)  # a Service's: RFC 1035
 _HOST = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*", re.ASCII)
-_FLAGS = {"mounts": "--mount", "sidecars": "--sidecar"}  # where the flag isn't the intent's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +129,8 @@ def _check_source(found: ServeSpec, port: int | None) -> None:
 
 
 def _check_intents(found: ServeSpec) -> None:
-    for key, value in intent_annotations(found, mount_model=False).items():
-        read = intents.read({key: value})
-        for fault in read.faults:
-            flag = _FLAGS.get(fault.key, f"--{fault.key}")
-            raise click.UsageError(fault.message.replace(f"{PREFIX}{fault.key}", flag, 1))
-    paths = {mount.path for mount in intents.mounts(",".join(found.mounts))} if found.mounts else ()
-    if found.model and servers.MODELS in paths:
+    read = wishes.read_intents(intent_annotations(found, mount_model=False))
+    if found.model and servers.MODELS in [mount.path for mount in read.mounts]:
         raise click.UsageError(
             f"--mount: {servers.MODELS} is where --model goes; give the mount a path of its own"
         )
@@ -160,7 +153,7 @@ def intent_annotations(found: ServeSpec, *, mount_model: bool) -> dict[str, str]
         "shm": found.shm,
         "sidecars": ",".join(found.sidecars),
     }
-    return {f"{PREFIX}{key}": value for key, value in wanted.items() if value}
+    return wishes.annotations_of(wanted)
 
 
 def checked_name(name: str) -> str:
@@ -230,10 +223,7 @@ def read_scale(text: str) -> Mapping[str, str]:
     """Read `--scale`, in the grammar of the `scale` intent."""
     if not text:
         return {}
-    found = intents.read({f"{PREFIX}scale": text})
-    for fault in found.faults:
-        raise click.UsageError(fault.message.replace(f"{PREFIX}scale", "--scale", 1))
-    return found.scale
+    return wishes.read_intents({f"{PREFIX}scale": text}).scale
 
 
 def read_host(text: str) -> str:
@@ -243,34 +233,6 @@ def read_host(text: str) -> str:
             f'--expose "{text}" is not the name of a host; write iris.example.com'
         )
     return text
-
-
-def read_env(given: Sequence[str], environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Read `--env`: `NAME=value`, or `NAME` for the value that it has in `environ`."""
-    found: dict[str, str] = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not _VARIABLE.fullmatch(name):
-            raise click.UsageError(f'--env "{item}" doesn\'t name a variable; write NAME=value')
-        if not equals and name not in environ:
-            raise click.UsageError(f"--env {name}: it isn't set here; write {name}=value")
-        if name in found:
-            raise click.UsageError(f"--env {name} is given twice")
-        found[name] = value if equals else environ[name]
-    return tuple(found.items())
-
-
-def read_quantity(flag: str, text: str) -> str:
-    """Read an amount of `cpus` or `memory`."""
-    if not text:
-        return ""
-    try:
-        if quantity.parse(text) > 0:
-            return text
-    except ValueError:
-        pass
-    example = "2 or 500m" if flag == "--cpus" else "4Gi"
-    raise click.UsageError(f'{flag} "{text}" is not a quantity; write {example}')
 
 
 def read_trigger(text: str) -> Manifest:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from kubectl_ml import flags, servers, serving, submit
+from kubectl_ml import flags, servers, serving, submit, wishes
 from kubectl_ml.backends import serving as backends
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.serving import ServeSpec
@@ -227,10 +227,10 @@ def _spec(
     return serving.spec(
         scale=serving.read_scale(scale),
         triggers=tuple(serving.read_trigger(each) for each in triggers),
-        env=serving.read_env(env, os.environ),
+        env=wishes.read_env(env, os.environ),
         expose=serving.read_host(given.pop("expose")),
-        cpus=serving.read_quantity("--cpus", given.pop("cpus")),
-        memory=serving.read_quantity("--memory", given.pop("memory")),
+        cpus=wishes.read_quantity("--cpus", given.pop("cpus")),
+        memory=wishes.read_quantity("--memory", given.pop("memory")),
         canary=given.pop("canary") or 0,
         run_as_user=given.pop("run_as_user") or 0,
         **given,

@@ -241,10 +241,11 @@ USAGE = {
         '--dapr "yes": "yes" is neither "true" nor pairs; write "app-id=NAME,app-port=8080"'
     ),
     f"{IMAGE} --cpus many": '--cpus "many" is not a quantity; write 2 or 500m',
-    f"{IMAGE} --memory 0": '--memory "0" is not a quantity; write 4Gi',
-    f"{IMAGE} --env 1=2": '--env "1=2" doesn\'t name a variable; write NAME=value',
-    f"{IMAGE} --env NOT_SET": "--env NOT_SET: it isn't set here; write NOT_SET=value",
-    f"{IMAGE} --env A=1 --env A=2": "--env A is given twice",
+    f"{IMAGE} --memory 0": '--memory "0" is not a quantity; write 64Gi',
+    f"{IMAGE} --env 1=2": ('--env "1=2": write NAME=VALUE, or NAME for the value here'),
+    f"{IMAGE} --env NOT_SET": (
+        '--env "NOT_SET": there is no such variable here; write NOT_SET=VALUE'
+    ),
     f"{IMAGE} --expose https://app.example.com/": (
         '--expose "https://app.example.com/" is not the name of a host; write iris.example.com'
     ),
