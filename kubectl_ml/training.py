@@ -9,12 +9,13 @@ Intents keep the grammar that annotations have: `policies.intents` reads them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 
-from policies import intents, quantity
+from kubectl_ml import wishes
+from policies import intents
 from policies.intents import PREFIX
 
 AUTO = "auto"
@@ -23,8 +24,6 @@ MAX_NAME = 50  # what stays of a host name's 63 for `-worker-123` and the like
 MAX_NODES = 10_000
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?", re.ASCII)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_FLAGS = {"mounts": "--mount", "sidecars": "--sidecar"}  # where the flag isn't the intent's name
 _NO_DEVICES = ("rdma",)  # classes that bring no processes of their own
 
 
@@ -91,15 +90,12 @@ def intent_annotations(spec: TrainSpec) -> dict[str, str]:
         "shm": spec.shm,
         "sidecars": ",".join(spec.sidecars),
     }
-    return {f"{PREFIX}{key}": value for key, value in wanted.items() if value}
+    return wishes.annotations_of(wanted)
 
 
 def check(spec: TrainSpec) -> TrainSpec:
     """Give the spec back, or raise where its parts can't be used or don't go together."""
-    found = intents.read(intent_annotations(spec))
-    for fault in found.faults:
-        flag = _FLAGS.get(fault.key, f"--{fault.key}")
-        raise click.UsageError(fault.message.replace(f"{PREFIX}{fault.key}", flag, 1))
+    found = wishes.read_intents(intent_annotations(spec))
     paths = [mount.path for mount in found.mounts] + [each.path for each in spec.volumes]
     for path in paths:
         if paths.count(path) > 1:
@@ -152,21 +148,6 @@ def read_elastic(text: str, nodes: int | None) -> Elastic | None:
     return Elastic(least=int(found[1]), most=int(found[2]))
 
 
-def read_env(items: Sequence[str], environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Read `--env K=V`, or `--env K` for the value that K has here."""
-    found: dict[str, str] = {}
-    for item in items:
-        name, equals, value = item.partition("=")
-        if not _VARIABLE.fullmatch(name):
-            raise click.UsageError(f'--env "{item}": write NAME=VALUE, or NAME for the value here')
-        if not equals and name not in environ:
-            raise click.UsageError(
-                f'--env "{name}": there is no such variable here; write {name}=VALUE'
-            )
-        found[name] = value if equals else environ[name]
-    return tuple(found.items())
-
-
 def read_volumes(items: Sequence[str], name: str) -> tuple[Volume, ...]:
     """Read `--volume SIZE:PATH[,class=CLASS]`; its claim is named after the run and the path."""
     found: dict[str, Volume] = {}
@@ -184,7 +165,7 @@ def _volume(item: str, name: str) -> Volume:
     path = path.rstrip("/")
     if not colon or not path.startswith("/") or ":" in path or ".." in path.split("/"):
         raise click.UsageError(f'--volume "{item}": write SIZE:/PATH, such as 200Gi:/out')
-    read_quantity("--volume", size)
+    wishes.read_quantity("--volume", size)
     storage_class = ""
     for option in options:
         key, _, storage_class = option.partition("=")
@@ -197,16 +178,3 @@ def _volume(item: str, name: str) -> Volume:
         path=path,
         storage_class=storage_class,
     )
-
-
-def read_quantity(flag: str, text: str) -> str:
-    """Read an amount of `--cpus`, `--memory` or `--volume`."""
-    if not text:
-        return ""
-    try:
-        if quantity.parse(text) > 0:
-            return text
-    except ValueError:
-        pass
-    example = "2 or 500m" if flag == "--cpus" else "64Gi"
-    raise click.UsageError(f'{flag} "{text}" is not a quantity; write {example}')

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kubectl_ml import backends, flags, submit, training
+from kubectl_ml import backends, flags, submit, training, wishes
 from kubectl_ml.cluster import Target
 from kubectl_ml.training import TrainSpec
 
@@ -195,10 +195,10 @@ def _spec(*, name: str, nodes: int | None, **given: Any) -> TrainSpec:
             nodes=nodes or 1,
             elastic=training.read_elastic(given.pop("elastic"), nodes),
             processes=training.read_processes(given.pop("processes"), given["accelerator"]),
-            env=training.read_env(given.pop("env"), os.environ),
+            env=wishes.read_env(given.pop("env"), os.environ),
             volumes=training.read_volumes(given.pop("volumes"), name),
-            cpus=training.read_quantity("--cpus", given.pop("cpus")),
-            memory=training.read_quantity("--memory", given.pop("memory")),
+            cpus=wishes.read_quantity("--cpus", given.pop("cpus")),
+            memory=wishes.read_quantity("--memory", given.pop("memory")),
             max_seconds=int(given.pop("max_time") or 0),
             **given,
         )
