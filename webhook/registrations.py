@@ -69,18 +69,7 @@ def configurations(
     objects, scales = _rules(known), _rules(known, subresource="scale")
     judged = _judged_with_its_owner(known, controllers)
     return (
-        _configuration(
-            "Mutating",
-            _webhook(
-                f"mutate.{DOMAIN}",
-                path="/mutate",
-                rules=objects,
-                selector=_namespaces(),
-                failure_policy="Ignore",
-                timeout_seconds=MUTATE_SECONDS,
-            )
-            | {"reinvocationPolicy": "IfNeeded"},
-        ),
+        _configuration("Mutating", _mutate(objects)),
         _configuration(
             "Validating",
             _validation(f"validate.{DOMAIN}", [*objects, *scales], enforced=False),
@@ -93,20 +82,33 @@ def configurations(
                 conditions=[_condition("judged-with-its-owner", judged)],
             ),
         ),
-        _configuration(
-            "Validating",
-            _validation(
-                f"enforce.{DOMAIN}",
-                [*objects, *scales],
-                enforced=True,
-                failure_policy="Fail",
-                conditions=[
-                    # An object that goes away must not wait for us: its finalizers are updates.
-                    _condition("not-being-deleted", "!has(object.metadata.deletionTimestamp)"),
-                    _condition("not-judged-with-its-owner", f"!({judged})"),
-                ],
-            ),
-        ),
+        _configuration("Validating", _enforce([*objects, *scales], judged)),
+    )
+
+
+def _mutate(rules: list[Manifest]) -> Manifest:
+    made = _webhook(
+        f"mutate.{DOMAIN}",
+        path="/mutate",
+        rules=rules,
+        selector=_namespaces(),
+        failure_policy="Ignore",
+        timeout_seconds=MUTATE_SECONDS,
+    )
+    return made | {"reinvocationPolicy": "IfNeeded"}
+
+
+def _enforce(rules: list[Manifest], judged: str) -> Manifest:
+    return _validation(
+        f"enforce.{DOMAIN}",
+        rules,
+        enforced=True,
+        failure_policy="Fail",
+        conditions=[
+            # An object that goes away must not wait for us: its finalizers are updates.
+            _condition("not-being-deleted", "!has(object.metadata.deletionTimestamp)"),
+            _condition("not-judged-with-its-owner", f"!({judged})"),
+        ],
     )
 
 
