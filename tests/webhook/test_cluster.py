@@ -58,8 +58,10 @@ def env(served: serving.Served, namespace: str) -> list[Any]:
 def test_labels_of_namespaces_decide(tmp_path: Path, api: apiservers.ApiServer) -> None:
     with webhook(tmp_path, api) as served:
         injected = {name: env(served, name) for name in ("ml", "other")}
+        code = served.stop()  # while it waits for news
 
     assert injected == {"ml": NLP, "other": []}
+    assert (code, served.lines()[-1]["event"]) == (0, "stopped")
 
 
 def test_labels_are_followed(tmp_path: Path, api: apiservers.ApiServer) -> None:
