@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.controlplane import cluster
 from tests.e2e.controlplane.client import Client
+from tests.e2e.installed import Installed
 
 IMAGE = ("--image", "registry.example.com/app:1", "--port", "8000")
 IRIS = ("--model", "s3://models/iris", "--format", "sklearn")
@@ -294,3 +295,51 @@ def test_a_kind_that_is_missing_is_told_before_anything_is_made(
         "the system that brings serving.knative.dev isn't installed",
     )
     assert names(admin, namespace, "services.serving.knative.dev") == []
+
+
+# --- where the webhook acts -------------------------------------------------------------------
+
+
+def test_where_the_webhook_acts_only_intents_are_written(installed: Installed):
+    client, namespace = installed.control_plane.admin, installed.namespace()
+    flags = (*IRIS, *DEPLOYMENT, "--accelerator", "a100:1")
+
+    done = serve(client, namespace, "iris", *flags)
+
+    assert done.stderr.splitlines() == [f"next: kubectl ml status iris -n {namespace}"]
+    path = f"{DEPLOYMENTS.format(namespace)}/iris"
+    made = installed.control_plane.wait_for(
+        path, lambda found: found["status"].get("readyReplicas") == 1
+    )
+    template = made["spec"]["template"]
+    assert template["metadata"]["annotations"]["kubectl-ml.io/accelerator"] == "a100:1"
+    assert list(template["spec"]["containers"][0].get("resources") or {}) == []
+    [pod] = client.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
+    assert pod["spec"]["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
+    assert [each["args"] for each in pod["spec"]["initContainers"]] == [
+        ["s3://models/iris", "/mnt/data"]
+    ]
+
+
+def test_where_the_webhook_acts_a_changed_intent_is_followed(installed: Installed):
+    client, namespace = installed.control_plane.admin, installed.namespace()
+    path = f"{DEPLOYMENTS.format(namespace)}/app"
+    serve(client, namespace, "app", *IMAGE, *DEPLOYMENT, "--accelerator", "a100:1")
+    first = client.get(path)
+    serve(client, namespace, "app", *IMAGE, *DEPLOYMENT, "--accelerator", "a100:1")
+    again = client.get(path)
+
+    serve(client, namespace, "app", *IMAGE, *DEPLOYMENT, "--accelerator", "a100:2")
+
+    annotations = client.get(path)["spec"]["template"]["metadata"]["annotations"]
+    assert first["metadata"]["generation"] == again["metadata"]["generation"]
+    assert annotations["kubectl-ml.io/accelerator"] == "a100:2"
+
+
+def test_what_the_webhook_refuses_is_told(installed: Installed):
+    client, namespace = installed.control_plane.admin, installed.namespace()
+
+    done = serve(client, namespace, "app", *IMAGE, *DEPLOYMENT, "--accelerator", "a1000")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'unknown device class "a1000"' in done.stderr.splitlines()[0]
