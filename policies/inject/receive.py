@@ -15,6 +15,10 @@ from policies.patch import Path, lookup
 from policies.workloads.catalogue import Role
 
 POLICY = "intents"
+# Containers of injectors that may have run before us, and may have put theirs first.
+INJECTED_BY_OTHERS = frozenset(
+    {"istio-proxy", "linkerd-proxy", "daprd", "queue-proxy", "vault-agent", "consul-dataplane"}
+)
 _IN_CONTAINER = re.compile(r"^/spec/containers/(\d{1,3})(/.+)$", re.ASCII)
 INTENT = "kubectl-ml.io/containers"
 
@@ -52,7 +56,7 @@ def _first(pod: PodDraft, role: Role | None) -> tuple[Container, ...]:
 
 def _received_before(pod: PodDraft) -> int:
     """
-    Find the container that received when we were asked before; 0 if we weren't.
+    Find the container that received when we were asked before, else the user's first.
 
     Another webhook may have put a container of its own first since (a strategic merge does).
     """
@@ -62,11 +66,19 @@ def _received_before(pod: PodDraft) -> int:
         if found:
             received.setdefault(int(found.group(1)), []).append(found.group(2))
     if len(received) != 1:
-        return 0
+        return _first_of_the_users(pod)
     ((first, pointers),) = received.items()
     for index in range(first, len(pod.get("containers"))):
         base = (*pod.spec, "containers", index)
         if all(provenance.find(pod.draft.object, base, at) for at in pointers):
+            return index
+    return 0
+
+
+def _first_of_the_users(pod: PodDraft) -> int:
+    """Find the first container that isn't known to be another injector's; 0 if all are."""
+    for index, item in enumerate(pod.get("containers")):
+        if item.get("name") not in INJECTED_BY_OTHERS:
             return index
     return 0
 

@@ -80,8 +80,26 @@ def _own(work: Work, outcome: Outcome) -> None:
             hint = nearest(role, known) or "; it has " + ", ".join(known)
             message = f'{PREFIX}roles: this {work.kind.kind} has no role "{role}"{hint}'
             pod.refuse(POLICY, message, code=422)
+    if "placement" in work.kind.early:
+        _warn_of_everywhere(work, pod)
     pod_stage.warn_of_missing(pod, work.intents, work.context.facts, work.kind.autoscaling)
     outcome.collect(pod)
+
+
+def _warn_of_everywhere(work: Work, pod: PodDraft) -> None:
+    """Warn of device classes that leave it open where a DaemonSet's pods go: to every node."""
+    for template in work.templates:
+        spec = lookup(work.draft.object, template.pod_spec)
+        classes = work.context.prepared.policies.accelerators
+        for device in work.intents.accelerator:
+            found = classes.get(device.device_class)
+            if found and not (
+                found.node_selector or spec.get("nodeSelector") or spec.get("affinity")
+            ):
+                pod.warn(
+                    f'devices: class "{found.name}" selects no nodes, so every node gets a pod, '
+                    "which waits where there is no such device; give the template a nodeSelector"
+                )
 
 
 def _refuse_faults(pod: PodDraft, faults: Iterable[Fault], work: Work) -> None:

@@ -815,3 +815,26 @@ def test_inject_false_leaves_a_pod_alone() -> None:
 @pytest.mark.parametrize("broken", [{"containers": []}, {"containers": None}, {"containers": "x"}])
 def test_a_pod_that_no_server_takes_is_left_to_it(broken: Manifest) -> None:
     assert review(pod(spec=broken, accelerator="a100")).patch == []
+
+
+def test_another_injectors_container_that_is_first_receives_nothing() -> None:
+    plain = pod(accelerator="gpu:2")
+    plain["spec"]["containers"].insert(0, container("istio-proxy"))
+
+    proxy, main = mutated(plain)["spec"]["containers"]
+
+    assert proxy == container("istio-proxy")
+    assert main["resources"]["limits"] == {"nvidia.com/gpu": "2"}
+
+
+def test_a_daemon_set_whose_class_selects_no_nodes_is_warned_about() -> None:
+    everywhere = (
+        'devices: class "gpu" selects no nodes, so every node gets a pod, which waits where there '
+        "is no such device; give the template a nodeSelector"
+    )
+    chosen = workload("DaemonSet", accelerator="gpu")
+    chosen["spec"]["template"]["spec"]["nodeSelector"] = {"nvidia.com/gpu.present": "true"}
+
+    assert review(workload("DaemonSet", accelerator="gpu")).warnings == (everywhere,)
+    assert review(workload("DaemonSet", accelerator="l4")).warnings == ()
+    assert review(chosen).warnings == ()
