@@ -54,8 +54,8 @@ REFUSED = [
         id="unusable-count",
     ),
     pytest.param(
-        acting.deployment(accelerator="a100:9"),
-        "9",
+        acting.deployment(accelerator="gpu:9"),
+        'kubectl-ml.io/accelerator: "gpu:9" is more than a pod can have; ask for at most 8',
         id="more-than-a-node-has",
     ),
 ]
