@@ -25,6 +25,7 @@ _QUOTA = re.compile(
 )
 _WEBHOOK = re.compile(r'admission webhook "(?P<name>[^"]+)" denied the request: (?P<why>.*)', re.S)
 READ_LOGS = "read the logs of"
+_READING = frozenset({"get", "list", "watch", READ_LOGS})
 _SEE = re.compile(r"\n?see: (?P<command>.+)$")
 
 
@@ -95,6 +96,12 @@ def _forbidden(message: str, asked: Asked) -> ClusterError:
             f"{found['used']} is used of {found['limit']}",
             hint=f"ask for less, or free some: kubectl describe quota {found['quota']} "
             f"-n {asked.namespace}",
+            status=403,
+        )
+    if asked.verb in _READING:
+        return NotAllowed(
+            f"you lack the right to {asked.verb} {asked.what}: {' '.join(message.split())}",
+            hint="ask an admin for it",
             status=403,
         )
     return _denied(message, asked, status=403)

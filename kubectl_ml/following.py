@@ -161,7 +161,7 @@ def has_started(pod: Manifest, container: str = "") -> bool:
     for status in (pod.get("status") or {}).get("containerStatuses") or ():
         if status["name"] == wanted:
             state = status.get("state") or {}
-            return bool(state.get("running") or state.get("terminated"))
+            return "running" in state or "terminated" in state
     return False
 
 

@@ -251,7 +251,8 @@ def test_wrong_flags_are_told_in_a_sentence(flags: str, sentence: str) -> None:
             "--backend trainjob --elastic 1:2 --retries 1",
             [
                 "--elastic: a TrainJob has a fixed number of nodes",
-                "--retries: a TrainJob starts anew as often as its runtime (torch-distributed) says",
+                "--retries: a TrainJob starts anew as often as its runtime (torch-distributed) "
+                "says",
             ],
             id="what-a-trainjob-cannot-say",
         )
