@@ -15,9 +15,9 @@ from kubectl_ml.serving import ServeSpec
 from policies.model import Manifest
 
 
-@click.command(context_settings=flags.CONTEXT, options_metavar="[flags] [-- ARG...]")
+@click.command(context_settings=flags.CONTEXT, options_metavar="")
 @click.argument("name")
-@click.argument("args", nargs=-1, metavar="")
+@click.argument("args", nargs=-1, metavar="[flags] [-- ARG...]")
 @click.option(
     "--model",
     default="",
