@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.controlplane import cluster
+from tests.e2e.controlplane import cluster, waiting
 from tests.e2e.controlplane.client import Client
 from tests.e2e.installed import Installed
 
@@ -343,3 +343,23 @@ def test_what_the_webhook_refuses_is_told(installed: Installed):
 
     assert (done.returncode, done.stdout) == (1, "")
     assert 'unknown device class "a1000"' in done.stderr.splitlines()[0]
+
+
+# --- the other verbs --------------------------------------------------------------------------
+
+
+def test_it_is_awaited_listed_and_deleted_with_all_that_belongs_to_it(
+    admin: Client, namespace: str
+):
+    scaled = ("--scale", "min=1,max=3,metric=cpu", "--cpus", "1", "--expose", "app.test")
+    serve(admin, namespace, "app", *IMAGE, *DEPLOYMENT, *scaled)
+
+    awaited = admin.try_kubectl("ml", "wait", "app", "-n", namespace, "--timeout", "60s")
+    listed = admin.try_kubectl("ml", "list", "-n", namespace)
+    deleted = admin.try_kubectl("ml", "delete", "app", "-n", namespace)
+
+    assert awaited.returncode == 0, awaited.stderr
+    assert "Ready" in listed.stdout.splitlines()[1]
+    assert deleted.returncode == 0, deleted.stderr
+    kinds = "deployments,services,horizontalpodautoscalers,ingresses,pods"
+    waiting.until(lambda: names(admin, namespace, kinds) == [], what="all to be gone")
