@@ -39,24 +39,24 @@ SYSTEMS = {
 # There is no PyTorchJob among the samples: examples/ has one, and tests/policies more.
 FROM_PROJECTS = (
     "HAMi/examples/ascend/job-910A.yaml",
-    "HAMi/examples/iluvatar/default_use_MR-V100.yaml",
+    "HAMi/examples/kunlun/allocate_exclusive.yaml",
     "HAMi/examples/nvidia/mig_example.yaml",
     "HAMi/examples/nvidia/specify_card_type_to_use.yaml",
     "HAMi/examples/mlu/default_use.yaml",
     "arena/samples/cli/use-in-container/deployment.yaml",
     "autoscaler/cluster-autoscaler/cloudprovider/brightbox/examples/check-env.yaml",
     "examples/_archived/cockroachdb/cockroachdb-statefulset.yaml",
-    "examples/_archived/newrelic-infrastructure/newrelic-infra-daemonset.yaml",
+    "kueue/cmd/kueueviz/examples/03-agi-job.yaml",
     "examples/_archived/sysdig-cloud/sysdig-daemonset.yaml",
-    "examples/_archived/volumes/flexvolume/deploy/ds.yaml",
+    "kserve/docs/samples/v1beta1/advanced/probes.yaml",
     "fluid/samples/knative/serving.yaml",
     "gatekeeper-library/artifacthub/library/general/verifydeprecatedapi/1.0.0/samples/"
     "verify-1.25/example_allowed.yaml",
     "istio/samples/helloworld/helloworld-dual-stack.yaml",
     "istio/samples/proxy-coredump/daemonset.yaml",
-    "jobset/config/samples/batch_v1alpha2_jobset.yaml",
+    "kueue/site/static/examples/jobs/sample-jobset.yaml",
     "jobset/site/static/examples/depends-on/multiple-depends-on.yaml",
-    "jobset/site/static/examples/failure-policy/failjobset-action.yaml",
+    "jobset/site/static/examples/simple/group.yaml",
     "jobset/site/static/examples/tpu-multislice/v6e-jax-workload.yaml",
     "kserve/docs/samples/explanation/aif/germancredit/message-dumper.yaml",
     "kserve/docs/samples/fluid/fluid-isvc.yaml",
@@ -70,7 +70,13 @@ FROM_PROJECTS = (
     "volcano/example/kubecon-2019-china/drf/nginx.yaml",
     "volcano/example/kubecon-2019-china/drf/nginx-2.yaml",
 )
-_OTHERS = ("Service", "ConfigMap", "ServiceAccount", "PodDisruptionBudget.policy")
+_OTHERS = (
+    "Service",
+    "ConfigMap",
+    "ServiceAccount",
+    "PodDisruptionBudget.policy",
+    "ResourceClaimTemplate.resource.k8s.io",
+)
 PULLED = {"accelerator": "gpu", "experiment": "e2e", "mounts": "scratch://1Gi:/scratch"}
 
 
@@ -131,13 +137,21 @@ def _group_kind(manifest: Manifest) -> str:
 
 
 def pulled(manifest: Manifest, number: int) -> Manifest:
-    """Give a sample intents, a name of its own and no namespace."""
+    """Give a sample intents, a name of its own, no namespace and no nulls."""
+    manifest = _without_nulls(manifest)
     metadata = manifest["metadata"]
     metadata.pop("namespace", None)
     name = metadata.get("name") or metadata.pop("generateName").rstrip("-")
     metadata["name"] = f"s{number}-{name}"
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **acting.intents(**PULLED)}
     return manifest
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave nulls out: server-side apply takes them for values, which the definitions refuse."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
 def applied(
