@@ -140,9 +140,14 @@ def _not_found(said: dict[str, Any], asked: Asked) -> ClusterError:
             hint="kubectl ml list shows what is there; -n names another namespace",
             status=404,
         )
-    group = asked.api_version.rpartition("/")[0] or "the core group"
+    return not_installed(asked.api_version, asked.kind)
+
+
+def not_installed(api_version: str, kind: str) -> NotInstalled:
+    """Say that the server doesn't know a kind."""
+    group = api_version.rpartition("/")[0] or "the core group"
     return NotInstalled(
-        f"this cluster doesn't know {asked.kind} ({asked.api_version}): "
+        f"this cluster doesn't know {kind} ({api_version}): "
         f"the system that brings {group} isn't installed",
         hint="choose another --backend, or ask an admin to install it",
         status=404,

@@ -91,9 +91,7 @@ class Cluster:
         if plural is None:
             plural = self._discover(api_version).get(kind, "")
             if not plural:
-                raise answers.error_of(
-                    404, b"", Asked(verb="get", api_version=api_version, kind=kind)
-                )
+                raise answers.not_installed(api_version, kind)
             self._plurals[(api_version, kind)] = plural
         inside = f"/namespaces/{quote(namespace)}" if namespace else ""
         one = f"/{quote(name)}" if name else ""

@@ -22,6 +22,7 @@ from kubectl_ml.errors import NotAllowed, NotFound, NotInstalled, PluginError
 from policies.intents import PREFIX
 from policies.model import Manifest
 
+_POD = ("v1", "Pod")
 _INDEX = "batch.kubernetes.io/job-completion-index"
 _REPLICA = "training.kubeflow.org/replica-index"
 _ROLE = "training.kubeflow.org/replica-type"
@@ -86,20 +87,35 @@ def find(
     everywhere: bool = False,
     among: Sequence[Backend[Any]] = backends.ALL,
 ) -> list[Run]:
-    """Find the runs, all or those of this name, in our namespace or in every one."""
+    """
+    Find the runs, all or those of this name, in our namespace or in every one.
+
+    Kinds that may not be read are told of, unless one of the name was found without them.
+    """
+    denied: list[str] = []
     namespace = None if everywhere else cluster.namespace
     labels = f"{NAME_LABEL}={name}" if name else NAME_LABEL
     workloads = [
         (backend, found)
         for backend in among
         for found in _listed(
-            cluster, backend.api_version, backend.kind, namespace=namespace, labels=labels
+            cluster,
+            (backend.api_version, backend.kind),
+            namespace=namespace,
+            labels=labels,
+            denied=denied,
         )
         if not _is_part(found)
     ]
-    if not workloads:
-        return []
-    pods = _listed(cluster, "v1", "Pod", namespace=namespace, labels=labels)
+    if workloads and name:
+        denied.clear()
+    pods = (
+        _listed(cluster, _POD, namespace=namespace, labels=labels, denied=denied)
+        if workloads
+        else []
+    )
+    for sentence in denied:
+        click.echo(f"note: {sentence}", err=True)
     runs = [
         Run(backend=backend, workload=found, pods=tuple(_pods_of(found, pods)))
         for backend, found in workloads
@@ -131,23 +147,29 @@ def again(cluster: Cluster, run: Run) -> Run:
         run.workload["metadata"]["name"],
         namespace=run.namespace,
     )
-    pods = _listed(cluster, "v1", "Pod", namespace=run.namespace, labels=f"{NAME_LABEL}={run.name}")
+    labels = f"{NAME_LABEL}={run.name}"
+    pods = _listed(cluster, _POD, namespace=run.namespace, labels=labels, denied=[])
     return Run(backend=run.backend, workload=workload, pods=tuple(_pods_of(workload, pods)))
 
 
 def _listed(
-    cluster: Cluster, api_version: str, kind: str, *, namespace: str | None, labels: str
+    cluster: Cluster,
+    kind: tuple[str, str],
+    *,
+    namespace: str | None,
+    labels: str,
+    denied: list[str],
 ) -> list[Manifest]:
+    """List what is there; a kind that may not be read is named in `denied`."""
     try:
-        return cluster.find_all(api_version, kind, namespace=namespace, labels=labels)
+        return cluster.find_all(*kind, namespace=namespace, labels=labels)
     except NotInstalled:
         return []
     except NotAllowed as error:
         if error.status == 401:
             raise
-        if not cluster.serves(api_version, kind):  # rights are asked for before what is there
-            return []
-        click.echo(f"note: no {kind}s are shown: {error.message}", err=True)
+        if cluster.serves(*kind):  # else it isn't there: rights are asked for first
+            denied.append(f"no {kind[1]}s are shown: {error.message}")
         return []
 
 

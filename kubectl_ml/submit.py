@@ -21,6 +21,7 @@ from typing import Any
 import click
 
 from kubectl_ml import objects, tables
+from kubectl_ml.answers import not_installed
 from kubectl_ml.backends.backend import NAME_LABEL, Backend
 from kubectl_ml.cluster import Cluster, Target, connect
 from kubectl_ml.errors import (
@@ -101,7 +102,10 @@ def choose(
     Offline nobody can say what is installed: then it is the last, which needs only Kubernetes.
     """
     if name != AUTO:
-        return _named(name, backends, spec)
+        named = _able(next(each for each in backends if each.name == name), spec)
+        if not offline:
+            _check_installed(named, session.cluster)
+        return named
     if offline:
         last = backends[-1]
         note(f"backend {last.name}: --dry-run=client asks no cluster; --backend names another")
@@ -112,8 +116,10 @@ def choose(
     return _able(backends[-1], spec)
 
 
-def _named(name: str, backends: Sequence[Backend[Any]], spec: Any) -> Backend[Any]:
-    return _able(next(each for each in backends if each.name == name), spec)
+def _check_installed(backend: Backend[Any], cluster: Cluster) -> None:
+    """Say that a system isn't there, before the server says that the right to use it is not."""
+    if not cluster.serves(backend.api_version, backend.kind):
+        raise not_installed(backend.api_version, backend.kind)
 
 
 def _able(backend: Backend[Any], spec: Any) -> Backend[Any]:
