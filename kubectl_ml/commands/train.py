@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kubectl_ml import backends, flags, submit, training, wishes
+from kubectl_ml.backends.backend import Backend
 from kubectl_ml.cluster import Target
 from kubectl_ml.training import TrainSpec
 
@@ -166,25 +167,41 @@ def train(target: Target, *, backend: str, follow: bool, replace: bool, **given:
         raise click.UsageError("--follow doesn't go with --dry-run, which runs nothing")
     spec = _spec(**given)
     session = submit.Session(target)
+    chosen = _submitted(spec, backend, options, session)
+    if follow:
+        _follow(spec, chosen, session)
+    else:
+        submit.note(_next(spec, options, target))
+
+
+def _submitted(
+    spec: TrainSpec, backend: str, options: submit.Options, session: submit.Session
+) -> Backend[TrainSpec]:
+    """Choose the backend, and bring its objects to the cluster or to the terminal."""
     offline = options.dry_run == submit.CLIENT
     chosen = submit.choose(backend, backends.TRAINING, spec, session=session, offline=offline)
     if not offline:
         others = [each for each in backends.TRAINING if each is not chosen]
         submit.make_room(others, spec.name, session.cluster, options)
     submit.submit(chosen.objects(spec), options, session)
-    if follow:
-        from kubectl_ml import following, runs
+    return chosen
 
-        run = runs.one(session.cluster, spec.name, (chosen,))
-        run = following.follow(session.cluster, run)
-        if run.state.failed:
-            raise following.failure(run)
-        return
+
+def _follow(spec: TrainSpec, backend: Backend[TrainSpec], session: submit.Session) -> None:
+    """Print the logs until it is over; raise where it failed."""
+    from kubectl_ml import following, runs
+
+    run = runs.one(session.cluster, spec.name, (backend,))
+    run = following.follow(session.cluster, run)
+    if run.state.failed:
+        raise following.failure(run)
+
+
+def _next(spec: TrainSpec, options: submit.Options, target: Target) -> str:
     where = f" -n {target.namespace}" if target.namespace else ""
     if options.dry_run == submit.NONE:
-        submit.note(f"next: kubectl ml logs -f {spec.name}{where}")
-    else:
-        submit.note(f"next: kubectl ml train {spec.name}{where} …, without --dry-run")
+        return f"next: kubectl ml logs -f {spec.name}{where}"
+    return f"next: kubectl ml train {spec.name}{where} …, without --dry-run"
 
 
 def _spec(*, name: str, nodes: int | None, **given: Any) -> TrainSpec:
