@@ -21,6 +21,7 @@ from kubectl_ml.runs import Run
 from policies.model import Manifest
 
 LOOK_SECONDS = 1.0
+BLIP_SECONDS = 60.0  # an API server that is replaced is away for less
 _COLORS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 
 
@@ -45,7 +46,7 @@ def waited_for(cluster: Cluster, run: Run, *, timeout_seconds: float | None) -> 
                     hint=f"kubectl ml status {run.name} says why",
                 )
             time.sleep(min(LOOK_SECONDS, left))
-            run = runs.again(cluster, run)
+            run = _again(cluster, run, line)
     except NotFound as error:
         raise PluginError(
             f"{run.title} was deleted meanwhile", hint="kubectl ml list shows what is there"
@@ -55,6 +56,21 @@ def waited_for(cluster: Cluster, run: Run, *, timeout_seconds: float | None) -> 
     if run.state.failed:
         raise failure(run)
     return run
+
+
+def _again(cluster: Cluster, run: Run, line: Progress) -> Run:
+    """Look again; a server that doesn't answer for a while ends no wait of hours."""
+    until = time.monotonic() + BLIP_SECONDS
+    while True:
+        try:
+            return runs.again(cluster, run)
+        except ClusterError as error:
+            if 400 <= error.status < 500 and error.status != 429:
+                raise
+            if time.monotonic() > until:
+                raise
+            line.say(f"{error.message}; trying again")
+            time.sleep(2 * LOOK_SECONDS)
 
 
 def how_far(run: Run) -> str:
@@ -203,7 +219,7 @@ def follow(
             if not follower.started:
                 line.say(how_far(run))
             time.sleep(LOOK_SECONDS)
-            run = runs.again(cluster, run)
+            run = _again(cluster, run, line)
         follower.finish()
     except NotFound as error:
         raise PluginError(

@@ -228,9 +228,10 @@ def _template_annotations(workload: Manifest) -> Iterable[Mapping[str, str]]:
 
 
 def make_room(
-    others: Sequence[Backend[Any]], name: str, cluster: Cluster, options: Options
+    others: Sequence[Backend[Any]], workload: Manifest, cluster: Cluster, options: Options
 ) -> None:
     """See to runs of this name that other backends have: they are in the way, or are replaced."""
+    name = workload["metadata"]["name"]
     for other in others:
         try:
             old = cluster.get(other.api_version, other.kind, name)
@@ -244,6 +245,7 @@ def make_room(
                 hint="--replace deletes it and starts anew; or choose another name",
                 status=409,
             )
+        _rehearsed(workload, cluster)  # what is refused replaces nothing
         _delete(old, cluster, dry_run=options.dry_run == SERVER)
 
 

@@ -180,10 +180,11 @@ def _submitted(
     """Choose the backend, and bring its objects to the cluster or to the terminal."""
     offline = options.dry_run == submit.CLIENT
     chosen = submit.choose(backend, backends.TRAINING, spec, session=session, offline=offline)
+    made = chosen.objects(spec)
     if not offline:
         others = [each for each in backends.TRAINING if each is not chosen]
-        submit.make_room(others, spec.name, session.cluster, options)
-    submit.submit(chosen.objects(spec), options, session)
+        submit.make_room(others, made[0], session.cluster, options)
+    submit.submit(made, options, session)
     return chosen
 
 

@@ -398,6 +398,16 @@ def test_a_name_of_another_backend_is_taken(server: APIServer, ml: ML) -> None:
     )
 
 
+def test_replace_takes_the_place_of_another_backends_run(server: APIServer, ml: ML) -> None:
+    server.kinds["jobset.x-k8s.io/v1alpha2"] = {"JobSet": "jobsets"}
+    ml("train", "bert", "--image", "x", "--backend", "jobset", "--inject", "server")
+
+    outcome = ml(*TRAIN, "--replace")
+
+    assert outcome.code == 0
+    assert [path.rpartition("/namespaces/")[2] for path in server.objects] == ["ml/jobs/bert"]
+
+
 def test_when_the_service_is_refused_no_job_stays(server: APIServer, ml: ML) -> None:
     services = "/api/v1/namespaces/ml/services"
     server.answers[("POST", services)] = apiserver.forbidden("services: no")

@@ -411,6 +411,25 @@ def test_wait_ends_with_1_when_it_is_deleted(server: APIServer, ml: ML) -> None:
     assert outcome.err.splitlines()[1] == 'error: job "bert" was deleted meanwhile'
 
 
+def test_wait_outlives_a_server_that_is_away_for_a_moment(server: APIServer, ml: ML) -> None:
+    add_job(server, conditions=[])
+    path = JOBS.format("ml", "bert")
+
+    def fail_once(running: APIServer) -> None:
+        looks = running.asked("GET").count(path)
+        broken = (503, apiserver.status(503, "ServiceUnavailable", "starting"))
+        running.answers = {("GET", path): broken} if looks == 1 else {}
+        if looks > 1:
+            running.objects[path]["status"] = {"conditions": complete("Complete")}
+
+    server.on_request = fail_once
+
+    outcome = ml("wait", "bert")
+
+    assert (outcome.code, outcome.out) == (0, "job.batch/bert succeeded\n")
+    assert outcome.err.splitlines()[1] == ("the API server failed with 503: starting; trying again")
+
+
 # --- delete -----------------------------------------------------------------------------------
 
 
