@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from policies.workloads import catalogue
 from tests.e2e import acting
 from tests.e2e.acting import Place
 from tests.e2e.controlplane import crds, errors, processes, waiting
@@ -273,6 +274,13 @@ def test_the_webhook_makes_of_a_manifest_what_render_prints(
 
     assert named(applied.reviewed) == named(applied.rendered)
     assert len(named(applied.reviewed)) == len(applied.manifests)
+
+
+def test_every_kind_of_the_catalogue_is_among_them(examples: Applied, samples: Applied):
+    known = {kind.name for kind in catalogue.builtin().kinds.values()}
+
+    assert known - set(map(_group_kind, examples.manifests)) == {"ReplicaSet.apps"}
+    assert known - set(map(_group_kind, samples.manifests)) == {"PyTorchJob.kubeflow.org"}
 
 
 @pytest.mark.parametrize("which", ["examples", "samples"])

@@ -83,6 +83,15 @@ def test_a_controller_tries_again_until_our_answer_comes_in_time(
     assert acting.devices(made) == {"nvidia.com/gpu": "2"}
 
 
+def test_where_it_is_enforced_a_controllers_pod_is_looked_at_too(enforced: Place):
+    with fakes.injector(enforced, undo, name=fakes.AFTER, again=True):
+        enforced.apply(acting.deployment(accelerator="a100:2"))
+        said = failure_of(enforced)
+
+    assert MISSED in said
+    assert acting.devices(enforced.pod()) == {"nvidia.com/gpu": "2"}
+
+
 def test_what_another_webhook_undoes_once_is_done_again(enabled: Place):
     with fakes.injector(enabled, undo, name=fakes.AFTER):
         enabled.apply(acting.pod(accelerator="a100:2"))
