@@ -15,9 +15,9 @@ from kubectl_ml.training import TrainSpec
 _NAMES = [each.name for each in reversed(backends.TRAINING)]
 
 
-@click.command(context_settings=flags.CONTEXT, options_metavar="--image IMAGE [flags] -- COMMAND")
+@click.command(context_settings=flags.CONTEXT, options_metavar="")
 @click.argument("name")
-@click.argument("command", nargs=-1, metavar="")
+@click.argument("command", nargs=-1, metavar="--image IMAGE [flags] [-- COMMAND]")
 @click.option("--image", required=True, metavar="IMAGE", help="The image that is trained in.")
 @click.option(
     "--accelerator",
