@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from kubectl_ml.cli import VERBS, cli
-from policies import load, manifests
+from policies import load
 from policies.model import DataSource
 from webhook.__main__ import command as webhook
 
@@ -54,6 +54,8 @@ def _exit_codes() -> str:
         "| 0 | done |\n"
         "| 1 | an error or a refusal; with `-o diff --exit-code`, something changes |\n"
         "| 2 | the command line can't be used |\n"
+        "| 3 | `wait` ran out of time |\n"
+        "| 130 | interrupted (Ctrl-C) |\n"
     )
 
 

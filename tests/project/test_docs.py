@@ -1,9 +1,7 @@
 """
 What the pages say is so: their commands run, their files load, their links lead somewhere.
 
-In a page, `<!-- file: NAME -->` before a block writes it to a file; the commands of a block marked
-`console` are run in order, ending with 0 or with what `<!-- exit: N -->` before the block says;
-lines beneath a command are its whole output.
+`pages` says how blocks are marked; commands that need a cluster run in `tests/e2e/test_pages.py`.
 """
 
 from __future__ import annotations
@@ -12,68 +10,36 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kubectl_ml.cli import VERBS
 from policies import intents, load
-
-ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-BLOCK = re.compile(
-    r"(?:^<!-- (?P<note>file|exit): (?P<value>\S+) -->\n)?"
-    r"^```(?P<language>\w*)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    line: str
-    exit_code: int
-    output: str  # empty: not compared
-
-
-def commands(block: re.Match[str]) -> Iterator[Command]:
-    exit_code = int(block["value"]) if block["note"] == "exit" else 0
-    for part in re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]:
-        line, _, output = part.partition("\n")
-        yield Command(line=line, exit_code=exit_code, output=output)
-
-
-def named(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+from tests.project import pages
+from tests.project.pages import PAGES, ROOT, named
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if "```console" in page.read_text()], ids=named
+    "page", [page for page in PAGES if pages.has_commands(page, cluster=False)], ids=named
 )
 def test_commands_of_the_page_do_what_it_says(page: Path, tmp_path: Path) -> None:
-    programs = Path(sys.executable).parent
     folder = ROOT if page.parent == ROOT else tmp_path
-    environ = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    environ = {**os.environ, "PATH": f"{pages.PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
+    environ.pop("KUBECONFIG", None)
 
-    for block in BLOCK.finditer(page.read_text()):
-        if block["note"] == "file":
-            target = tmp_path / block["value"]
+    for block in pages.blocks(page):
+        if "file" in block.notes:
+            target = tmp_path / block.notes["file"]
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(block["text"])
-        if block["language"] != "console":
+            target.write_text(block.text)
+        if "cluster" in block.notes:
             continue
-        for command in commands(block):
-            done = subprocess.run(  # noqa: S602 -- our own pages, run as a reader's shell would
-                command.line.replace(".venv/bin/", f"{programs}/"),
-                shell=True,
-                cwd=folder,
-                env=environ,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=60,
-            )
+        for command in block.commands:
+            # The plugin is the same without kubectl, which isn't needed here.
+            alone = replace(command, line=command.line.replace("kubectl ml ", "kubectl-ml "))
+            done = alone.run(folder, environ)
             assert done.returncode == command.exit_code, f"{command.line}\n{done.stdout}"
             if command.output:
                 assert done.stdout == command.output, command.line
