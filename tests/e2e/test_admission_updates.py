@@ -353,3 +353,105 @@ def _written_by_us(made: Any) -> list[str]:
         for key in each["metadata"].get("annotations") or ()
         if key.startswith(acting.PREFIX)
     ]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        pytest.param(acting.deployment(accelerator="t4", sidecars="logs"), id="Deployment"),
+        pytest.param(acting.stateful_set(accelerator="t4", sidecars="logs"), id="StatefulSet"),
+        pytest.param(acting.daemon_set(accelerator="t4", sidecars="logs"), id="DaemonSet"),
+        pytest.param(acting.cron_job(accelerator="t4", sidecars="logs"), id="CronJob"),
+    ],
+)
+def test_a_manifest_put_in_place_of_what_is_stored_rolls_nothing(
+    enabled: Place, manifest: Manifest
+):
+    kind, name = manifest["kind"], manifest["metadata"]["name"]
+    enabled.kubectl("create", "-f", "-", stdin=manifest)
+    before = enabled.get(kind, name)
+
+    enabled.kubectl("replace", "-f", "-", stdin=manifest)
+
+    assert enabled.get(kind, name)["spec"] == before["spec"]
+
+
+def test_a_rollout_undone_brings_back_the_revision_before(enabled: Place):
+    enabled.apply(acting.deployment(accelerator="t4:1"))
+    enabled.pod(lambda pod: acting.devices(pod) == {"nvidia.com/gpu": "1"})
+    enabled.apply(acting.deployment(accelerator="t4:2"))
+    enabled.pod(lambda pod: acting.devices(pod) == {"nvidia.com/gpu": "2"})
+
+    enabled.kubectl("rollout", "undo", "deployment", "many")
+
+    enabled.pod(lambda pod: acting.devices(pod) == {"nvidia.com/gpu": "1"})
+    assert len(enabled.all("ReplicaSet")) == 2
+
+
+def test_an_intent_edited_after_an_undone_rollout_is_not_lost_silently(enabled: Place):
+    enabled.apply(acting.deployment(accelerator="t4:1"))
+    enabled.pod(lambda pod: acting.devices(pod) == {"nvidia.com/gpu": "1"})
+    enabled.apply(acting.deployment(accelerator="t4:2"))
+    enabled.pod(lambda pod: acting.devices(pod) == {"nvidia.com/gpu": "2"})
+    enabled.kubectl("rollout", "undo", "deployment", "many")
+
+    said = enabled.try_apply(acting.deployment(accelerator="t4:3"))
+
+    followed = acting.carried(enabled.get("Deployment", "many")) == {"accelerator": "t4:3"}
+    assert followed or "kubectl-ml.io/accelerator" in said.stderr
+
+
+def test_an_image_set_keeps_the_injection(enabled: Place):
+    enabled.apply(acting.deployment(accelerator="t4"))
+    enabled.pod()
+
+    enabled.kubectl("set", "image", "deployment/many", "main=registry.example.com/train:2")
+
+    made = enabled.pod(lambda pod: pod["spec"]["containers"][0]["image"].endswith(":2"))
+    assert acting.devices(made) == {"nvidia.com/gpu": "1"}
+
+
+def test_an_intent_of_the_templates_own_is_followed_when_edited(enabled: Place):
+    manifest = acting.deployment(accelerator="a100:4")
+    own = manifest["spec"]["template"]["metadata"]
+    own["annotations"] = acting.intents(accelerator="t4:1")
+    enabled.apply(manifest)
+    first = enabled.pod()
+
+    own["annotations"] = acting.intents(accelerator="t4:2")
+    enabled.apply(manifest)
+
+    made = enabled.pod(lambda pod: acting.of(pod, "uid") != acting.of(first, "uid"))
+    assert acting.devices(first) == {"nvidia.com/gpu": "1"}
+    assert acting.devices(made) == {"nvidia.com/gpu": "2"}
+
+
+def test_an_intent_of_the_templates_own_gives_way_to_the_workloads_when_removed(enabled: Place):
+    manifest = acting.deployment(accelerator="t4:2")
+    own = manifest["spec"]["template"]["metadata"]
+    own["annotations"] = acting.intents(accelerator="t4:1")
+    enabled.apply(manifest)
+    enabled.pod(lambda pod: acting.devices(pod) == {"nvidia.com/gpu": "1"})
+
+    del own["annotations"]
+    enabled.apply(manifest)
+
+    enabled.pod(lambda pod: acting.devices(pod) == {"nvidia.com/gpu": "2"})
+
+
+@pytest.mark.parametrize("wanted", [{"accelerator": "a100:4"}, {}], ids=["edited", "removed"])
+def test_a_running_pod_keeps_what_it_was_given_and_kubectl_says_so(
+    enabled: Place, wanted: dict[str, str]
+):
+    enabled.apply(acting.pod(accelerator="a100:2"))
+    before = enabled.pod(lambda pod: pod["status"]["phase"] == "Running")
+
+    said = enabled.try_apply(acting.pod(**wanted))
+
+    after = enabled.get("Pod", "one")
+    assert said.returncode == 0, said.stderr
+    assert said.stderr == (
+        "Warning: intents: a running pod keeps what it was given; replace it to change its "
+        "intents\n"
+    )
+    assert after["spec"] == before["spec"]
