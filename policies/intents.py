@@ -207,6 +207,8 @@ def pairs(value: str, known: tuple[str, ...]) -> dict[str, str]:
 
 
 def _items(value: str) -> list[str]:
+    if not value.strip():
+        raise UnusableIntent("it is empty; name something, or take the annotation out")
     items = [item.strip() for item in re.split(r"[,\n]", value.strip())]
     if "" in items:
         raise UnusableIntent("an item of the list is empty; take the extra comma out")
@@ -326,6 +328,12 @@ def _inject(value: str) -> bool:
     return _flag(value) == "true"
 
 
+def _json(value: Any) -> str:
+    import json  # here, because only mistakes need it
+
+    return _shorten(json.dumps(value, ensure_ascii=False, default=str))
+
+
 def _shorten(value: str) -> str:
     line = " ".join(value.split())
     return line if len(line) <= MAX_SHOWN else line[: MAX_SHOWN - 1] + "…"
@@ -354,7 +362,7 @@ def _parse(key: str, value: Any) -> Any:
         raise UnusableIntent(f'unknown intent "{key}"{nearest(key, KEYS)}')
     if not isinstance(value, str):
         raise UnusableIntent(
-            f"{PREFIX}{key} is {value!r}, which is not a string; put it in quotes"[:300]
+            f"{PREFIX}{key} is {_json(value)}, which is not a string; put it in quotes"
         )
     return _parse_text(key, value)
 

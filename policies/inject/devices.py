@@ -31,7 +31,7 @@ def inject(
     asked, author = intents.accelerator, None
     if not asked and "accelerator" not in intents.keys and default:
         author, asked = default
-    classes = _classes(pod, asked, prepared) if asked else None
+    classes = _classes(pod, author, asked, prepared) if asked else None
     if not classes:
         return None, []
     author = author or family_author(
@@ -45,8 +45,10 @@ def inject(
     return author, classes
 
 
-def _classes(pod: PodDraft, asked: tuple[Device, ...], prepared: Prepared) -> list[Accelerator]:
-    """Look the classes up; what can't be given is refused, and nothing is given then."""
+def _classes(
+    pod: PodDraft, policy: Author | None, asked: tuple[Device, ...], prepared: Prepared
+) -> list[Accelerator]:
+    """Look the classes up; nothing is given where one can't be: an intent is refused then."""
     found: list[Accelerator] = []
     resources: dict[str, str] = {}
     faults: list[str] = []
@@ -56,15 +58,18 @@ def _classes(pod: PodDraft, asked: tuple[Device, ...], prepared: Prepared) -> li
         if device_class is None:
             known = prepared.policies.accelerators
             hint = nearest(name, known) or "; `kubectl ml classes` lists those that exist"
-            faults.append(f'{INTENT}: unknown device class "{name}"{hint}')
+            faults.append(f'unknown device class "{name}"{hint}')
             continue
         fault = _fault(device, device_class, resources, len(pod.containers))
         if fault:
-            faults.append(f"{INTENT}: {fault}")
+            faults.append(fault)
         resources[device_class.resource] = name
         found.append(device_class)
     for fault in faults:
-        pod.refuse(POLICY, fault, code=422)
+        if policy:  # its mistake is not the user's
+            pod.warn(f"{policy.name}: spec.inject.accelerator: {fault}")
+        else:
+            pod.refuse(POLICY, f"{INTENT}: {fault}", code=422)
     return [] if faults else found
 
 

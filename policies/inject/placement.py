@@ -55,8 +55,20 @@ def select_nodes(
         if isinstance(value, str):
             if pod.allows("nodeSelector"):
                 pod.put(author, (*pod.spec, "nodeSelector", key), value)
-        elif pod.allows("affinity") and (pod.get("nodeSelector") or {}).get(key) not in value:
-            _require(pod, author, {"key": key, "operator": "In", "values": list(value)})
+        elif pod.allows("affinity"):
+            _select_any(pod, author, key, value)
+
+
+def _select_any(pod: PodDraft, author: Author, key: str, values: tuple[str, ...]) -> None:
+    """Ask for one of several values; a node selector of the user's for that label stays."""
+    chosen = (pod.get("nodeSelector") or {}).get(key)
+    if chosen is None:
+        _require(pod, author, {"key": key, "operator": "In", "values": list(values)})
+    elif chosen not in values:
+        pod.warn(
+            f'{author.name}: /spec/nodeSelector/{key} is "{chosen}", not one of '
+            f"{', '.join(values)}; kept as it was written"
+        )
 
 
 def tolerate(pod: PodDraft, author: Author, tolerations: Iterable[Manifest]) -> None:

@@ -80,6 +80,7 @@ class PodDraft:
     rejects: frozenset[str] = frozenset()
     claims: Claims = field(default_factory=Claims)
     prior: Claims = field(default_factory=Claims)
+    known: Claims = field(default_factory=Claims)  # ours if they are as wanted, else let go
     unclaimed: list[tuple[Author, str]] = field(
         default_factory=list
     )  # as wanted, and not known ours
@@ -296,10 +297,12 @@ class PodDraft:
         self.claims.add(author.key, self.pointer(path), before)
 
     def _again(self, author: Author, path: Path) -> None:
-        if not self.prior.by_policy:
+        if not self.prior.by_policy and not self.known.by_policy:
             return
         at = self.pointer(path)
         before = self.prior.take(author.name, at)
+        if before is None:
+            before = self.known.take(author.name, at)
         if before is None:
             self.unclaimed.append((author, at))
         else:

@@ -49,6 +49,14 @@ class Claims:
             claims = self.by_policy[policy] = {}
         claims[pointer] = before
 
+    def joined(self, other: Claims) -> Claims:
+        """Give both claims as one; where both claim a place, this one's value before counts."""
+        union = Claims()
+        for claims in (other, self):
+            for policy, pointer, before in claims:
+                union.add(policy, pointer, before)
+        return union
+
     def take(self, name: str, pointer: str) -> Any:
         """Take back what the policy `name` claimed at `pointer`; None: it claimed nothing there."""
         for key, claims in self.by_policy.items():

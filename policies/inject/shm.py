@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from policies import quantity
 from policies.inject import volumes
-from policies.inject.pod import Author, PodDraft, family_author
+from policies.inject.pod import Author, Container, PodDraft, family_author
 from policies.inject.prepared import Rule
 from policies.intents import Intents
-from policies.model import Accelerator
+from policies.model import Accelerator, Manifest
 
 POLICY = "shm"
 DIGEST = "00000001"  # of this rule, which has no policy's content
@@ -30,24 +30,43 @@ def inject(
     devices: Author | None,
 ) -> None:
     """Inject shared memory of the size that the intent, a class or a policy names first."""
+    if any(mount.path == PATH for mount in intents.mounts):
+        if intents.shm:
+            message = (
+                f"kubectl-ml.io/shm: {PATH} is asked for twice, by shm and by mounts; keep one"
+            )
+            pod.refuse(POLICY, message, code=422)
+        return
     author, size = _size(intents, rules, classes, devices)
     if author is None or not pod.allows("volumes", "volumeMounts"):
         return
     volume = {"emptyDir": {"medium": "Memory", "sizeLimit": size}}
-    receiving = []
-    for container in pod.containers:
-        if volumes.taken(pod, container, PATH, name=VOLUME, volume=volume) is None:
-            receiving.append(container)
-        elif intents.shm:
-            pod.warn(
-                f'{POLICY}: container "{container.name}" mounts {PATH} itself, not as large as '
-                f'"{size}"; kept as it was written'
-            )
+    receiving = _receiving(pod, intents, volume, size)
     if not receiving:
         return
     name = volumes.ensure(pod, author, VOLUME, volume)
     for container in receiving:
         pod.add_mount(author, container, {"name": name, "mountPath": PATH})
+
+
+def _receiving(pod: PodDraft, intents: Intents, volume: Manifest, size: str) -> list[Container]:
+    """Find the receiving containers that don't mount shared memory themselves."""
+    found = []
+    for container in pod.containers:
+        if volumes.taken(pod, container, PATH, name=VOLUME, volume=volume) is None:
+            found.append(container)
+        elif intents.shm:
+            pod.warn(
+                f'{POLICY}: container "{container.name}" mounts {PATH} itself, not as large as '
+                f'"{size}"; kept as it was written'
+            )
+    return found
+
+
+def _refuse_twice(pod: PodDraft, intents: Intents) -> None:
+    if intents.shm:
+        message = f"kubectl-ml.io/shm: {PATH} is asked for twice, by shm and by mounts; keep one"
+        pod.refuse(POLICY, message, code=422)
 
 
 def _size(

@@ -48,14 +48,15 @@ def failure_policy_warning(pod: PodDraft, workload: Any) -> str:
         for item in pod.get("initContainers") or ()
         if item.get("restartPolicy") == "Always" and isinstance(item.get("name"), str)
     ]
-    rules = lookup(workload, ("spec", "podFailurePolicy", "rules"))
+    path = (*pod.spec[:-2], "podFailurePolicy", "rules")  # beside the template
+    rules = lookup(workload, path)
     if not native or not isinstance(rules, list):
         return ""
     for index, rule in enumerate(rules):
         codes = rule.get("onExitCodes") if isinstance(rule, dict) else None
         if isinstance(codes, dict) and not codes.get("containerName"):
             return (
-                f"sidecars: spec.podFailurePolicy.rules[{index}].onExitCodes also reads the exit "
+                f"sidecars: {'.'.join(map(str, path))}[{index}].onExitCodes also reads the exit "
                 f'code of the sidecar "{native[0]}"; set containerName to the container it is for'
             )
     return ""

@@ -119,6 +119,11 @@ def _find(mount: Mount, policies: PolicySet, target: Target) -> DataSource:
         if found is None:
             hint = nearest(mount.source, sources) or "; `kubectl ml sources` lists those that exist"
             raise UnusableIntent(f'unknown data source "{mount.source}"{hint}')
+        if found.name in SCHEMES and not found.parameters:
+            raise UnusableIntent(
+                f'"{found.name}" says how {found.name}:// is mounted here, and names nothing; '
+                f'write "{found.name}://…:{mount.path}"'
+            )
         return found
     if mount.scheme not in SCHEMES:
         raise UnusableIntent(

@@ -51,6 +51,23 @@ def families(changed: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+def known(work: Work, before: Work) -> dict[Path, Claims]:
+    """
+    Collect what was claimed before this UPDATE, and what an earlier review of it has claimed.
+
+    The API server asks again where another webhook changed the object after us: what we set the
+    first time is as wanted now, and ours.
+    """
+    places: list[tuple[Path, Path]] = [((), ("metadata",))]
+    places += [(one.pod_spec, one.metadata) for one in work.templates if one.metadata]
+    return {
+        place: provenance.read(annotation(work.draft.object, metadata, INJECTED)).joined(
+            provenance.read(annotation(before.draft.object, metadata, INJECTED))
+        )
+        for place, metadata in places
+    }
+
+
 def settle(work: Work, before: Work, claims: Claims, anew: frozenset[str]) -> Claims:
     """Take out what is to be set anew and give back the rest; tell which claims still hold."""
     old = before.draft.object

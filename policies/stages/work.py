@@ -14,7 +14,7 @@ from policies.inject.sound import is_sound, is_sound_container, is_sound_resourc
 from policies.intents import INJECTED, NONE, Intents, read, written
 from policies.match import Target
 from policies.model import Violation
-from policies.patch import Draft, lookup
+from policies.patch import Draft, Path, lookup
 from policies.stages import pod as pod_stage
 from policies.stages.context import Context
 from policies.workloads import locate
@@ -22,6 +22,8 @@ from policies.workloads.catalogue import Kind
 from policies.workloads.locate import Template
 
 METADATA = ("metadata",)
+_WHOLE: Path = ()
+_NO_CLAIMS = Claims()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Work:
     intents: Intents  # of the workload itself
     written: Mapping[str, Any]  # the same, as they stand
     templates: tuple[Template, ...]
+    known: Mapping[Path, Claims] = field(default_factory=dict)  # by template; (): the workload's
 
     @classmethod
     def of(cls, context: Context, kind: Kind, draft: Draft) -> Work:
@@ -95,6 +98,7 @@ class Work:
             keyed=any(template.keyed for template in self.templates),
             claims=claims or Claims(),
             prior=prior or Claims(),
+            known=self.known.get(_WHOLE, _NO_CLAIMS),
         )
 
     def at_workload(self, template: Template, claims: Claims, prior: Claims) -> PodDraft:
@@ -107,6 +111,7 @@ class Work:
             keyed=template.keyed,
             claims=claims,
             prior=prior,
+            known=self.known.get(_WHOLE, _NO_CLAIMS),
         )
 
     def as_pod(self, template: Template) -> PodDraft:
@@ -118,6 +123,7 @@ class Work:
             metadata=template.metadata,
             keyed=template.keyed,
             prior=provenance.read(annotation(obj, template.metadata, INJECTED)),
+            known=self.known.get(template.pod_spec, _NO_CLAIMS),
             defaulted=limit_ranged(annotation(obj, template.metadata, LIMIT_RANGER)),
         )
 

@@ -14,7 +14,7 @@ from policies.inject import carry, dapr, knative, mesh, queue, receive
 from policies.inject.prepared import Rule
 from policies.inject.provenance import Claims
 from policies.inject.sound import is_sound_metadata
-from policies.intents import Intents
+from policies.intents import KEYS, Intents
 from policies.patch import Draft, Path, lookup
 from policies.stages import changes, judge
 from policies.stages import pod as pod_stage
@@ -49,22 +49,30 @@ def update(context: Context, kind: Kind) -> Outcome | None:
     work = Work.of(context, kind, Draft(context.request.object))
     before = Work.of(context, kind, Draft(old))
     outcome = Outcome(draft=work.draft)
-    claims = changes.claims_of(old)
-    changed = changes.of_intents(work, before, claims)
-    if kind.immutable and changed - changes.TEMPLATE_FREE:
-        judge.refuse_change(work, before, changed - changes.TEMPLATE_FREE, outcome)
+    changed = changes.of_intents(work, before, changes.claims_of(old))
+    if changed:
+        work = replace(work, known=changes.known(work, before))
+    _follow(work, before, changed, outcome)
+    if changed or _templates_differ(work, before):
+        judge.update(work, before, outcome)
+    return outcome
+
+
+def _follow(work: Work, before: Work, changed: frozenset[str], outcome: Outcome) -> None:
+    """Set anew what follows the changed intents; the rest stays as it was."""
+    fixed = (changed & frozenset(KEYS)) - changes.TEMPLATE_FREE
+    if work.kind.immutable and fixed:
+        judge.refuse_change(work, before, fixed, outcome)
         changed = changed & changes.TEMPLATE_FREE
     anew = changes.families(changed)
-    if kind.immutable:
-        anew -= {"early"}
+    if work.kind.immutable:
+        anew -= {"carry", "dapr", "mesh", "early"}
+    claims = changes.claims_of(before.draft.object)
     kept = changes.settle(work, before, claims, anew)
     if anew:
         _carry(work, outcome, kept, anew)
     elif claims.by_policy:
         work.sign(kept, Claims())
-    if changed or _templates_differ(work, before):
-        judge.update(work, before, outcome)
-    return outcome
 
 
 def _carry(work: Work, outcome: Outcome, prior: Claims, families: frozenset[str]) -> None:
@@ -151,6 +159,8 @@ def _inject(
 
 def _queue(work: Work, own: list[Rule], *, claims: Claims, prior: Claims, outcome: Outcome) -> None:
     """Put the object, or what of it the queue manages, into its queue."""
+    named = [work.intents.queue, *(work.intents_of(one).queue for one in work.templates)]
+    wanted = replace(work.intents, queue=next(filter(None, named), ""))
     places: list[Path] = [METADATA]
     if work.kind.queue == "jobTemplate":
         places = [JOB_TEMPLATE]
@@ -160,7 +170,7 @@ def _queue(work: Work, own: list[Rule], *, claims: Claims, prior: Claims, outcom
         if receive.walkable(work.draft.object, (*place, "labels")):
             pod = work.whole(claims, prior)
             policy = pod_stage.queue_policy(own)
-            queue.inject(pod, work.intents, policy, metadata=place, facts=work.context.facts)
+            queue.inject(pod, wanted, policy, metadata=place, facts=work.context.facts)
             outcome.collect(pod)
 
 

@@ -838,3 +838,77 @@ def test_a_daemon_set_whose_class_selects_no_nodes_is_warned_about() -> None:
     assert review(workload("DaemonSet", accelerator="gpu")).warnings == (everywhere,)
     assert review(workload("DaemonSet", accelerator="l4")).warnings == ()
     assert review(chosen).warnings == ()
+
+
+def test_a_mount_over_shared_memory_beats_what_classes_and_policies_give() -> None:
+    spec = mutated(pod(accelerator="gpu", mounts="memory://4Gi:/dev/shm"))["spec"]
+
+    assert [volume.get("emptyDir") for volume in spec["volumes"]] == [
+        {"medium": "Memory", "sizeLimit": "4Gi"}
+    ]
+
+
+def test_shared_memory_that_is_asked_for_twice_is_refused() -> None:
+    decision = review(pod(shm="8Gi", mounts="memory://4Gi:/dev/shm"))
+
+    assert messages(decision) == [
+        "kubectl-ml.io/shm: /dev/shm is asked for twice, by shm and by mounts; keep one"
+    ]
+
+
+def test_a_node_selector_of_the_users_stays_beside_a_class_of_several_labels() -> None:
+    plain = pod(accelerator="h100")
+    plain["spec"]["nodeSelector"] = {"nvidia.com/gpu.product": "NVIDIA-A10"}
+
+    decision = review(plain)
+
+    assert "affinity" not in decision.object["spec"]
+    assert [warning[:78] for warning in decision.warnings] == [
+        'devices: /spec/nodeSelector/nvidia.com/gpu.product is "NVIDIA-A10", not one of'
+    ]
+
+
+def test_a_class_that_only_a_policy_names_wrongly_is_not_the_users_mistake() -> None:
+    decision = review(
+        pod(),
+        """
+kind: InjectionPolicy
+metadata: {name: everyone}
+spec: {inject: {accelerator: "a1000:1"}}
+""",
+    )
+
+    assert decision.violations == ()
+    assert decision.warnings == (
+        'everyone: spec.inject.accelerator: unknown device class "a1000"; did you mean "a100"?',
+    )
+
+
+def test_a_cron_jobs_pod_failure_policy_is_warned_about_too() -> None:
+    plain = workload("CronJob", sidecars="logs")
+    plain["spec"]["jobTemplate"]["spec"]["podFailurePolicy"] = {
+        "rules": [{"action": "FailJob", "onExitCodes": {"operator": "NotIn", "values": [0]}}]
+    }
+
+    (warning,) = review(plain).warnings
+
+    assert warning.startswith(
+        "sidecars: spec.jobTemplate.spec.podFailurePolicy.rules[0].onExitCodes also reads"
+    )
+
+
+def test_a_queue_that_the_template_names_is_the_workloads() -> None:
+    plain = workload("Job")
+    plain["spec"]["template"]["metadata"] = {"annotations": {"kubectl-ml.io/queue": "team-a"}}
+
+    labels = mutated(plain)["metadata"]["labels"]
+
+    assert labels["kueue.x-k8s.io/queue-name"] == "team-a"
+
+
+def test_the_name_of_a_scheme_is_no_data_source() -> None:
+    for name in ("pvc", "secret", "memory"):
+        assert messages(review(pod(mounts=f"{name}:/data"))) == [
+            f'kubectl-ml.io/mounts: "{name}" says how {name}:// is mounted here, and names '
+            f'nothing; write "{name}://…:/data"'
+        ]

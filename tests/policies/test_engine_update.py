@@ -494,3 +494,39 @@ def test_what_overrode_goes_and_what_was_there_comes_back(spec: Manifest) -> Non
     found = mutated(annotated(stored, queue=None), OVERRIDES, old=stored)
 
     assert lean(found) == plain
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "PyTorchJob"])
+def test_an_update_that_is_reviewed_twice_ends_as_after_the_first_time(kind: str) -> None:
+    stored = mutated(workload(kind, accelerator="a100:2", queue="team-a"))
+    plain = workload(kind)
+
+    for old, edited in (
+        (stored, annotated(stored, accelerator="t4:4")),
+        (plain, annotated(plain, accelerator="t4:4")),
+    ):
+        once = review(edited, old=old).object
+
+        assert review(once, old=old).patch == []
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "DaemonSet"])
+def test_what_was_reviewed_twice_is_still_ours(kind: str) -> None:
+    stored = mutated(workload(kind, accelerator="a100:2"))
+    edited = review(annotated(stored, accelerator="t4:4"), old=stored).object
+    twice = review(edited, old=stored).object
+
+    again = review(annotated(twice, accelerator="h100:8"), old=twice).object
+
+    assert again == mutated(workload(kind, accelerator="h100:8"))
+
+
+def test_an_unknown_intent_that_a_job_gets_later_is_warned_about() -> None:
+    stored = mutated(workload("Job", accelerator="a100:2"))
+
+    decision = review(annotated(stored, accelerater="a100"), old=stored)
+
+    assert messages(decision) == []
+    assert decision.warnings == (
+        'intents: unknown intent "accelerater"; did you mean "accelerator"?',
+    )

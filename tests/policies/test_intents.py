@@ -58,14 +58,15 @@ def test_reads_accelerators(value: str, expected: tuple[Device, ...]) -> None:
 
 
 EMPTY = "an item of the list is empty; take the extra comma out"
+NOTHING = "it is empty; name something, or take the annotation out"
 A_COUNT = "is not a whole number from 1 to 999"
 
 
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        pytest.param("", f'"": {EMPTY}', id="nothing"),
-        pytest.param("  ", f'"": {EMPTY}', id="blanks"),
+        pytest.param("", f'"": {NOTHING}', id="nothing"),
+        pytest.param("  ", f'"": {NOTHING}', id="blanks"),
         pytest.param("a100,", f'"a100,": {EMPTY}', id="comma-at-the-end"),
         pytest.param(",a100", f'",a100": {EMPTY}', id="comma-first"),
         pytest.param("a100,,rdma", f'"a100,,rdma": {EMPTY}', id="two-commas"),
@@ -174,7 +175,7 @@ def test_reads_several_mounts() -> None:
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        pytest.param("", f'"": {EMPTY}', id="nothing"),
+        pytest.param("", f'"": {NOTHING}', id="nothing"),
         pytest.param("a:/a,,b:/b", f'"a:/a,,b:/b": {EMPTY}', id="two-commas"),
         pytest.param(
             "imagenet",
@@ -397,10 +398,10 @@ def test_our_own_keys_are_no_intents(key: str) -> None:
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        pytest.param(True, "True", id="true"),
+        pytest.param(True, "true", id="true"),
         pytest.param(2, "2", id="number"),
-        pytest.param(None, "None", id="null"),
-        pytest.param(["a100"], "['a100']", id="list"),
+        pytest.param(None, "null", id="null"),
+        pytest.param(["a100"], '["a100"]', id="list"),
     ],
 )
 def test_values_that_are_no_strings_are_refused(value: Any, shown: str) -> None:
