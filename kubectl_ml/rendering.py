@@ -37,6 +37,7 @@ class Rendering:
     objects: int = 0
     changed: bool = False
     warnings: dict[tuple[str, str], None] = field(default_factory=dict)  # an ordered set
+    previews: dict[tuple[str, str], None] = field(default_factory=dict)  # of policies not in force
     refusals: list[str] = field(default_factory=list)
 
     def add(self, document: Document) -> None:
@@ -75,6 +76,9 @@ class Rendering:
     def _note(self, decision: Decision, title: str, source: str) -> None:
         for warning in decision.warnings:
             self.warnings[(title, warning)] = None
+        for policy, pointers in decision.preview.items():
+            name, added = policy.rpartition("@")[0], ", ".join(pointers)
+            self.previews[(title, f"{name} would add {added}")] = None
         for violation in decision.violations:
             sentence = ": ".join(filter(None, [violation.policy, violation.message]))
             self.refusals.append(f"{source}: {title}: {sentence}")
@@ -85,6 +89,9 @@ class Rendering:
         for title, warning in self.warnings:
             about = f"{title}: " if self.objects > 1 else ""
             click.echo(f"{label} {about}{warning}", err=True)
+        for title, preview in self.previews:
+            about = f"{title}: " if self.objects > 1 else ""
+            click.echo(f"Preview: {about}{preview}", err=True)
         if self.refusals:
             raise Refused(
                 tuple(dict.fromkeys(self.refusals)),

@@ -83,6 +83,7 @@ def _of_workload(context: Context) -> Decision:
         warnings=tuple(dict.fromkeys(outcome.warnings)),
         violations=tuple(sorted(set(outcome.violations))),
         provenance=outcome.claims.pointers(),
+        preview=outcome.previews,
     )
 
 

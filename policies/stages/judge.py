@@ -8,16 +8,18 @@ UPDATE only what changed is judged.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from policies.inject import carry, sidecars
 from policies.inject.pod import PodDraft
 from policies.inject.provenance import Claims
-from policies.intents import PREFIX, Fault, nearest
+from policies.intents import PREFIX, Fault, Intents, nearest
 from policies.model import Violation
 from policies.patch import lookup
 from policies.stages import pod as pod_stage
 from policies.stages.work import METADATA, Outcome, Work
+from policies.workloads.locate import Template
 
 POLICY = "intents"
 
@@ -52,10 +54,25 @@ def templates(work: Work, outcome: Outcome) -> None:
         if intents.inject:
             pod_stage.refuse_profiles(pod, work.context, intents)
             trial.run(pod, template, intents, trial.pod_rules(template, intents))
+            _preview(trial, template, intents, outcome)
             warning = sidecars.failure_policy_warning(pod, trial.draft.object)
             if warning:
                 pod.warn(warning)
         outcome.collect(pod)
+
+
+def _preview(work: Work, template: Template, intents: Intents, outcome: Outcome) -> None:
+    """Find out what policies in mode Preview would add to a template's pods."""
+    if not work.context.prepared.previews:
+        return
+    for rule in work.context.prepared.rules(work.target(template, intents), intents, "Preview"):
+        trial = work.trial()
+        pod = trial.receiving(template, intents)
+        trial.run(pod, template, replace(intents, sidecars=()), [rule])
+        added = pod.claims.pointers().get(rule.author.key, ())
+        known = outcome.previews.get(rule.author.key, ())
+        if added:
+            outcome.previews[rule.author.key] = tuple(dict.fromkeys((*known, *added)))
 
 
 def refuse_change(work: Work, before: Work, changed: frozenset[str], outcome: Outcome) -> None:

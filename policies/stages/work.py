@@ -34,6 +34,9 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     claims: Claims = field(default_factory=Claims)
+    previews: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # of policies in mode Preview
 
     def collect(self, pod: PodDraft) -> None:
         """Take over what a draft had to say."""

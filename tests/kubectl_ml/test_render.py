@@ -188,6 +188,23 @@ def test_a_warning_names_the_object_where_there_are_several() -> None:
     assert two.err == one.err.replace("Warning: ", 'Warning: ConfigMap "c": ')
 
 
+def test_what_a_policy_in_preview_would_add_is_said_and_not_done(tmp_path: Path) -> None:
+    policy = tmp_path / "soon.yaml"
+    policy.write_text(
+        "kind: InjectionPolicy\nmetadata: {name: soon}\n"
+        "spec: {mode: Preview, inject: {env: [{name: SOON, value: yes-it-is}]}}\n"
+    )
+    pod = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n"
+        "spec: {containers: [{name: c, image: i}]}\n"
+    )
+
+    found = invoke("render", "-f", "-", "--policies", policy, stdin=pod)
+
+    assert (found.code, found.out) == (0, pod)
+    assert found.err == "Preview: soon would add /spec/containers/0/env/0\n"
+
+
 def test_facts_say_which_labels_a_namespace_has(tmp_path: Path) -> None:
     facts = tmp_path / "facts.yaml"
     facts.write_text("namespaces:\n  eu: {labels: {region: eu}}\n")

@@ -912,3 +912,16 @@ def test_the_name_of_a_scheme_is_no_data_source() -> None:
             f'kubectl-ml.io/mounts: "{name}" says how {name}:// is mounted here, and names '
             f'nothing; write "{name}://…:/data"'
         ]
+
+
+def test_a_preview_of_a_workload_tells_what_its_pods_would_get() -> None:
+    given = """
+kind: InjectionPolicy
+metadata: {name: soon}
+spec: {mode: Preview, inject: {env: [{name: TEAM, value: ml}]}}
+"""
+    decision = review(workload("Deployment"), given)
+
+    ((policy, pointers),) = decision.preview.items()
+    assert (policy.partition("@")[0], pointers) == ("soon", ("/spec/containers/0/env/0",))
+    assert decision.patch == []
