@@ -26,7 +26,8 @@ _QUOTA = re.compile(
 _WEBHOOK = re.compile(r'admission webhook "(?P<name>[^"]+)" denied the request: (?P<why>.*)', re.S)
 READ_LOGS = "read the logs of"
 _READING = frozenset({"get", "list", "watch", READ_LOGS})
-_SEE = re.compile(r"\n?see: (?P<command>.+)$")
+_SEE = re.compile(r"\n?see: .+$")  # the last line of our webhook's refusals
+WHAT_CAN_BE_NAMED = "`kubectl ml classes` and `kubectl ml sources` list what can be named"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def _denied(message: str, asked: Asked, *, status: int) -> ClusterError:
     why = found["why"].strip() if found else message
     hint = "change what it names and try again"
     if see := _SEE.search(why):
-        why, hint = why[: see.start()], f"see: {see['command']}"
+        why, hint = why[: see.start()], WHAT_CAN_BE_NAMED
     if found and not see:
         hint = f'the admission webhook "{found["name"]}" said so; its owners know more'
     why = "; ".join(line.strip() for line in why.split("\n") if line.strip())

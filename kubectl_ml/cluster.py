@@ -75,6 +75,17 @@ class Cluster:
         """Tell whether the server knows this kind; everyone who is logged in may ask."""
         return kind in self._discover(api_version)
 
+    def groups(self) -> frozenset[str]:
+        """Name the API groups that are served."""
+        asked = Asked(verb="get", api_version="v1", kind="APIGroupList")
+        found = self.connection.json("GET", "/apis", asked=asked)
+        return frozenset(each["name"] for each in found.get("groups") or ())
+
+    def version(self) -> str:
+        """Say which Kubernetes it is: `v1.36.2`."""
+        asked = Asked(verb="get", api_version="v1", kind="Version")
+        return str(self.connection.json("GET", "/version", asked=asked).get("gitVersion"))
+
     def _discover(self, api_version: str) -> Mapping[str, str]:
         asked = Asked(verb="get", api_version=api_version, kind="APIResourceList")
         try:

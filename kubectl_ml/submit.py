@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from kubectl_ml import objects, tables
+from kubectl_ml import flags, injection, objects, tables
 from kubectl_ml.answers import not_installed
 from kubectl_ml.backends.backend import NAME_LABEL, Backend
 from kubectl_ml.cluster import Cluster, Target, connect
@@ -33,11 +33,11 @@ from kubectl_ml.errors import (
     Refused,
 )
 from policies import manifests
-from policies.intents import PREFIX
-from policies.model import Facts, Manifest, PolicySet
+from policies.model import Facts, Manifest
 
 AUTO, SERVER, CLIENT, NONE = "auto", "server", "client", "none"
-_PROBE = f"{PREFIX}inject"  # an intent that every workload's template is carried
+CREATED, APPLIED, UNCHANGED = "created", "applied", "unchanged"
+Done = tuple[Manifest, str]  # an object as it is now, and the word for what was done
 REPLACE_SECONDS = 300.0
 _CLAIM = "PersistentVolumeClaim"
 
@@ -67,22 +67,24 @@ class Session:
 
     def __init__(self, target: Target) -> None:
         self.target = target
+        self.warnings: list[str] = []
 
     @cached_property
     def cluster(self) -> Cluster:
         """Connect."""
-        return connect(self.target, warn)
+        return connect(self.target, self.warn)
+
+    def warn(self, text: str) -> None:
+        """Pass a warning on, the server's or ours, once: a rehearsal gets the same ones."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            click.echo(f"Warning: {text}", err=True)
 
     def namespace(self, *, offline: bool) -> str:
         """Say where objects go; offline nothing but `-n` says so."""
         if offline:
             return self.target.namespace or "default"
         return self.cluster.namespace
-
-
-def warn(text: str) -> None:
-    """Pass a warning on, the server's or ours."""
-    click.echo(f"Warning: {text}", err=True)
 
 
 def note(text: str) -> None:
@@ -156,50 +158,71 @@ def submit(made: list[Manifest], options: Options, session: Session) -> list[Man
     namespace = session.namespace(offline=offline)
     for each in made:
         each["metadata"]["namespace"] = namespace
-    if offline and options.inject == SERVER:
-        done = made  # what belongs in Git: a cluster whose webhook acts does the rest
-    elif offline:
-        by_us = options.inject != SERVER
-        done = [_injected(each, options, namespace) for each in made] if by_us else made
+    word = APPLIED if options.mode is Mode.APPLY else CREATED
+    if not offline:
+        done = _send(made, options, session)
+    elif options.inject == SERVER:
+        done = [(each, word) for each in made]  # what belongs in Git: the webhook does the rest
     else:
-        done = _send(made, options, session.cluster)
+        ready = _injected(made, options, session, facts=Facts(), namespace=namespace)
+        done = [(each, word) for each in ready]
     _show(done, options)
+    return [each for each, _ in done]
+
+
+def _send(made: list[Manifest], options: Options, session: Session) -> list[Done]:
+    cluster = session.cluster
+    ready = made
+    if _plugin_injects(made[0], options, cluster):
+        facts = injection.facts_of(cluster)
+        ready = _injected(made, options, session, facts=facts, namespace=cluster.namespace)
+        if options.inject == AUTO and ready != made:
+            note("no webhook injects here, so the plugin does (--inject server leaves it out)")
+    done = _written(ready, options, cluster)
+    if options.inject == SERVER and (keys := injection.left_undone(made[0], done[0][0])):
+        session.warn(
+            f'no webhook acts in namespace "{cluster.namespace}": {", ".join(keys)} '
+            f"{'isn' if len(keys) == 1 else 'aren'}'t carried out; leave --inject server out"
+        )
     return done
 
 
-def _send(made: list[Manifest], options: Options, cluster: Cluster) -> list[Manifest]:
-    ready = made
-    if options.inject == AUTO:
-        client = not _server_injects(made[0], options, cluster)
-    else:
-        client = options.inject == CLIENT
-    if client:
-        ready = [_injected(each, options, cluster.namespace) for each in made]
-        if options.inject == AUTO and ready != made:
-            note("no webhook injects here, so the plugin does (--inject server leaves it out)")
+def _written(ready: list[Manifest], options: Options, cluster: Cluster) -> list[Done]:
     dry_run = options.dry_run == SERVER
     if options.mode is Mode.APPLY:
         return _apply(ready, cluster, dry_run=dry_run)
     if options.mode is Mode.REPLACE:
         _make_room(ready, cluster, dry_run=dry_run)
         if dry_run:
-            return [_rehearsed(each, cluster) for each in ready]
+            return [(_rehearsed(each, cluster), CREATED) for each in ready]
     return _create(ready, cluster, dry_run=dry_run)
 
 
-def _server_injects(workload: Manifest, options: Options, cluster: Cluster) -> bool:
+def _plugin_injects(workload: Manifest, options: Options, cluster: Cluster) -> bool:
     """
-    Find out whether the cluster's webhook acts, by a dry run: does it carry an intent?
+    Find out whether the plugin is to inject: where no webhook acts, which a dry run shows.
 
     It needs no right but to create the workload. A name that is taken is left to `create`.
     """
-    probe = copy.deepcopy(workload)
-    probe["metadata"].setdefault("annotations", {})[_PROBE] = "true"
+    if options.inject != AUTO:
+        return options.inject == CLIENT
+    probe = injection.probe(workload)
     if options.mode is Mode.APPLY:
         answer = cluster.apply(probe, dry_run=True)
     else:
         answer = _rehearsed(probe, cluster, anew=options.mode is Mode.REPLACE)
-    return any(_PROBE in found for found in _template_annotations(answer))
+    return not injection.is_carried(answer)
+
+
+def _injected(
+    made: list[Manifest], options: Options, session: Session, *, facts: Facts, namespace: str
+) -> list[Manifest]:
+    """Fold into the objects what their pods will be, by the policies that the plugin has."""
+    policies = flags.read_policies(options.policies, library=options.library)
+    injector = injection.Injector(
+        policies=policies, facts=facts, namespace=namespace, warn=session.warn
+    )
+    return [injector.injected(each) for each in made]
 
 
 def _rehearsed(found: Manifest, cluster: Cluster, *, anew: bool = True) -> Manifest:
@@ -212,19 +235,6 @@ def _rehearsed(found: Manifest, cluster: Cluster, *, anew: bool = True) -> Manif
     answer = cluster.create(other, dry_run=True)
     answer["metadata"]["name"] = name
     return answer
-
-
-def _template_annotations(workload: Manifest) -> Iterable[Mapping[str, str]]:
-    """Give the annotations of every pod template in an object, wherever they are."""
-    from policies.patch import lookup
-    from policies.workloads import catalogue, locate
-
-    group = workload["apiVersion"].rpartition("/")[0]
-    kind = catalogue.builtin().find(group, workload["kind"])
-    for template in locate.templates(workload, kind) if kind else ():
-        if template.metadata:
-            metadata = lookup(workload, template.metadata)
-            yield (metadata or {}).get("annotations") or {}
 
 
 def make_room(
@@ -256,30 +266,7 @@ def _delete(old: Manifest, cluster: Cluster, *, dry_run: bool) -> None:
         cluster.wait_until_gone(old, timeout_seconds=REPLACE_SECONDS)
 
 
-def _injected(found: Manifest, options: Options, namespace: str) -> Manifest:
-    """Fold into the object what its pods will be, by the policies that the plugin has."""
-    from policies import engine
-
-    request = objects.request(found, namespace=namespace, user=Facts().user)
-    decision = engine.render(request, _policies(options), Facts())
-    for warning in decision.warnings:
-        warn(warning)
-    if decision.violations:
-        raise Refused(
-            tuple(f"{each.policy}: {each.message}" for each in decision.violations),
-            hint="`kubectl ml classes` and `kubectl ml sources` list what can be named",
-        )
-    done: Manifest = decision.object
-    return done
-
-
-def _policies(options: Options) -> PolicySet:
-    from kubectl_ml import flags
-
-    return flags.read_policies(options.policies, library=options.library)
-
-
-def _create(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> list[Manifest]:
+def _create(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> list[Done]:
     """Create the workload, then the objects that go with it; all of it, or nothing stays."""
     workload = cluster.create(ready[0], dry_run=dry_run)
     try:
@@ -288,25 +275,25 @@ def _create(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> list[M
         if not dry_run:
             cluster.delete(workload)
         raise
-    return [workload, *others]
+    return [(workload, CREATED), *others]
 
 
-def _beside(each: Manifest, workload: Manifest, cluster: Cluster, *, dry_run: bool) -> Manifest:
+def _beside(each: Manifest, workload: Manifest, cluster: Cluster, *, dry_run: bool) -> Done:
     """Create an object that goes with the workload; a claim that is there is used again."""
     mine = _of(each, workload, dry_run=dry_run)
     try:
-        return cluster.create(mine, dry_run=dry_run)
+        return cluster.create(mine, dry_run=dry_run), CREATED
     except AlreadyExists:
         old = cluster.get(each["apiVersion"], each["kind"], each["metadata"]["name"])
         if each["kind"] == _CLAIM:
             note(f'claim "{each["metadata"]["name"]}" is there already and is used again')
-            return old
+            return old, UNCHANGED
         _check_ours(old, like=each)
         if dry_run:
-            return old
+            return old, CREATED
         cluster.delete(old)  # its owner is gone, and so it would be soon
         cluster.wait_until_gone(old, timeout_seconds=REPLACE_SECONDS)
-        return cluster.create(mine)
+        return cluster.create(mine), CREATED
 
 
 def _of(each: Manifest, workload: Manifest, *, dry_run: bool) -> Manifest:
@@ -322,10 +309,11 @@ def _of(each: Manifest, workload: Manifest, *, dry_run: bool) -> Manifest:
     return each | {"metadata": each["metadata"] | {"ownerReferences": [owner]}}
 
 
-def _apply(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> list[Manifest]:
+def _apply(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> list[Done]:
     workload = cluster.apply(ready[0], dry_run=dry_run)
     others = [_of(each, workload, dry_run=dry_run) for each in ready[1:]]
-    return [workload, *(cluster.apply(each, dry_run=dry_run) for each in others)]
+    applied = [workload, *(cluster.apply(each, dry_run=dry_run) for each in others)]
+    return [(each, APPLIED) for each in applied]
 
 
 def _make_room(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> None:
@@ -353,13 +341,14 @@ def _check_ours(old: Manifest, *, like: Manifest) -> None:
 # --- what is printed -------------------------------------------------------------------------
 
 
-def _show(done: Sequence[Manifest], options: Options) -> None:
+def _show(done: Sequence[Done], options: Options) -> None:
     """Print the objects, or a sentence for each, as kubectl does."""
+    found = [each for each, _ in done]
     match options.output:
         case "yaml":
-            click.echo("---\n".join(manifests.dump(each) for each in map(clean, done)), nl=False)
+            click.echo("---\n".join(manifests.dump(each) for each in map(clean, found)), nl=False)
         case "json":
-            cleaned = [clean(each) for each in done]
+            cleaned = [clean(each) for each in found]
             whole = (
                 cleaned[0]
                 if len(cleaned) == 1
@@ -367,12 +356,11 @@ def _show(done: Sequence[Manifest], options: Options) -> None:
             )
             click.echo(tables.structured(whole, "json"), nl=False)
         case "name":
-            for each in done:
+            for each in found:
                 click.echo(reference(each))
         case _:
-            word = {Mode.APPLY: "applied"}.get(options.mode, "created")
             suffix = {CLIENT: " (dry run)", SERVER: " (server dry run)"}.get(options.dry_run, "")
-            for each in done:
+            for each, word in done:
                 click.echo(f"{reference(each)} {word}{suffix}")
 
 

@@ -40,6 +40,7 @@ class APIServer:
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     headers: list[Any] = field(default_factory=list)
     on_request: Callable[[APIServer], None] | None = None
+    version: str = "v1.36.0"
     port: int = 0
 
     def add(self, path: str, found: Any) -> None:
@@ -80,6 +81,11 @@ class APIServer:
                 return 200, body
 
     def _discovered(self, path: str) -> tuple[int, Any] | None:
+        if path == "/version":
+            return 200, {"gitVersion": self.version}
+        if path == "/apis":
+            groups = [{"name": each.partition("/")[0]} for each in self.kinds if "/" in each]
+            return 200, {"kind": "APIGroupList", "groups": groups}
         group_version = path.removeprefix("/apis/").removeprefix("/api/")
         if group_version not in self.kinds:
             return (

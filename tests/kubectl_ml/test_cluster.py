@@ -70,7 +70,7 @@ WEBHOOK = 'admission webhook "validate.kubectl-ml.io" denied the request: '
             ),
             [
                 'error: Job "bert" was refused: gpus: team nlp has 8 of 8; devices: no',
-                "hint: see: kubectl ml explain -f FILE",
+                "hint: `kubectl ml classes` and `kubectl ml sources` list what can be named",
             ],
             id="our-webhook",
         ),
@@ -305,6 +305,47 @@ def test_who_injects_can_be_said(server: APIServer, ml: ML, inject: str, gpus: b
     assert len(server.asked("POST")) == 1
 
 
+def test_where_nobody_carries_intents_out_it_is_said(server: APIServer, ml: ML) -> None:
+    wanted = ("--accelerator", "a100:2", "--shm", "8Gi", "--inject", "server")
+
+    one, two = ml(*TRAIN, *wanted[:2], *wanted[4:]), ml(*TRAIN, *wanted, "--replace")
+    server.carries = True
+    acted = ml(*TRAIN, *wanted, "--replace")
+
+    assert 'Warning: no webhook acts in namespace "ml": accelerator isn\'t carried out; ' in one.err
+    assert 'in namespace "ml": accelerator, shm aren\'t carried out; leave --inject' in two.err
+    assert "Warning" not in acted.err
+
+
+def test_the_plugin_injects_by_what_is_installed(server: APIServer, ml: ML) -> None:
+    missing = ml(*TRAIN, "--queue", "team-a")
+    server.kinds["kueue.x-k8s.io/v1beta1"] = {"Workload": "workloads"}
+    there = ml(*TRAIN, "--queue", "team-a", "--replace")
+
+    assert (
+        "Warning: intents: kubectl-ml.io/queue needs kueue or volcano, which isn't installed"
+        in missing.err.splitlines()
+    )
+    assert (missing.code, there.code, "Warning" in there.err) == (0, 0, False)
+
+
+def test_the_plugin_injects_by_the_servers_version(server: APIServer, ml: ML) -> None:
+    server.version = "v1.27.4+k3s1"
+
+    outcome = ml(*TRAIN, "--mount", "oci://registry.example.com/data:1:/data")
+
+    assert outcome.code == 1
+    assert "need Kubernetes 1.35 or later, this is 1.27" in outcome.err
+
+
+def test_a_warning_is_told_once(server: APIServer, ml: ML) -> None:
+    server.warnings = ["unknown field"]
+
+    outcome = ml(*TRAIN, "--nodes", "2")
+
+    assert outcome.err.splitlines().count("Warning: unknown field") == 1
+
+
 # --- which backend ----------------------------------------------------------------------------
 
 
@@ -437,6 +478,10 @@ def test_a_claim_that_is_there_is_used_again(server: APIServer, ml: ML) -> None:
 
     assert outcome.code == 0
     assert 'claim "bert-out" is there already and is used again' in outcome.err.splitlines()
+    assert outcome.out.splitlines() == [
+        "job.batch/bert created",
+        "persistentvolumeclaim/bert-out unchanged",
+    ]
 
 
 def test_a_dry_run_on_the_server_changes_nothing(server: APIServer, ml: ML) -> None:
