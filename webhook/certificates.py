@@ -27,7 +27,10 @@ class ServedCertificate:
     """
     The certificate in its TLS context. Making it raises BadCertificate where there is none.
 
-    Connections that are open keep the certificate they began with; new ones get the newest.
+    Connections that are open keep the certificate they began with; new ones get the newest: at a
+    client's hello the listener's context gives way to the newest one. Each pair has a context of
+    its own, because a context holds one certificate for each type of key: an RSA pair that is
+    loaded beside an EC pair isn't served.
     """
 
     def __init__(
@@ -40,7 +43,11 @@ class ServedCertificate:
         self._log = log
         self._files = files(self._source, host=self._host)
         self._fingerprint = fingerprint(self._files)
-        self.context = context(self._files)
+        self.context = self._newest = context(self._files)
+        self.context.sni_callback = self._give_newest
+
+    def _give_newest(self, to: ssl.SSLObject, _name: str | None, _listener: ssl.SSLContext) -> None:
+        to.context = self._newest
 
     async def follow(self) -> None:
         """Look at the files every now and then, and serve what is new in them."""
@@ -54,7 +61,7 @@ class ServedCertificate:
             if seen == self._fingerprint:
                 return
             self._fingerprint = seen  # a bad pair is reported once, not each second
-            swap(self.context, self._files)
+            self._newest = context(self._files)
         except BadCertificate as error:
             self._recorder.certificate_read(good=False)
             self._log.error("certificate not reloaded; the last good one stays", error=str(error))
@@ -80,16 +87,6 @@ def context(served: CertificateFiles) -> ssl.SSLContext:
     made.set_alpn_protocols(["http/1.1"])
     _load(made, served)
     return made
-
-
-def swap(live: ssl.SSLContext, served: CertificateFiles) -> None:
-    """
-    Let new connections of a live context have the certificate that is in the files now.
-
-    A bad pair is found out on a context of its own: the live one would be left half changed.
-    """
-    context(served)
-    _load(live, served)
 
 
 def fingerprint(served: CertificateFiles) -> Fingerprint:

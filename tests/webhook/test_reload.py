@@ -5,10 +5,14 @@ from __future__ import annotations
 import shutil
 import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 
 from tests.webhook import serving
 from tests.webhook.reviews import pod, review
@@ -34,10 +38,26 @@ def followed(tmp_path: Path) -> Iterator[serving.Served]:
         yield started
 
 
-def serial(served: serving.Served) -> int:
+def serial(served: serving.Served, name: str = "127.0.0.1") -> int:
     """Give the serial number of the certificate that a new connection gets."""
-    pem = ssl.get_server_certificate(("127.0.0.1", served.port))
+    pem = ssl.get_server_certificate((name, served.port))
     return x509.load_pem_x509_certificate(pem.encode()).serial_number
+
+
+def overwrite(directory: Path, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> int:
+    """Put a self-signed certificate of this key into the files, and give its serial number."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(subject_name=subject, issuer_name=subject)
+    builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    made = builder.sign(key, hashes.SHA256())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (directory / "tls.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (directory / "tls.key").write_bytes(private)
+    return made.serial_number
 
 
 def test_follows_policies_and_keeps_the_last_good_ones(followed: serving.Served) -> None:
@@ -81,3 +101,16 @@ def test_follows_certificates_and_keeps_the_last_good_one(followed: serving.Serv
     assert kept == first
     assert serial(followed) != first
     assert followed.call("/healthz", method="GET")[0] == 200
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"], ids=["address", "name"])
+def test_follows_certificates_to_another_type_of_key_and_back(
+    followed: serving.Served, name: str
+) -> None:
+    for key in (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())):
+        reloads = len(followed.events("certificate reloaded"))
+
+        written = overwrite(followed.directory, key)
+        serving.until(lambda known=reloads: len(followed.events("certificate reloaded")) > known)
+
+        assert serial(followed, name) == written
