@@ -371,7 +371,10 @@ def test_a_manifest_put_in_place_of_what_is_stored_rolls_nothing(
     enabled.kubectl("create", "-f", "-", stdin=manifest)
     before = enabled.get(kind, name)
 
-    enabled.kubectl("replace", "-f", "-", stdin=manifest)
+    def put() -> bool:  # a controller's write in between is a conflict
+        return enabled.try_kubectl("replace", "-f", "-", stdin=manifest).returncode == 0
+
+    waiting.until(put, what="kubectl replace to get through")
 
     assert enabled.get(kind, name)["spec"] == before["spec"]
 
