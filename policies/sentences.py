@@ -67,9 +67,8 @@ def _type(finding: Finding) -> str:
     wanted = " or ".join(_TYPES[name] for name in names if name != "null")
     value = finding.value
     if "string" in names and isinstance(value, bool):
-        return (
-            f"{_shown(value)} is not {wanted}; put it in quotes (YAML reads y, yes and on as true)"
-        )
+        written = "y, yes and on as true" if value else "n, no and off as false"
+        return f"{_shown(value)} is not {wanted}; put it in quotes (YAML reads {written})"
     if "string" in names and isinstance(value, int | float):
         return f'{_shown(value)} is not {wanted}; put it in quotes: "{_shown(value)}"'
     return f"{_shown(value)} is not {finding.schema.get('title', wanted)}{_example(finding)}"

@@ -171,7 +171,7 @@ def test_reads_every_member_of_match() -> None:
           match:
             kinds: [Pod, Job.batch, PyTorchJob.kubeflow.org]
             operations: [CREATE]
-            namespaces: {names: [ml-*], selector: {matchLabels: {gpu: true}}}
+            namespaces: {names: [ml-*], selector: {matchLabels: {gpu: "true"}}}
             objects: {matchExpressions: [{key: a, operator: In, values: [b]}]}
             owners: [Job.batch]
             subjects:
@@ -261,9 +261,8 @@ def test_reads_every_member_of_match() -> None:
         ),
         pytest.param("mesh", False, "false", id="mesh-as-a-boolean"),
         pytest.param("mesh", "true", "true", id="mesh-as-a-string"),
-        pytest.param(
-            "labels", {"a": True, "b": 1}, {"a": "true", "b": "1"}, id="labels-become-strings"
-        ),
+        pytest.param("labels", {"a": "true", "b.c/D": ""}, {"a": "true", "b.c/D": ""}, id="labels"),
+        pytest.param("annotations", {"A.b/c": "d e"}, {"A.b/c": "d e"}, id="annotations"),
         pytest.param("scrape", True, {"path": "/metrics"}, id="scrape-on"),
         pytest.param(
             "scrape", {"port": 8080}, {"path": "/metrics", "port": "8080"}, id="scrape-a-port"
@@ -601,6 +600,100 @@ def sidecar(security_context: str) -> str:
             policy("{inject: {sidecars: [{container: {name: c}}]}}"),
             '(InjectionPolicy x): spec.inject.sidecars[0].container: "image" is missing; add it',
             id="container-without-an-image",
+        ),
+        pytest.param(
+            policy("{inject: {labels: {bad key!: v}}}"),
+            '(InjectionPolicy x): spec.inject.labels: "bad key!" is not the key of a label; write '
+            'for example "example.com/team"',
+            id="key-of-a-label",
+        ),
+        pytest.param(
+            policy("{inject: {annotations: {a/b/c: v}}}"),
+            '(InjectionPolicy x): spec.inject.annotations: "a/b/c" is not the key of an '
+            'annotation; write for example "example.com/team"',
+            id="key-of-an-annotation",
+        ),
+        pytest.param(
+            policy("{inject: {nodeSelector: {-a: v}}}"),
+            '(InjectionPolicy x): spec.inject.nodeSelector: "-a" is not the key of a label; write '
+            'for example "example.com/team"',
+            id="key-of-a-node-selector",
+        ),
+        pytest.param(
+            accelerator("{resource: a, nodeSelector: {A.com/b: v}}"),
+            '(Accelerator x): spec.nodeSelector: "A.com/b" is not the key of a label; write for '
+            'example "example.com/team"',
+            id="key-of-a-class",
+        ),
+        pytest.param(
+            policy("{inject: {nodeSelector: {a: b c}}}"),
+            '(InjectionPolicy x): spec.inject.nodeSelector.a: "b c" is not the value of a label; '
+            'write for example "true"',
+            id="value-of-a-node-selector",
+        ),
+        pytest.param(
+            policy("{inject: {labels: {a: on}}}"),
+            "(InjectionPolicy x): spec.inject.labels.a: true is not a string; put it in quotes "
+            "(YAML reads y, yes and on as true)",
+            id="boolean-as-an-injected-label",
+        ),
+        pytest.param(
+            policy("{inject: {labels: {a: 5}}}"),
+            '(InjectionPolicy x): spec.inject.labels.a: 5 is not a string; put it in quotes: "5"',
+            id="number-as-an-injected-label",
+        ),
+        pytest.param(
+            policy("{inject: {annotations: {a: off}}}"),
+            "(InjectionPolicy x): spec.inject.annotations.a: false is not a string; put it in "
+            "quotes (YAML reads n, no and off as false)",
+            id="boolean-as-an-annotation",
+        ),
+        pytest.param(
+            policy("{inject: {nodeSelector: {a: yes}}}"),
+            "(InjectionPolicy x): spec.inject.nodeSelector.a: true is not a string; put it in "
+            "quotes (YAML reads y, yes and on as true)",
+            id="boolean-in-a-node-selector",
+        ),
+        pytest.param(
+            policy("{inject: {}, match: {objects: {matchLabels: {a: yes}}}}"),
+            "(InjectionPolicy x): spec.match.objects.matchLabels.a: true is not a string; put it "
+            "in quotes (YAML reads y, yes and on as true)",
+            id="boolean-in-match-labels",
+        ),
+        pytest.param(
+            policy("{inject: {}, match: {namespaces: {selector: {matchLabels: {a b: c}}}}}"),
+            '(InjectionPolicy x): spec.match.namespaces.selector.matchLabels: "a b" is not the '
+            'key of a label; write for example "example.com/team"',
+            id="key-in-match-labels",
+        ),
+        pytest.param(
+            policy(
+                "{inject: {}, match: {objects: {matchExpressions: [{key: a b, operator: Exists}]}}}"
+            ),
+            '(InjectionPolicy x): spec.match.objects.matchExpressions[0].key: "a b" is not the '
+            'key of a label; write for example "example.com/team"',
+            id="key-in-match-expressions",
+        ),
+        pytest.param(
+            policy(
+                "{inject: {}, match: {objects: {matchExpressions: "
+                "[{key: a, operator: In, values: [b c]}]}}}"
+            ),
+            '(InjectionPolicy x): spec.match.objects.matchExpressions[0].values[0]: "b c" is not '
+            'the value of a label; write for example "true"',
+            id="value-in-match-expressions",
+        ),
+        pytest.param(
+            policy("{inject: {}, match: {objects: {matchExpressions: [{key: a, operator: In}]}}}"),
+            '(InjectionPolicy x): spec.match.objects.matchExpressions[0]: "values" is missing; '
+            "add it",
+            id="in-nothing",
+        ),
+        pytest.param(
+            policy("{inject: {tolerations: [{key: a b, operator: Exists}]}}"),
+            '(InjectionPolicy x): spec.inject.tolerations[0].key: "a b" is not the key of a taint; '
+            'write for example "nvidia.com/gpu"',
+            id="key-of-a-taint",
         ),
         pytest.param(
             sidecar("{privileged: true}"),
