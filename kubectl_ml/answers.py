@@ -132,13 +132,15 @@ def _not_found(said: dict[str, Any], asked: Asked) -> ClusterError:
     if asked.verb == READ_LOGS:
         return NotFound(
             f"{asked.what} has no log (any more)",
-            hint="was it deleted, or its node? kubectl ml status shows what is there",
+            hint="was it deleted, or its node? "
+            f"kubectl ml list -n {asked.namespace} shows what is there",
             status=404,
         )
     if details.get("name"):
         return NotFound(
             f'{asked.what} was not found in namespace "{asked.namespace}"',
-            hint="kubectl ml list shows what is there; -n names another namespace",
+            hint=f"kubectl ml list -n {asked.namespace} shows what is there; "
+            "-n names another namespace",
             status=404,
         )
     return not_installed(asked.api_version, asked.kind)

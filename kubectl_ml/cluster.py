@@ -62,11 +62,13 @@ class Cluster:
     """
     A way to one API server.
 
-    `namespace` is the one that objects without one are in.
+    `namespace` is the one that objects without one are in; `flags` are what a command that is
+    hinted at needs to come here, too: ` -n team`.
     """
 
     connection: Connection
     namespace: str
+    flags: str = ""
     _plurals: dict[tuple[str, str], str] = field(default_factory=lambda: dict(_PLURALS))
 
     # What there is
@@ -270,7 +272,9 @@ class Cluster:
 def connect(target: Target, warn: Callable[[str], None] | None = None) -> Cluster:
     """Read the kubeconfig and be ready to ask; `warn` is told what the server warns of."""
     connection, namespace = open_connection(target, warn)
-    return Cluster(connection=connection, namespace=target.namespace or namespace)
+    return Cluster(
+        connection=connection, namespace=target.namespace or namespace, flags=target.flags
+    )
 
 
 def _group_path(api_version: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -47,6 +48,12 @@ class Target:
     as_user: str = ""
     as_groups: tuple[str, ...] = ()
     timeout_seconds: float = 30.0
+
+    @property
+    def flags(self) -> str:
+        """Write where to look again, as a hint's commands need it: ` -n team --context prod`."""
+        given = (("-n", self.namespace), ("--context", self.context))
+        return "".join(f" {flag} {shlex.quote(value)}" for flag, value in given if value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,18 +43,19 @@ def waited_for(cluster: Cluster, run: Run, *, timeout_seconds: float | None) -> 
             if left <= 0:
                 raise TimedOut(
                     f"{run.title} is still {run.state.phase.value} after {timeout_seconds:g} s",
-                    hint=f"kubectl ml status {run.name} says why",
+                    hint=f"kubectl ml status {run.name}{cluster.flags} says why",
                 )
             time.sleep(min(LOOK_SECONDS, left))
             run = _again(cluster, run, line)
     except NotFound as error:
         raise PluginError(
-            f"{run.title} was deleted meanwhile", hint="kubectl ml list shows what is there"
+            f"{run.title} was deleted meanwhile",
+            hint=f"kubectl ml list{cluster.flags} shows what is there",
         ) from error
     finally:
         line.clear()
     if run.state.failed:
-        raise failure(run)
+        raise failure(cluster, run)
     return run
 
 
@@ -78,13 +79,14 @@ def how_far(run: Run) -> str:
     return f"{run.title}: {run.state.phase.value}, {run.ready}/{run.wanted} pods ready"
 
 
-def failure(run: Run) -> PluginError:
+def failure(cluster: Cluster, run: Run) -> PluginError:
     """Say that a run has failed, and why."""
     state = run.state
     why = ": ".join(filter(None, [state.reason, " ".join(state.message.split())]))
     return PluginError(
         f"{run.title} failed" + (f": {why}" if why else ""),
-        hint=f"kubectl ml status {run.name} and kubectl ml logs {run.name} say more",
+        hint=f"kubectl ml status {run.name}{cluster.flags} and kubectl ml logs {run.name}"
+        f"{cluster.flags} say more",
     )
 
 
@@ -223,7 +225,8 @@ def follow(
         follower.finish()
     except NotFound as error:
         raise PluginError(
-            f"{run.title} was deleted meanwhile", hint="kubectl ml list shows what is there"
+            f"{run.title} was deleted meanwhile",
+            hint=f"kubectl ml list{cluster.flags} shows what is there",
         ) from error
     finally:
         line.clear()

@@ -32,6 +32,10 @@ _EXTRAS = {  # what a backend makes only where it is asked to
 class Cluster(Protocol):
     """What is asked of a cluster before something is served there."""
 
+    @property
+    def flags(self) -> str:
+        """Give what a command needs to come to this cluster and namespace."""
+
     def serves(self, api_version: str, kind: str) -> bool:
         """Tell whether the cluster knows this kind."""
 
@@ -108,7 +112,8 @@ def check_room(
             raise PluginError(
                 f'"{spec.name}" is served by the backend {other.name}, and can\'t be served by '
                 f"{backend.name} beside that",
-                hint=f"--backend {other.name}, or first: kubectl ml delete {spec.name}",
+                hint=f"--backend {other.name}, or first: "
+                f"kubectl ml delete {spec.name}{cluster.flags}",
             )
 
 

@@ -71,8 +71,11 @@ def _see_to_claims(cluster: Cluster, run: Run, *, volumes: bool) -> None:
             continue
         click.echo(f"{submit.reference(claim)} deleted")
     if claims and not volumes:
-        names = ", ".join(claim["metadata"]["name"] for claim in claims)
-        submit.note(f"its volumes stay: {names} (kubectl delete pvc …, or --volumes next time)")
+        names = [claim["metadata"]["name"] for claim in claims]
+        submit.note(
+            f"its volumes stay: {', '.join(names)}; to delete them, too: "
+            f"kubectl delete pvc {' '.join(names)}{cluster.flags}"
+        )
 
 
 def _claims(cluster: Cluster, run: Run) -> list[Manifest]:

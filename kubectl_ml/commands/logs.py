@@ -62,7 +62,7 @@ def _print(
         ranks = ", ".join(map(str, newest)) or "none yet"
         raise PluginError(
             f"{run.title} has no pod of rank {rank}; there are: {ranks}",
-            hint=f"kubectl ml status {run.name} shows its pods",
+            hint=f"kubectl ml status {run.name}{cluster.flags} shows its pods",
         )
     chosen = newest if rank is None else {rank: newest[rank]}
     printer = following.Printer(
@@ -82,4 +82,6 @@ def _print(
         printer.all_of(lines, number)
     if waiting or not chosen:
         ranks = ", ".join(map(str, waiting)) or "all"
-        submit.note(f"note: not started yet: {ranks}; kubectl ml status {run.name} says why")
+        submit.note(
+            f"note: not started yet: {ranks}; kubectl ml status {run.name}{cluster.flags} says why"
+        )

@@ -182,9 +182,8 @@ def serve(target: Target, *, backend: str, **given: Any) -> None:  # fmt: skip
     _remove(early, options, session)
     submit.submit(made, options, session)
     _remove([each for each in old if each not in early], options, session)
-    where = f" -n {target.namespace}" if target.namespace else ""
     if options.dry_run == submit.NONE:
-        submit.note(f"next: kubectl ml status {spec.name}{where}")
+        submit.note(f"next: kubectl ml status {spec.name}{target.flags}")
     else:
         submit.note("next: the same without --dry-run")
 

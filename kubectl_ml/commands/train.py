@@ -195,14 +195,13 @@ def _follow(spec: TrainSpec, backend: Backend[TrainSpec], session: submit.Sessio
     run = runs.one(session.cluster, spec.name, (backend,))
     run = following.follow(session.cluster, run)
     if run.state.failed:
-        raise following.failure(run)
+        raise following.failure(session.cluster, run)
 
 
 def _next(spec: TrainSpec, options: submit.Options, target: Target) -> str:
-    where = f" -n {target.namespace}" if target.namespace else ""
     if options.dry_run == submit.NONE:
-        return f"next: kubectl ml logs -f {spec.name}{where}"
-    return f"next: kubectl ml train {spec.name}{where} …, without --dry-run"
+        return f"next: kubectl ml logs -f {spec.name}{target.flags}"
+    return "next: the same without --dry-run"
 
 
 def _spec(*, name: str, nodes: int | None, **given: Any) -> TrainSpec:

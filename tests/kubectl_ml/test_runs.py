@@ -442,7 +442,7 @@ def test_delete_deletes_in_the_foreground_and_keeps_volumes(server: APIServer, m
 
     assert (outcome.code, outcome.out) == (0, "job.batch/bert deleted\n")
     assert outcome.err == (
-        "its volumes stay: bert-out (kubectl delete pvc …, or --volumes next time)\n"
+        "its volumes stay: bert-out; to delete them, too: kubectl delete pvc bert-out\n"
     )
     [(_, _, body)] = [each for each in server.requests if each[0] == "DELETE"]
     assert body == {
@@ -509,3 +509,33 @@ def test_completion_is_silent_where_no_cluster_answers(tmp_path: Any) -> None:
     done = run("status", "b", program="kubectl_complete-ml", env=environ)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, b":4\n", b"")
+
+
+# --- what is typed next -----------------------------------------------------------------------
+
+
+def test_hints_come_to_the_same_namespace(server: APIServer, ml: ML) -> None:
+    add_job(server, namespace="team")
+    where = ("-n", "team", "--context", "other")
+
+    waited = ml("wait", "bert", *where, "--timeout", "1s")
+    logged = ml("logs", "bert", *where)
+
+    status = "kubectl ml status bert -n team --context other says why"
+    assert waited.err.splitlines()[-1] == f"hint: {status}"
+    assert logged.err == f"note: not started yet: all; {status}\n"
+
+
+def test_volumes_that_stay_are_deleted_by_the_line_that_says_so(server: APIServer, ml: ML) -> None:
+    add_job(server, namespace="team")
+    labels = {"kubectl-ml.io/name": "bert"}
+    for name in ("bert-out", "bert-tmp"):
+        path = f"/api/v1/namespaces/team/persistentvolumeclaims/{name}"
+        server.add(path, {"metadata": {"labels": labels}})
+
+    outcome = ml("delete", "bert", "-n", "team")
+
+    assert outcome.err == (
+        "its volumes stay: bert-out, bert-tmp; to delete them, too: "
+        "kubectl delete pvc bert-out bert-tmp -n team\n"
+    )

@@ -125,7 +125,7 @@ def test_without_a_cluster_a_job_trains_and_that_is_said() -> None:
     )
     assert outcome.err.splitlines() == [
         "backend job: --dry-run=client asks no cluster; --backend names another",
-        "next: kubectl ml train bert …, without --dry-run",
+        "next: the same without --dry-run",
     ]
 
 
