@@ -38,6 +38,7 @@ from policies.model import Facts, Manifest
 AUTO, SERVER, CLIENT, NONE = "auto", "server", "client", "none"
 CREATED, APPLIED, UNCHANGED = "created", "applied", "unchanged"
 Done = tuple[Manifest, str]  # an object as it is now, and the word for what was done
+_RESTRICTED = "would violate PodSecurity"
 REPLACE_SECONDS = 300.0
 _CLAIM = "PersistentVolumeClaim"
 
@@ -79,6 +80,14 @@ class Session:
         if text not in self.warnings:
             self.warnings.append(text)
             click.echo(f"Warning: {text}", err=True)
+
+    def hint_at_user(self, given: int) -> None:
+        """Say what makes pods pass where the server has warned that it won't take them."""
+        if not given and any(_RESTRICTED in text for text in self.warnings):
+            note(
+                "hint: pods are restricted here; --run-as-user UID names a user that isn't root, "
+                "and then they pass"
+            )
 
     def namespace(self, *, offline: bool) -> str:
         """Say where objects go; offline nothing but `-n` says so."""

@@ -67,6 +67,7 @@ class TrainSpec:
     retries: int = 0
     elastic: Elastic | None = None
     max_seconds: int = 0  # 0: no bound
+    run_as_user: int = 0  # 0: the one that the image says
     runtime: str = RUNTIME
 
     @property

@@ -51,6 +51,8 @@ def template(
     pod_spec: Manifest = {**pod, "containers": [container(spec, container_name, env)]}
     if spec.volumes:
         pod_spec["volumes"] = volumes(spec)
+        if spec.run_as_user:  # a new volume is root's, unless it is given to a group
+            pod_spec["securityContext"] = {"fsGroup": spec.run_as_user}
     return {"metadata": {"labels": labels(spec)}, "spec": pod_spec}
 
 
@@ -65,7 +67,7 @@ def container(spec: TrainSpec, name: str, env: Sequence[Manifest]) -> Manifest:
         found["resources"] = wanted
     if spec.volumes:
         found["volumeMounts"] = volume_mounts(spec)
-    found["securityContext"] = servers.security_context(non_root=False)
+    found["securityContext"] = servers.security_context(user=spec.run_as_user, non_root=False)
     return found
 
 

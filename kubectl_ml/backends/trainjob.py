@@ -73,6 +73,10 @@ def cannot(spec: TrainSpec) -> tuple[str, ...]:
         sentences.append(
             f"--retries: a TrainJob starts anew as often as its runtime ({spec.runtime}) says"
         )
+    if spec.run_as_user:
+        sentences.append(
+            f"--run-as-user: a TrainJob's user is what its runtime ({spec.runtime}) says"
+        )
     return tuple(sentences)
 
 

@@ -181,6 +181,8 @@ def serve(target: Target, *, backend: str, **given: Any) -> None:  # fmt: skip
     early = [each for each in old if backends.is_autoscaler(each)]
     _remove(early, options, session)
     submit.submit(made, options, session)
+    if spec.image:
+        session.hint_at_user(spec.run_as_user)
     _remove([each for each in old if each not in early], options, session)
     if options.dry_run == submit.NONE:
         submit.note(f"next: kubectl ml status {spec.name}{target.flags}")

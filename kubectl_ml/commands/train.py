@@ -70,6 +70,13 @@ _NAMES = [each.name for each in reversed(backends.TRAINING)]
     metavar="NAME[=VALUE]",
     help="A variable; without a value the one it has here. Can be repeated.",
 )
+@click.option(
+    "--run-as-user",
+    type=click.IntRange(1),
+    default=None,
+    metavar="UID",
+    help="The user that --image runs as; then it passes the restricted Pod Security Standard.",
+)
 @click.option("--queue", default="", metavar="NAME", help="The queue (Kueue, else Volcano).")
 @click.option(
     "--sidecar",
@@ -168,6 +175,7 @@ def train(target: Target, *, backend: str, follow: bool, replace: bool, **given:
     spec = _spec(**given)
     session = submit.Session(target)
     chosen = _submitted(spec, backend, options, session)
+    session.hint_at_user(spec.run_as_user)
     if follow:
         _follow(spec, chosen, session)
     else:
@@ -216,6 +224,7 @@ def _spec(*, name: str, nodes: int | None, **given: Any) -> TrainSpec:
             volumes=training.read_volumes(given.pop("volumes"), name),
             cpus=wishes.read_quantity("--cpus", given.pop("cpus")),
             memory=wishes.read_quantity("--memory", given.pop("memory")),
+            run_as_user=given.pop("run_as_user") or 0,
             max_seconds=int(given.pop("max_time") or 0),
             **given,
         )

@@ -346,6 +346,62 @@ def test_a_warning_is_told_once(server: APIServer, ml: ML) -> None:
     assert outcome.err.splitlines().count("Warning: unknown field") == 1
 
 
+# --- where pods are restricted -----------------------------------------------------------------
+
+PODS_ARE_RESTRICTED = 'would violate PodSecurity \\"restricted:latest\\": runAsNonRoot != true'
+
+
+def test_a_user_is_hinted_at_where_pods_are_restricted(server: APIServer, ml: ML) -> None:
+    server.warnings = [PODS_ARE_RESTRICTED]
+
+    without, given = ml(*TRAIN), ml(*TRAIN, "--run-as-user", "1000", "--replace")
+
+    hint = (
+        "hint: pods are restricted here; --run-as-user UID names a user that isn't root, "
+        "and then they pass"
+    )
+    assert hint in without.err.splitlines()
+    assert hint not in given.err.splitlines()
+
+
+@pytest.mark.parametrize("backend", ["job", "jobset", "pytorchjob"])
+def test_a_training_passes_where_pods_are_restricted(backend: str) -> None:
+    outcome = invoke(
+        *("train", "bert", "--image", "pt:1", "--backend", backend, "--run-as-user", "1000"),
+        *("--volume", "1Gi:/out", "--dry-run=client", "-o", "json"),
+    )
+
+    [pod] = pod_specs(json.loads(outcome.out))
+    assert pod["securityContext"] == {"fsGroup": 1000}
+    assert pod["containers"][0]["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "runAsUser": 1000,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def test_a_trainjob_cannot_be_told_its_user() -> None:
+    outcome = invoke(
+        *("train", "bert", "--image", "pt:1", "--backend", "trainjob"),
+        *("--run-as-user", "1000", "--dry-run=client"),
+    )
+
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: --run-as-user: a TrainJob's user is what its runtime")
+
+
+def pod_specs(found: Any) -> list[Any]:
+    """Find what has containers, wherever it is."""
+    if isinstance(found, list):
+        return [pod for each in found for pod in pod_specs(each)]
+    if not isinstance(found, dict):
+        return []
+    inner = [pod for each in found.values() for pod in pod_specs(each)]
+    return [found, *inner] if "containers" in found else inner
+
+
 # --- which backend ----------------------------------------------------------------------------
 
 
