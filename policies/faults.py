@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from policies import objects, restricted, sentences
+from policies import objects, restricted, sentences, twice
 from policies.errors import UnusableIntent
 
 if TYPE_CHECKING:  # jsonschema takes longer to import than a whole `render`
@@ -72,12 +72,13 @@ def schema(file: str) -> Any:
 
 
 def _accelerator(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
-    return iter(())
+    return twice.of(spec)
 
 
 def _data_source(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
+    yield from twice.of(spec)
     for kind, (default, needed) in objects.SOURCE_TYPES.items():
         value = spec.get(kind, 0)
         if not needed or name == default or not isinstance(value, dict | None):
@@ -124,6 +125,7 @@ def _inject(inject: Mapping[str, Any]) -> Iterator[Found]:
         ("knative", objects.knative),
     ):
         yield from _tried((field,), read, inject.get(field))
+    yield from twice.of_inject(inject)
     for path, container in _containers(inject):
         for inner, message in restricted.faults(container):
             yield (*path, *inner), message

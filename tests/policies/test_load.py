@@ -263,6 +263,12 @@ def test_reads_every_member_of_match() -> None:
         pytest.param("mesh", "true", "true", id="mesh-as-a-string"),
         pytest.param("labels", {"a": "true", "b.c/D": ""}, {"a": "true", "b.c/D": ""}, id="labels"),
         pytest.param("annotations", {"A.b/c": "d e"}, {"A.b/c": "d e"}, id="annotations"),
+        pytest.param(
+            "env",
+            [{"name": "A B", "value": "c"}],
+            ({"name": "A B", "value": "c"},),
+            id="variables-whose-names-have-spaces",
+        ),
         pytest.param("scrape", True, {"path": "/metrics"}, id="scrape-on"),
         pytest.param(
             "scrape", {"port": 8080}, {"path": "/metrics", "port": "8080"}, id="scrape-a-port"
@@ -289,7 +295,7 @@ def test_reads_the_parts_of_core_v1_as_they_stand() -> None:
 
     found = inject(
         sidecars=[sidecar],
-        initContainers=[container],
+        initContainers=[{**container, "name": "d"}],
         envFrom=[{"configMapRef": {"name": "c"}}],
         nodeSelector={"a": "b"},
         annotations={"a": "b"},
@@ -313,7 +319,7 @@ def test_reads_the_parts_of_core_v1_as_they_stand() -> None:
                 volume_mounts=({"name": "v", "mountPath": "/v"},),
             ),
         ),
-        init_containers=(container,),
+        init_containers=({**container, "name": "d"},),
         env_from=({"configMapRef": {"name": "c"}},),
         node_selector={"a": "b"},
         annotations={"a": "b"},
@@ -694,6 +700,76 @@ def sidecar(security_context: str) -> str:
             '(InjectionPolicy x): spec.inject.tolerations[0].key: "a b" is not the key of a taint; '
             'write for example "nvidia.com/gpu"',
             id="key-of-a-taint",
+        ),
+        pytest.param(
+            policy("{inject: {env: [{name: A=B, value: c}]}}"),
+            '(InjectionPolicy x): spec.inject.env[0].name: "A=B" is not the name of a variable '
+            '(printable ASCII without "="); write for example "TEAM"',
+            id="name-of-a-variable",
+        ),
+        pytest.param(
+            policy("{inject: {tracking: {experiment: [É]}}}"),
+            '(InjectionPolicy x): spec.inject.tracking.experiment[0]: "É" is not the name of a '
+            'variable (printable ASCII without "="); write for example "TEAM"',
+            id="name-of-a-tracked-variable",
+        ),
+        pytest.param(
+            policy("{inject: {env: [{name: Z, value: a}, {name: X}, {name: Z, value: b}]}}"),
+            '(InjectionPolicy x): spec.inject.env[2].name: "Z" is also the name of env[0]; keep '
+            "one",
+            id="variable-twice",
+        ),
+        pytest.param(
+            policy("{inject: {tracking: {env: [{name: Z, value: a}, {name: Z, value: b}]}}}"),
+            '(InjectionPolicy x): spec.inject.tracking.env[1].name: "Z" is also the name of '
+            "tracking.env[0]; keep one",
+            id="tracked-variable-twice",
+        ),
+        pytest.param(
+            accelerator("{resource: a, env: [{name: Z, value: a}, {name: Z, value: a}]}"),
+            '(Accelerator x): spec.env[1].name: "Z" is also the name of env[0]; keep one',
+            id="variable-of-a-class-twice",
+        ),
+        pytest.param(
+            data_source("{pvc: a, env: [{name: Z, value: a}, {name: Z, value: a}]}"),
+            '(DataSource x): spec.env[1].name: "Z" is also the name of env[0]; keep one',
+            id="variable-of-a-source-twice",
+        ),
+        pytest.param(
+            policy(
+                "{inject: {sidecars: [{container: {name: c, image: i}}], "
+                "initContainers: [{name: c, image: j}]}}"
+            ),
+            '(InjectionPolicy x): spec.inject.initContainers[0].name: "c" is also the name of '
+            "sidecars[0].container; keep one",
+            id="container-twice",
+        ),
+        pytest.param(
+            policy(
+                "{inject: {sidecars: [{container: {name: c, image: i}, "
+                "volumes: [{name: v, emptyDir: {}}, {name: v, emptyDir: {}}]}]}}"
+            ),
+            '(InjectionPolicy x): spec.inject.sidecars[0].volumes[1].name: "v" is also the name of '
+            "sidecars[0].volumes[0]; keep one",
+            id="volume-twice",
+        ),
+        pytest.param(
+            policy(
+                "{inject: {sidecars: [{container: {name: c, image: i}, volumeMounts: "
+                "[{name: v, mountPath: /a}, {name: w, mountPath: /a}]}]}}"
+            ),
+            '(InjectionPolicy x): spec.inject.sidecars[0].volumeMounts[1].mountPath: "/a" is also '
+            "the mountPath of sidecars[0].volumeMounts[0]; keep one",
+            id="path-twice",
+        ),
+        pytest.param(
+            policy(
+                "{inject: {initContainers: [{name: c, image: i, volumeMounts: "
+                "[{name: v, mountPath: /a}, {name: v, mountPath: /a}]}]}}"
+            ),
+            '(InjectionPolicy x): spec.inject.initContainers[0].volumeMounts[1].mountPath: "/a" is '
+            "also the mountPath of initContainers[0].volumeMounts[0]; keep one",
+            id="path-of-a-container-twice",
         ),
         pytest.param(
             sidecar("{privileged: true}"),
