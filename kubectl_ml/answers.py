@@ -93,8 +93,7 @@ def _forbidden(message: str, asked: Asked) -> ClusterError:
         )
     if found := _QUOTA.search(message):
         return ClusterError(
-            f'{asked.what} exceeds quota "{found["quota"]}": it asks for {found["asked"]}, '
-            f"{found['used']} is used of {found['limit']}",
+            f'{asked.what} exceeds quota "{found["quota"]}": {_used(found)}',
             hint=f"ask for less, or free some: kubectl describe quota {found['quota']} "
             f"-n {asked.namespace}",
             status=403,
@@ -106,6 +105,19 @@ def _forbidden(message: str, asked: Asked) -> ClusterError:
             status=403,
         )
     return _denied(message, asked, status=403)
+
+
+def _used(found: re.Match[str]) -> str:
+    """Write `count/jobs.batch=1` and the like: `it asks for 1 count/jobs.batch, 1 of 1 is used`."""
+    used, limits = (_amounts(found[key]) for key in ("used", "limit"))
+    return "; ".join(
+        f"it asks for {asked} {key}, {used.get(key, '0')} of {limits.get(key, '0')} is used"
+        for key, asked in _amounts(found["asked"]).items()
+    )
+
+
+def _amounts(text: str) -> dict[str, str]:
+    return {key: value for key, _, value in (each.partition("=") for each in text.split(","))}
 
 
 def _denied(message: str, asked: Asked, *, status: int) -> ClusterError:

@@ -209,6 +209,11 @@ def _unusable(path: str, context: str, error: Exception) -> ClusterError:
             hint="--kubeconfig FILE or the variable KUBECONFIG names yours",
         )
     why = " ".join(str(error).split())[:300]
+    if context and "Expected object with name" in why:
+        return Unreachable(
+            f'there is no context "{context}" in {path}',
+            hint="kubectl config get-contexts lists the contexts",
+        )
     about = f'context "{context}" can\'t be used' if context else "the kubeconfig can't be used"
     return Unreachable(
         f"{about}: {path}: {why}", hint="kubectl config get-contexts lists the contexts"

@@ -30,7 +30,7 @@ NO_COLOR = f"{__name__}.no_color"
 
 
 class Duration(Seconds):
-    """A span of time, as Kubernetes writes them: `90s`, `1h30m`; a bare number is seconds."""
+    """A span of time, as Kubernetes writes them: `90s`, `1h30m`; a bare number is none but 0."""
 
     name = "duration"
 
@@ -45,7 +45,9 @@ class Duration(Seconds):
 
         if isinstance(value, (int, float)):
             return float(value)
-        seconds = int(value) if value.isascii() and value.isdigit() else intents.seconds(value)
+        if value.isascii() and value.isdigit() and int(value):
+            raise click.BadParameter(f'"{value}": missing unit; write {value}s or 24h', ctx, param)
+        seconds = 0 if value == "0" else intents.seconds(value)
         if seconds is None or (not seconds and not self.zero):
             raise click.BadParameter(f'"{value}" is not a duration; write 90s or 1h30m', ctx, param)
         return float(seconds)

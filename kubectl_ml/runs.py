@@ -86,13 +86,15 @@ def find(
     name: str = "",
     everywhere: bool = False,
     among: Sequence[Backend[Any]] = backends.ALL,
+    denied: list[str] | None = None,
 ) -> list[Run]:
     """
     Find the runs, all or those of this name, in our namespace or in every one.
 
-    Kinds that may not be read are told of, unless one of the name was found without them.
+    Kinds that may not be read are told of, unless one of the name was found without them; they
+    are added to `denied`, too.
     """
-    denied: list[str] = []
+    denied = [] if denied is None else denied
     namespace = None if everywhere else cluster.namespace
     labels = f"{NAME_LABEL}={name}" if name else NAME_LABEL
     workloads = [

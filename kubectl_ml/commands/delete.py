@@ -7,7 +7,7 @@ import click
 from kubectl_ml import flags, runs, submit
 from kubectl_ml.backends.backend import NAME_LABEL
 from kubectl_ml.cluster import Cluster, Target
-from kubectl_ml.errors import NotAllowed, NotFound
+from kubectl_ml.errors import NotAllowed, NotFound, PluginError
 from kubectl_ml.runs import Run
 from policies.model import Manifest
 
@@ -53,13 +53,23 @@ def delete(
     """
     cluster = submit.Session(target).cluster
     # All are found before the first is deleted, so that a wrong name deletes nothing.
-    found = [runs.one(cluster, name, flags.backends_of(backend)) for name in names]
+    found = _found(cluster, names, backend)
     for run in found:
         cluster.delete(run.workload)
         if not no_wait:
             cluster.wait_until_gone(run.workload, timeout_seconds=timeout)
         click.echo(f"{submit.reference(run.workload)} deleted")
         _see_to_claims(cluster, run, volumes=volumes)
+
+
+def _found(cluster: Cluster, names: tuple[str, ...], backend: str) -> list[Run]:
+    among = flags.backends_of(backend)
+    try:
+        return [runs.one(cluster, name, among) for name in names]
+    except PluginError as error:
+        if len(names) > 1:
+            error.hint = f"nothing was deleted; {error.hint}"
+        raise
 
 
 def _see_to_claims(cluster: Cluster, run: Run, *, volumes: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 
 import click
@@ -19,7 +20,7 @@ WIDE_HEADERS = ("QUEUE", "EXPERIMENT", "NODES", "IMAGE")
 @flags.listing
 @flags.cluster
 @flags.verbosity
-def list(target: Target, *, all_namespaces: bool, output: str, no_headers: bool) -> None:
+def list(target: Target, *, all_namespaces: bool, output: str, no_headers: bool) -> int:
     """
     List what train and serve made.
 
@@ -33,7 +34,8 @@ def list(target: Target, *, all_namespaces: bool, output: str, no_headers: bool)
       kubectl ml list -o json
     """
     cluster = submit.Session(target).cluster
-    found = runs.find(cluster, everywhere=all_namespaces)
+    denied: builtins.list[str] = []
+    found = runs.find(cluster, everywhere=all_namespaces, denied=denied)
     if output in ("json", "yaml"):
         items = [submit.clean(run.workload) for run in found]
         whole = {"apiVersion": "v1", "kind": "List", "items": items}
@@ -41,13 +43,14 @@ def list(target: Target, *, all_namespaces: bool, output: str, no_headers: bool)
     elif output == "name":
         for run in found:
             click.echo(submit.reference(run.workload))
-    elif not found:
+    elif not found and not denied:
         where = "any namespace" if all_namespaces else f'namespace "{cluster.namespace}"'
         click.echo(f"Nothing that kubectl ml made was found in {where}.", err=True)
-    else:
+    elif found:
         click.echo(
             table(found, wide=output == "wide", namespaces=all_namespaces, headers=not no_headers)
         )
+    return int(bool(denied) and not found)
 
 
 def table(found: Sequence[Run], *, wide: bool, namespaces: bool, headers: bool) -> str:

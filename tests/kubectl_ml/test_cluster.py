@@ -55,8 +55,8 @@ WEBHOOK = 'admission webhook "validate.kubectl-ml.io" denied the request: '
             403,
             apiserver.status(403, "Forbidden", QUOTA),
             [
-                'error: Job "bert" exceeds quota "team": it asks for count/jobs.batch=1, '
-                "count/jobs.batch=5 is used of count/jobs.batch=5",
+                'error: Job "bert" exceeds quota "team": it asks for 1 count/jobs.batch, '
+                "5 of 5 is used",
                 "hint: ask for less, or free some: kubectl describe quota team -n ml",
             ],
             id="a-quota",
@@ -226,7 +226,10 @@ def test_an_unknown_context_is_a_sentence(server: APIServer, ml: ML) -> None:
     outcome = ml("list", "--context", "nowhere")
 
     assert outcome.code == 1
-    assert outcome.err.startswith('error: context "nowhere" can\'t be used: ')
+    [first, second] = outcome.err.splitlines()
+    assert first.startswith('error: there is no context "nowhere" in /')
+    assert first.endswith("/config")
+    assert second == "hint: kubectl config get-contexts lists the contexts"
 
 
 @pytest.mark.parametrize(

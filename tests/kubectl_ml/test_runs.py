@@ -539,3 +539,38 @@ def test_volumes_that_stay_are_deleted_by_the_line_that_says_so(server: APIServe
         "its volumes stay: bert-out, bert-tmp; to delete them, too: "
         "kubectl delete pvc bert-out bert-tmp -n team\n"
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("wait", "bert", "--timeout", "5"),
+        ("delete", "bert", "--timeout", "5"),
+        ("train", "bert", "--image", "x", "--max-time", "5"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_time_without_a_unit_is_refused(ml: ML, command: tuple[str, ...]) -> None:
+    outcome = ml(*command)
+
+    assert outcome.code == 2
+    assert '"5": missing unit; write 5s or 24h' in outcome.err
+
+
+def test_who_may_list_nothing_is_not_told_that_there_is_nothing(server: APIServer, ml: ML) -> None:
+    for path in ("/apis/batch/v1/namespaces/ml/jobs", "/apis/apps/v1/namespaces/ml/deployments"):
+        server.answers[("GET", path)] = apiserver.forbidden("no")
+
+    outcome = ml("list")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert [line.split(":")[0] for line in outcome.err.splitlines()] == ["note", "note"]
+
+
+def test_a_wrong_name_deletes_nothing_and_says_so(server: APIServer, ml: ML) -> None:
+    add_job(server)
+
+    outcome = ml("delete", "bert", "nope")
+
+    assert (outcome.code, server.asked("DELETE")) == (1, [])
+    assert outcome.err.splitlines()[-1].startswith("hint: nothing was deleted; kubectl ml list -A")
