@@ -26,6 +26,7 @@ NOT_INTENTS = frozenset({"injected", "name"})  # ours under the same prefix
 USED_UP = frozenset({"roles", "scale", "queue"})  # read at the workload, never carried
 COMPUTE_ONLY = frozenset({"accelerator", "shm", "mounts"})  # only to the roles that compute
 MAX_VALUE_BYTES = 4096
+MAX_CACHED = 1024  # characters; what is longer is read anew, so that no client fills the memory
 MAX_COUNT = 999
 MAX_SHOWN = 80  # characters of a value that a sentence repeats
 
@@ -112,6 +113,8 @@ def read(annotations: Any) -> Intents:
     if not found:
         return NONE
     if any(value.__class__ is not str for value in found.values()):
+        return _read(found)
+    if sum(map(len, found)) + sum(map(len, found.values())) > MAX_CACHED:
         return _read(found)
     return _read_texts(tuple(found.items()))
 
@@ -364,10 +367,9 @@ def _parse(key: str, value: Any) -> Any:
         raise UnusableIntent(
             f"{PREFIX}{key} is {_json(value)}, which is not a string; put it in quotes"
         )
-    return _parse_text(key, value)
+    return _parse_short(key, value) if len(value) <= MAX_CACHED else _parse_text(key, value)
 
 
-@lru_cache(maxsize=4096)
 def _parse_text(key: str, value: str) -> Any:
     if len(value.encode("utf-8", "surrogatepass")) > MAX_VALUE_BYTES:
         raise UnusableIntent(f"{PREFIX}{key} is longer than 4 KiB; name fewer things")
@@ -375,3 +377,6 @@ def _parse_text(key: str, value: str) -> Any:
         return _PARSERS[key](value)
     except UnusableIntent as error:
         raise UnusableIntent(f'{PREFIX}{key} "{_shorten(value)}": {error}') from error
+
+
+_parse_short = lru_cache(maxsize=4096)(_parse_text)
