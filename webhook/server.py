@@ -26,7 +26,7 @@ from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
 from webhook import app as application
-from webhook import logs, metrics
+from webhook import logs, memory, metrics
 from webhook.apiserver import ApiServer
 from webhook.certificates import ServedCertificate
 from webhook.cluster import ClusterFacts
@@ -71,6 +71,7 @@ def run_loop(
             await stop.wait()
         return 0
 
+    memory.return_large_blocks()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(until_stopped())
 
