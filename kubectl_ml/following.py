@@ -76,7 +76,12 @@ def _again(cluster: Cluster, run: Run, line: Progress) -> Run:
 
 def how_far(run: Run) -> str:
     """Say in a line how far it is: `job "bert": Running, 2/4 pods ready`."""
-    return f"{run.title}: {run.state.phase.value}, {run.ready}/{run.wanted} pods ready"
+    return f"{run.title}: {run.state.phase.value}, {run.progress}"
+
+
+def ended(run: Run) -> str:
+    """Say how it ended and how old it was then: `job "bert": Succeeded after 12s`."""
+    return f"{run.title}: {run.state.phase.value} after {runs.age(run.age_seconds)}"
 
 
 def failure(cluster: Cluster, run: Run) -> PluginError:

@@ -96,6 +96,21 @@ def of_run(cluster: Cluster, run: Run, events: Events) -> Iterator[str]:
             yield said
 
 
+def distinct(whys: Iterable[str]) -> list[str]:
+    """Leave out what only repeats an earlier one, as an event repeats a condition."""
+    found: list[str] = []
+    for why in whys:
+        reason, _, _ = why.partition(": ")
+        if not any(_repeats(why, each, reason) for each in found):
+            found.append(why)
+    return found
+
+
+def _repeats(why: str, before: str, reason: str) -> bool:
+    said, colon, message = before.partition(": ")
+    return why == before or bool(colon and said == reason and why.endswith(message))
+
+
 def _queued(cluster: Cluster, run: Run) -> str:
     """Say what the queue says: Kueue has a Workload for each object that it holds back."""
     uid = run.workload["metadata"].get("uid", "")

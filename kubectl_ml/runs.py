@@ -67,6 +67,13 @@ class Run:
         return self.state.pods or sum(not is_over(pod) for pod in self.pods)
 
     @property
+    def progress(self) -> str:
+        """Say how many of the pods are as they should be: `2/4 pods ready`, `4/4 pods done`."""
+        phases = {(pod.get("status") or {}).get("phase") for pod in self.pods}
+        word = "done" if phases == {"Succeeded"} else "ready"
+        return f"{self.ready}/{self.wanted} pods {word}"
+
+    @property
     def devices(self) -> str:
         """Say what it asked for: `a100:2 x4` for each of four pods."""
         annotations = self.workload["metadata"].get("annotations") or {}

@@ -50,7 +50,9 @@ def _check(spec: ServeSpec, keda: bool | None) -> None:
     if spec.canary:
         raise PluginError(
             "--canary needs a backend that splits traffic between revisions; a Deployment can't",
-            hint="--backend knative or --backend kserve",
+            hint="ask an admin for Knative, which isn't installed here; or leave --canary out"
+            if spec.around.knative is False
+            else "--backend knative or --backend kserve",
         )
     if spec.model and spec.model.scheme == "https":
         raise PluginError(
@@ -79,7 +81,7 @@ def _check_scale(spec: ServeSpec, keda: bool | None) -> None:
     if spec.triggers:
         return
     if _minimum(scale) == 0:
-        _refuse_zero(keda)
+        _refuse_zero(spec, keda)
     if "max" not in scale:
         raise PluginError(
             "--scale doesn't say how far: a Deployment needs max", hint="--scale min=1,max=5"
@@ -88,16 +90,26 @@ def _check_scale(spec: ServeSpec, keda: bool | None) -> None:
         _check_metric(spec)
 
 
-def _refuse_zero(keda: bool | None) -> None:
+def _refuse_zero(spec: ServeSpec, keda: bool | None) -> None:
     if keda is False:
         raise PluginError(
             "--scale min=0 on a Deployment needs KEDA, which isn't installed in this cluster",
-            hint="--scale min=1,…, or --backend knative",
+            hint=_one_at_least(spec),
         )
     raise PluginError(
         "--scale min=0 on a Deployment needs a trigger: with no pod there is no load to measure",
         hint=_TRIGGER,
     )
+
+
+def _one_at_least(spec: ServeSpec) -> str:
+    """Write what works instead of none, whole."""
+    most = spec.scale.get("max", "5")
+    cpus = "" if spec.cpus else " --cpus 2"
+    works = f"--scale min=1,max={most},metric=cpu{cpus}"
+    if spec.around.knative is False:
+        return f"{works}; or ask an admin for KEDA or Knative"
+    return f"{works}; or --backend knative"
 
 
 def _check_metric(spec: ServeSpec) -> None:

@@ -47,11 +47,12 @@ def logs(
     """
     cluster = submit.Session(target).cluster
     run = runs.one(cluster, name, flags.backends_of(backend))
-    if follow:
+    if follow and runs.is_active(run):
         run = following.follow(cluster, run, rank=rank, container=container, tail=tail)
-        return int(run.state.failed)
-    _print(cluster, run, rank=rank, container=container, tail=tail)
-    return 0
+        submit.note(following.ended(run))
+    else:
+        _print(cluster, run, rank=rank, container=container, tail=tail)
+    return int(follow and run.state.failed)
 
 
 def _print(

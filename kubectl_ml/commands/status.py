@@ -74,12 +74,12 @@ def tree(cluster: Cluster, run: Run, events: Events, *, colored: bool) -> Iterat
         run.name,
         run.backend.name,
         _colored(phase, colored),
-        f"{run.ready}/{run.wanted} pods ready",
+        run.progress,
         run.devices,
         runs.age(run.age_seconds),
     ]
     yield "  ".join(filter(None, parts))
-    whys = dict.fromkeys(reasons.of_run(cluster, run, events))
+    whys = reasons.distinct(reasons.of_run(cluster, run, events))
     branches = [f"why: {why}" for why in whys]
     branches += [_pod(pod, run, events, colored=colored) for pod in run.pods]
     for number, branch in enumerate(branches, 1):

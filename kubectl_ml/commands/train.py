@@ -204,6 +204,7 @@ def _follow(spec: TrainSpec, backend: Backend[TrainSpec], session: submit.Sessio
     run = following.follow(session.cluster, run)
     if run.state.failed:
         raise following.failure(session.cluster, run)
+    submit.note(following.ended(run))
 
 
 def _next(spec: TrainSpec, options: submit.Options, target: Target) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kubectl_ml import runs
 from tests.kubectl_ml import apiserver
 from tests.kubectl_ml.apiserver import APIServer
 from tests.kubectl_ml.program import Outcome, run
@@ -349,13 +350,51 @@ def test_logs_are_followed_until_the_run_is_over(server: APIServer, ml: ML) -> N
     timer.join()
 
     assert (outcome.code, outcome.out) == (0, "[0] step 1\n[0] step 2\n")
-    assert outcome.err == 'job "bert": Pending, 1/1 pods ready\n'
+    assert outcome.err.splitlines() == [
+        'job "bert": Pending, 1/1 pods ready',
+        f'job "bert": Succeeded after {runs.age(runs.seconds_since("2026-01-01T00:00:00Z"))}',
+    ]
 
 
 def test_following_a_run_that_fails_ends_with_1(server: APIServer, ml: ML) -> None:
     add_job(server, conditions=complete("Failed"))
 
     assert ml("logs", "-f", "bert").code == 1
+
+
+def test_logs_that_are_gone_are_not_followed_but_missed(server: APIServer, ml: ML) -> None:
+    add_job(server, conditions=complete("Complete"))
+    add_pod(server, 0)
+
+    outcome = ml("logs", "-f", "bert")
+
+    assert (outcome.code, outcome.err.splitlines()[0]) == (
+        1,
+        'error: Pod "bert-0" has no log (any more)',
+    )
+
+
+def test_pods_that_have_ended_well_are_done(server: APIServer, ml: ML) -> None:
+    add_job(server, conditions=complete("Complete"))
+    add_pod(server, 0, phase="Succeeded")
+
+    assert ml("status", "bert").out.startswith("bert  job  Succeeded  1/1 pods done  ")
+
+
+def test_an_event_that_repeats_a_condition_is_left_out(server: APIServer, ml: ML) -> None:
+    said = {"reason": "FailedCreate", "message": 'pods "bert" is forbidden'}
+    job = add_job(server, conditions=complete("Failed", **said))
+    event = {
+        "type": "Warning",
+        "reason": "FailedCreate",
+        "message": 'Error creating: pods "bert" is forbidden',
+        "involvedObject": {"uid": job["metadata"]["uid"]},
+    }
+    server.add("/api/v1/namespaces/ml/events/one", event)
+
+    outcome = ml("status", "bert")
+
+    assert outcome.out.splitlines()[1:] == ['└── why: FailedCreate: pods "bert" is forbidden']
 
 
 # --- wait -------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ def test_zero_without_keda_is_refused(ml: ML, server: APIServer) -> None:
     assert (outcome.code, outcome.out, applied(server)) == (1, "", [])
     assert outcome.err.splitlines() == [
         "error: --scale min=0 on a Deployment needs KEDA, which isn't installed in this cluster",
-        "hint: --scale min=1,…, or --backend knative",
+        "hint: --scale min=1,max=5,metric=cpu --cpus 2; or ask an admin for KEDA or Knative",
     ]
 
 
@@ -214,3 +214,12 @@ def test_a_dry_run_on_the_server_changes_nothing(ml: ML, server: APIServer) -> N
     assert deletion["dryRun"] == ["All"]
     assert [each["kind"] for each in json.loads(outcome.out)["items"]] == ["Deployment", "Service"]
     assert outcome.err.splitlines()[-1] == "next: the same without --dry-run"
+
+
+def test_a_canary_is_not_sent_to_what_is_not_there(ml: ML) -> None:
+    outcome = ml("serve", "app", *IMAGE, "--canary", "10")
+
+    assert (outcome.code, outcome.err.splitlines()[-1]) == (
+        1,
+        "hint: ask an admin for Knative, which isn't installed here; or leave --canary out",
+    )
