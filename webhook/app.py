@@ -68,9 +68,11 @@ def create_metrics_app(registry: CollectorRegistry) -> web.Application:
 
 def answer_json(request: web.Request, status: int, body: bytes) -> web.Response:
     """Answer a GET with JSON, and anything else with 405."""
+    headers = {}
     if request.method not in ("GET", "HEAD"):
         status, body = 405, codec.errored(405, f"{request.method} is not allowed here; use GET")
-    return web.Response(status=status, body=body, content_type="application/json")
+        headers["Allow"] = "GET, HEAD"
+    return web.Response(status=status, body=body, headers=headers, content_type="application/json")
 
 
 def _route(app: web.Application, path: str, handler: Handler) -> None:

@@ -107,6 +107,8 @@ class Reviews:
         response = web.Response(
             body=answer.body, status=answer.status, content_type="application/json"
         )
+        if answer.status == 405:
+            response.headers["Allow"] = "POST"
         if answer.status == 408 or self.readiness.draining:
             response.force_close()
         return response

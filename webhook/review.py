@@ -204,7 +204,9 @@ def _refuse_depth(document: Any) -> None:
 def _named(value: Any) -> str:
     """Name a JSON value for a sentence: short strings as they are, the rest by type."""
     if isinstance(value, str):
-        return f'"{one_line(value)}"' if 0 < len(value) <= 64 else "a string"
+        if not value:
+            return "an empty string"
+        return f'"{one_line(value)}"' if len(value) <= 64 else "a string"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (int, float)):

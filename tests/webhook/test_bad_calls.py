@@ -96,6 +96,13 @@ BODIES = [
         id="uid-a-number",
     ),
     pytest.param(
+        changed(uid=""),
+        400,
+        "request.uid is an empty string; it must be a string that isn't empty",
+        "",
+        id="uid-empty",
+    ),
+    pytest.param(
         without("kind"), 400, "request.kind is missing; it must be an object", UID, id="no-kind"
     ),
     pytest.param(
@@ -231,6 +238,22 @@ def test_refuses_calls_of_another_sort(
     got, answer = served.call(path, GOOD, method=method, headers=headers)
 
     assert (got, answer["code"], answer["error"]) == (status, status, sentence)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", "/mutate", "POST"), ("PUT", "/validate", "POST"), ("POST", "/healthz", "GET, HEAD")],
+)
+def test_says_which_methods_are_allowed(
+    served: serving.Served, method: str, path: str, allowed: str
+) -> None:
+    connection = served.connect()
+
+    connection.request(method, path, b"{}", serving.JSON)
+    answer = connection.getresponse()
+
+    assert (answer.status, answer.headers["Allow"]) == (405, allowed)
+    connection.close()
 
 
 def test_echoes_the_uid_with_another_content_type(served: serving.Served) -> None:
