@@ -165,8 +165,8 @@ def submit(made: list[Manifest], options: Options, session: Session) -> list[Man
     """
     offline = options.dry_run == CLIENT
     namespace = session.namespace(offline=offline)
-    for each in made:
-        each["metadata"]["namespace"] = namespace
+    for each in made if not offline or session.target.namespace else ():
+        each["metadata"]["namespace"] = namespace  # what belongs in Git is pinned to none
     word = APPLIED if options.mode is Mode.APPLY else CREATED
     if not offline:
         done = _send(made, options, session)

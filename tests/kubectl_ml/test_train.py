@@ -276,3 +276,13 @@ def test_an_unknown_class_is_refused_where_the_plugin_injects() -> None:
 
     assert (outcome.code, outcome.out) == (1, "")
     assert "a1000" in outcome.err.splitlines()[1]
+
+
+@pytest.mark.parametrize("flags", [(), ("-n", "team")])
+def test_only_a_namespace_that_was_named_is_written(flags: tuple[str, ...]) -> None:
+    outcome = invoke("train", "bert", "--image", "x", "--dry-run=client", "-o", "yaml", *flags)
+
+    assert ("namespace: team" in outcome.out, "namespace: default" in outcome.out) == (
+        bool(flags),
+        False,
+    )
