@@ -17,6 +17,11 @@ import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+# Variables hold the object, and with it environment values and secrets.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 class Stream:
     """
@@ -58,7 +63,7 @@ def make(level: str, descriptor: int | None = None) -> FilteringBoundLogger:
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             structlog.processors.add_log_level,
-            structlog.processors.dict_tracebacks,
+            _TRACEBACKS,
             _encode,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
