@@ -78,7 +78,8 @@ def _received_before(pod: PodDraft) -> int:
 def _first_of_the_users(pod: PodDraft) -> int:
     """Find the first container that isn't known to be another injector's; 0 if all are."""
     for index, item in enumerate(pod.get("containers")):
-        if item.get("name") not in INJECTED_BY_OTHERS:
+        name = item.get("name")
+        if not isinstance(name, str) or name not in INJECTED_BY_OTHERS:
             return index
     return 0
 

@@ -925,3 +925,11 @@ spec: {mode: Preview, inject: {env: [{name: TEAM, value: ml}]}}
     ((policy, pointers),) = decision.preview.items()
     assert (policy.partition("@")[0], pointers) == ("soon", ("/spec/containers/0/env/0",))
     assert decision.patch == []
+
+
+@pytest.mark.parametrize("name", [None, 3, [], {}, ["a"]])
+def test_a_container_whose_name_is_no_string_crashes_nothing(name: Any) -> None:
+    plain = pod(accelerator="gpu", mounts="pvc://x:/data", sidecars="logs")
+    plain["spec"]["containers"][0]["name"] = name
+
+    assert review(plain).object["spec"]["containers"][0]["name"] == name
