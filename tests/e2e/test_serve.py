@@ -275,7 +275,7 @@ def test_one_name_is_served_by_one_backend(
         [
             'error: "app" is served by the backend deployment, and can\'t be served by knative '
             "beside that",
-            "hint: --backend deployment, or first: kubectl ml delete app",
+            f"hint: --backend deployment, or first: kubectl ml delete app -n {namespace}",
         ],
     )
 
