@@ -105,6 +105,10 @@ def _too_small(finding: Finding) -> str:
     return f"{_shown(finding.value)} is too small; write {finding.wanted} or more"
 
 
+def _nothing(finding: Finding) -> str:
+    return f"{_shown(finding.value)} is too small; write more than {finding.wanted}"
+
+
 def _too_large(finding: Finding) -> str:
     return f"{_shown(finding.value)} is too large; write {finding.wanted} or less"
 
@@ -122,6 +126,7 @@ _SAY: dict[str, Callable[[Finding], str]] = {
     "minItems": _empty,
     "maxLength": _too_long,
     "minimum": _too_small,
+    "exclusiveMinimum": _nothing,
     "maximum": _too_large,
     "not": _unsupported,
 }

@@ -772,6 +772,38 @@ def sidecar(security_context: str) -> str:
             id="path-of-a-container-twice",
         ),
         pytest.param(
+            accelerator("{resource: a, shm: -1Gi}"),
+            '(Accelerator x): spec.shm: "-1Gi" is not more than 0; write for example "8Gi"',
+            id="negative-shared-memory",
+        ),
+        pytest.param(
+            accelerator("{resource: a, memory: 0Gi}"),
+            '(Accelerator x): spec.memory: "0Gi" is not more than 0; write for example "8Gi"',
+            id="device-without-memory",
+        ),
+        pytest.param(
+            accelerator("{resource: a, memory: 0}"),
+            "(Accelerator x): spec.memory: 0 is too small; write more than 0",
+            id="device-without-memory-as-a-number",
+        ),
+        pytest.param(
+            policy("{inject: {shm: '0.0e3'}}"),
+            '(InjectionPolicy x): spec.inject.shm: "0.0e3" is not more than 0; write for example '
+            '"8Gi"',
+            id="no-shared-memory",
+        ),
+        pytest.param(
+            data_source("{memory: {size: -5}}"),
+            "(DataSource x): spec.memory.size: -5 is too small; write more than 0",
+            id="negative-memory",
+        ),
+        pytest.param(
+            policy("{inject: {resources: {requests: {cpu: '-1'}}}}"),
+            '(InjectionPolicy x): spec.inject.resources.requests.cpu: "-1" is not 0 or more; write '
+            'for example "1"',
+            id="negative-request",
+        ),
+        pytest.param(
             sidecar("{privileged: true}"),
             "(InjectionPolicy x): spec.inject.sidecars[0].container.securityContext.privileged: "
             f"true is refused: {REFUSED}; take it out",
