@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from policies import objects, restricted, sentences, twice
+from policies import kinds, objects, restricted, sentences, twice
 from policies.errors import UnusableIntent
 
 if TYPE_CHECKING:  # jsonschema takes longer to import than a whole `render`
@@ -104,6 +104,8 @@ def _injection_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> I
 def _match(match: Mapping[str, Any]) -> Iterator[Found]:
     subjects = match.get("subjects")
     accounts = subjects.get("serviceAccounts") if isinstance(subjects, dict) else None
+    yield from _each(match.get("kinds"), ("kinds",), kinds.read)
+    yield from _each(match.get("owners"), ("owners",), kinds.read)
     yield from _each(match.get("intents"), ("intents",), objects.intent_key)
     yield from _each(accounts, ("subjects", "serviceAccounts"), objects.service_account)
     if isinstance(match.get("exclude"), dict):

@@ -518,7 +518,7 @@ MATCHES = [
         id="not-in",
     ),
     pytest.param("{owners: [ReplicaSet.apps]}", True, id="owner"),
-    pytest.param("{owners: [Job]}", False, id="other-owner"),
+    pytest.param("{owners: [Job.batch]}", False, id="other-owner"),
     pytest.param("{subjects: {users: [ann]}}", True, id="user"),
     pytest.param("{subjects: {groups: [cv]}}", False, id="other-group"),
     pytest.param("{subjects: {users: [bob], groups: [nlp]}}", True, id="any-subject"),

@@ -169,11 +169,11 @@ def test_reads_every_member_of_match() -> None:
         metadata: {name: p}
         spec:
           match:
-            kinds: [Pod, Job.batch, PyTorchJob.kubeflow.org]
+            kinds: [Pod, Job.batch, PyTorchJob.kubeflow.org, TFJob.kubeflow.org]
             operations: [CREATE]
             namespaces: {names: [ml-*], selector: {matchLabels: {gpu: "true"}}}
             objects: {matchExpressions: [{key: a, operator: In, values: [b]}]}
-            owners: [Job.batch]
+            owners: [Job.batch, Node]
             subjects:
               users: [ann]
               groups: [ml]
@@ -193,7 +193,7 @@ def test_reads_every_member_of_match() -> None:
         name="p",
         digest=policy.digest,
         match=Match(
-            kinds=("Pod", "Job.batch", "PyTorchJob.kubeflow.org"),
+            kinds=("Pod", "Job.batch", "PyTorchJob.kubeflow.org", "TFJob.kubeflow.org"),
             operations=("CREATE",),
             namespaces=NamespaceMatch(
                 names=("ml-*",), selector=LabelSelector(match_labels={"gpu": "true"})
@@ -201,7 +201,7 @@ def test_reads_every_member_of_match() -> None:
             objects=LabelSelector(
                 match_expressions=({"key": "a", "operator": "In", "values": ["b"]},)
             ),
-            owners=("Job.batch",),
+            owners=("Job.batch", "Node"),
             subjects=Subjects(
                 users=("ann",),
                 groups=("ml",),
@@ -802,6 +802,42 @@ def sidecar(security_context: str) -> str:
             '(InjectionPolicy x): spec.inject.resources.requests.cpu: "-1" is not 0 or more; write '
             'for example "1"',
             id="negative-request",
+        ),
+        pytest.param(
+            policy("{inject: {}, match: {kinds: [Pods]}}"),
+            '(InjectionPolicy x): spec.match.kinds[0]: "Pods" is not a kind with its group; did '
+            'you mean "Pod"?',
+            id="plural-of-a-kind",
+        ),
+        pytest.param(
+            policy("{inject: {}, match: {kinds: [Pod, Job]}}"),
+            '(InjectionPolicy x): spec.match.kinds[1]: "Job" is not a kind with its group; write '
+            '"Job.batch"',
+            id="kind-without-its-group",
+        ),
+        pytest.param(
+            policy("{inject: {}, match: {kinds: [RayCluster]}}"),
+            '(InjectionPolicy x): spec.match.kinds[0]: "RayCluster" is not a kind with its group; '
+            'write KIND.GROUP, such as "Job.batch"',
+            id="unknown-kind-without-its-group",
+        ),
+        pytest.param(
+            policy("{inject: {}, match: {owners: [Ray.io]}}"),
+            '(InjectionPolicy x): spec.match.owners[0]: "Ray.io": there is no group "io"; write '
+            'KIND.GROUP, such as "Job.batch"',
+            id="no-such-group",
+        ),
+        pytest.param(
+            policy("{inject: {}, match: {exclude: {kinds: [Jobs.batch]}}}"),
+            '(InjectionPolicy x): spec.match.exclude.kinds[0]: "Jobs.batch": there is no such '
+            'kind; did you mean "Job.batch"?',
+            id="plural-of-a-kind-with-its-group",
+        ),
+        pytest.param(
+            policy("{inject: {}, match: {kinds: [PytorchJob.kubeflow.org]}}"),
+            '(InjectionPolicy x): spec.match.kinds[0]: "PytorchJob.kubeflow.org": there is no such '
+            'kind; did you mean "PyTorchJob.kubeflow.org"?',
+            id="kind-in-other-capitals",
         ),
         pytest.param(
             sidecar("{privileged: true}"),
