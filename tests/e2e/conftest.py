@@ -6,6 +6,7 @@ They start a control plane, so they run only when asked for: `pytest tests/e2e`,
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -50,19 +51,39 @@ def programs(pytestconfig: pytest.Config) -> build.Programs:
 
 
 @pytest.fixture(scope="session")
-def controlplane(
+def planes(
     programs: build.Programs, pytestconfig: pytest.Config, request: pytest.FixtureRequest
-) -> Iterator[cluster.ControlPlane]:
-    """One control plane with fake GPU nodes for all tests; its logs stay if one of them failed."""
+) -> Iterator[Callable[[str], cluster.ControlPlane]]:
+    """Give control planes by name, each started when first asked for, with fake GPU nodes."""
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     assert capture is not None
-    with cluster.ControlPlane(programs=programs) as control_plane:
-        control_plane.add_nodes(*nodes.FLEET)
-        yield control_plane
-        if request.session.testsfailed:
+    made: dict[str, cluster.ControlPlane] = {}
+    with ExitStack() as stack:
+
+        def plane(name: str) -> cluster.ControlPlane:
+            if name not in made:
+                made[name] = stack.enter_context(cluster.ControlPlane(programs=programs))
+                made[name].add_nodes(*nodes.FLEET)
+            return made[name]
+
+        yield plane
+        for control_plane in made.values() if request.session.testsfailed else ():
             control_plane.keep_logs()
             with capture.global_and_fixture_disabled():
                 print(f"\nthe control plane's logs are in {control_plane.logs}")
+
+
+@pytest.fixture(scope="module")
+def controlplane(
+    planes: Callable[[str], cluster.ControlPlane], request: pytest.FixtureRequest
+) -> cluster.ControlPlane:
+    """
+    Give the control plane that the tests share.
+
+    A module that says CONTROL_PLANE has one of its own by that name: what other modules install
+    and define there would change what its tests see.
+    """
+    return planes(getattr(request.module, "CONTROL_PLANE", "shared"))
 
 
 @pytest.fixture
@@ -87,15 +108,26 @@ def load_crds(controlplane: cluster.ControlPlane) -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def webhook_installed(controlplane: cluster.ControlPlane) -> Iterator[installation.Installed]:
+def installations(planes: object) -> Iterator[dict[int, installation.Installed]]:
+    """Remember where the webhook is installed, and take it out in the end."""
+    made: dict[int, installation.Installed] = {}
+    yield made
+    for each in made.values():
+        each.uninstall()
+
+
+@pytest.fixture(scope="module")
+def webhook_installed(
+    controlplane: cluster.ControlPlane,
+    installations: dict[int, installation.Installed],
+) -> installation.Installed:
     """Install the webhook as it is shipped, once; tests use `installed`."""
-    made = installation.Installed(controlplane, controlplane.directory)
-    made.install()
-    made.start()
-    try:
-        yield made
-    finally:
-        made.uninstall()
+    if id(controlplane) not in installations:
+        made = installation.Installed(controlplane, controlplane.directory)
+        made.install()
+        made.start()
+        installations[id(controlplane)] = made
+    return installations[id(controlplane)]
 
 
 @pytest.fixture

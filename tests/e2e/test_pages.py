@@ -6,33 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.controlplane import build, cluster, nodes, waiting
+from tests.e2e.controlplane import waiting
 from tests.e2e.installed import Installed
 from tests.project import pages
 
+CONTROL_PLANE = "pages"  # without the definitions that other tests load
 NAMESPACE = "team"  # what the pages call theirs
 PAGES = [page for page in pages.PAGES if pages.has_commands(page, cluster=True)]
 
 
-@pytest.fixture(scope="module")
-def untouched(
-    programs: build.Programs, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installed]:
-    """Give a control plane of its own: the pages' has no definitions that other tests load."""
-    with cluster.ControlPlane(programs=programs) as control_plane:
-        control_plane.add_nodes(*nodes.FLEET)
-        found = Installed(control_plane, tmp_path_factory.mktemp("webhook"))
-        found.install()
-        found.start()
-        yield found
-
-
 @pytest.fixture
-def afterwards_gone(untouched: Installed) -> Iterator[Installed]:
+def afterwards_gone(installed: Installed) -> Iterator[Installed]:
     """Delete the namespace that the pages make, so that the next one can."""
-    admin = untouched.control_plane.admin
+    admin = installed.control_plane.admin
     path = f"/api/v1/namespaces/{NAMESPACE}"
-    yield untouched
+    yield installed
     admin.delete(path)
     waiting.until(lambda: not admin.request("GET", path).ok, what=f"{path} to be gone")
 

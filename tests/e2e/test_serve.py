@@ -10,6 +10,7 @@ from tests.e2e.controlplane import cluster, waiting
 from tests.e2e.controlplane.client import Client
 from tests.e2e.installed import Installed
 
+CONTROL_PLANE = "serve"  # `auto` takes what it finds: only what these tests define
 IMAGE = ("--image", "registry.example.com/app:1", "--port", "8000")
 IRIS = ("--model", "s3://models/iris", "--format", "sklearn")
 DEPLOYMENT = ("--backend", "deployment")

@@ -12,6 +12,7 @@ from tests.e2e.controlplane import cluster, waiting
 from tests.e2e.controlplane.client import Client
 from tests.kubectl_ml.program import invoke
 
+CONTROL_PLANE = "train"  # `auto` takes what it finds: only what these tests define
 IMAGE = ("--image", "registry.example.com/trainer:1")
 JOBS = "/apis/batch/v1/namespaces/{}/jobs"
 PODS = "/api/v1/namespaces/{}/pods"
