@@ -401,7 +401,7 @@ def test_ten_thousand_malformed_reviews_are_answered_with_json_and_no_more_memor
         seen.add(status)
 
     assert seen == {200, 400, 415}
-    assert served.rss_kib() - before < 5 * 1024
+    assert served.rss_kib() - before < 8 * 1024
     assert not [line for line in served.lines() if line["level"] == "error"]
 
 
@@ -415,4 +415,4 @@ def test_long_intents_are_not_kept_in_memory(served: serving.Served) -> None:
     before = served.rss_kib()
     send(range(20, 220))
 
-    assert served.rss_kib() - before < 5 * 1024
+    assert served.rss_kib() - before < 8 * 1024
