@@ -91,7 +91,8 @@ def _creates(report: dict[str, Any]) -> str:
     table = tabulate.tabulate(rows, headers=head, floatfmt=("", ".0f", ".2f", ".2f"))
     return (
         f"{table}\n\nBehind the webhook the API server creates {report['ratio']:.2f} of the pods"
-        f" that it does behind an empty one ({report['connections']} connections)."
+        f" that it does behind an empty one ({report['connections']} connections),\n"
+        f"and {report['ratio_to_ready']:.2f} of those behind one that only hands out our patch."
     )
 
 
