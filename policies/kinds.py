@@ -40,11 +40,13 @@ def read(text: str) -> None:
 
 
 def _with_group(text: str, known: set[str]) -> str:
-    full = {name.partition(".")[0]: name for name in (*_WITHOUT_GROUP, *sorted(known))}
+    full: dict[str, list[str]] = {}
+    for name in (*_WITHOUT_GROUP, *sorted(known)):
+        full.setdefault(name.partition(".")[0], []).append(name)
     if text in full:
-        return f'write "{full[text]}"'
+        return "write " + " or ".join(f'"{name}"' for name in dict.fromkeys(full[text]))
     close = difflib.get_close_matches(text, full, n=1, cutoff=0.8)
-    return f'did you mean "{full[close[0]]}"?' if close else _WRITE
+    return f'did you mean "{full[close[0]][0]}"?' if close else _WRITE
 
 
 def _of_kubernetes(text: str, group: str, known: set[str]) -> str:

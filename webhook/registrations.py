@@ -44,11 +44,20 @@ CONTROLLERS = (
     "system:serviceaccount:kube-system:job-controller",
     "system:serviceaccount:kube-system:replicaset-controller",
     "system:serviceaccount:kube-system:statefulset-controller",
+    "system:serviceaccount:argo-rollouts:argo-rollouts",
+    "system:serviceaccount:argo:argo",
     "system:serviceaccount:jobset-system:jobset-controller-manager",
+    "system:serviceaccount:keda:keda-operator",
+    "system:serviceaccount:knative-serving:controller",
     "system:serviceaccount:kserve:kserve-controller-manager",
+    "system:serviceaccount:kubeflow:katib-controller",
+    "system:serviceaccount:kubeflow:notebook-controller-service-account",
     "system:serviceaccount:kubeflow:training-operator",
     "system:serviceaccount:kubeflow-system:kubeflow-trainer-controller-manager",
+    "system:serviceaccount:lws-system:lws-controller-manager",
     "system:serviceaccount:mpi-operator:mpi-operator",
+    "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller",
+    "system:serviceaccount:volcano-system:volcano-controllers",
 )
 
 _HEADER = """\
@@ -180,6 +189,8 @@ def _rules(catalogue: Catalogue, *, subresource: str = "") -> list[Manifest]:
     """Put kinds of one group and the same versions into one rule."""
     resources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for kind in catalogue.kinds.values():
+        if kind.cluster_scoped or not kind.mutate:
+            continue
         if subresource != "scale" or kind.scale:
             name = f"{kind.plural}/{subresource}" if subresource else kind.plural
             resources.setdefault((kind.group, kind.versions), []).append(name)

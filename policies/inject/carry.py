@@ -9,6 +9,7 @@ used up at the workload.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from policies.inject.pod import Author, PodDraft
@@ -38,6 +39,13 @@ def inject(
     if kind.propagates and not computes and any(PREFIX + key in own for key in COMPUTE_ONLY):
         # Its pods can't tell the template's own intent from the workload's, so the role says so.
         pod.put(AUTHOR, (*annotations, PREFIX + "roles"), template.role)
+
+
+def received(intents: Intents, template: Template) -> Intents:
+    """Give what a role receives of intents that aren't its own, but the whole workload's."""
+    if selected(template, intents):
+        return intents
+    return replace(intents, keys=intents.keys - COMPUTE_ONLY, accelerator=(), shm="", mounts=())
 
 
 def selected(template: Template, intents: Intents) -> bool:

@@ -47,10 +47,16 @@ def _first(pod: PodDraft, role: Role | None) -> tuple[Container, ...]:
     for member in role.inline if role else ():
         if isinstance(pod.get(member), dict):
             return (_container(member, (*pod.spec, member)),)
+    for path in role.lists if role else ():
+        at = (*pod.spec, *path)
+        if pod.draft.get(at):
+            name = pod.draft.get((*at, 0, "name"))
+            return (_container(name if isinstance(name, str) else "", (*at, 0)),)
     if pod.get("containers"):
-        at = _received_before(pod)
-        name = pod.get("containers", at, "name")  # Knative lets a container go without a name
-        return (_container(name if isinstance(name, str) else "", (*pod.spec, "containers", at)),)
+        index = _received_before(pod)
+        name = pod.get("containers", index, "name")  # Knative lets a container go without a name
+        at = (*pod.spec, "containers", index)
+        return (_container(name if isinstance(name, str) else "", at),)
     return ()
 
 
@@ -86,16 +92,18 @@ def _first_of_the_users(pod: PodDraft) -> int:
 
 def _present(pod: PodDraft, role: Role | None) -> dict[str, Container]:
     found: dict[str, Container] = {}
-    for member in ("containers", "initContainers"):
-        for index, item in enumerate(pod.get(member) or ()):
+    lists = role.lists if role else ()
+    for member in (("containers",), ("initContainers",), *lists):
+        path = (*pod.spec, *member)
+        for index, item in enumerate(pod.draft.get(path) or ()):
             name = item.get("name")
             if isinstance(name, str):
-                found.setdefault(name, _container(name, (*pod.spec, member, index)))
-    for member in role.inline if role else ():
-        item = pod.get(member)
+                found.setdefault(name, _container(name, (*path, index)))
+    for inline in role.inline if role else ():
+        item = pod.get(inline)
         if isinstance(item, dict):
-            name = str(item.get("name") or role.primary or member) if role else member
-            found.setdefault(name, _container(name, (*pod.spec, member)))
+            name = str(item.get("name") or role.primary or inline) if role else inline
+            found.setdefault(name, _container(name, (*pod.spec, inline)))
     return found
 
 

@@ -100,6 +100,9 @@ def _same(items: list[Any], wanted: Any, at: int = -1) -> int:
     Else, with `at`, the one in the same place, if `wanted` is that with something added.
     """
     key = _key(wanted)
+    there = items[at] if 0 <= at < len(items) else None
+    if key and isinstance(there, dict) and there.get(key) == wanted[key]:
+        return at  # of two with one name, the one in the same place
     for index, item in enumerate(items):
         same = isinstance(item, dict) and item.get(key) == wanted[key] if key else item == wanted
         if same:

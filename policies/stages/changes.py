@@ -7,6 +7,7 @@ Where intents changed, what follows them is taken out, to be set anew.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from policies.inject import knative, provenance, restore
@@ -19,6 +20,7 @@ from policies.workloads.locate import Template
 
 ALL = frozenset({"carry", "dapr", "mesh", "knative", "queue", "early"})
 TEMPLATE_FREE = USED_UP - {"roles"}  # intents that leave templates as they are
+_FOREIGN = ("kueue.x-k8s.io/", "dapr.io/", "sidecar.istio.io/", "autoscaling.knative.dev/")
 _MARKS = {
     "carry": ("/kubectl-ml.io~1",),
     "dapr": ("/dapr.io~1",),
@@ -59,13 +61,40 @@ def known(work: Work, before: Work) -> dict[Path, Claims]:
     first time is as wanted now, and ours.
     """
     places: list[tuple[Path, Path]] = [((), ("metadata",))]
-    places += [(one.pod_spec, one.metadata) for one in work.templates if one.metadata]
+    places += [
+        (one.pod_spec, one.metadata)
+        for one in work.templates
+        if one.metadata and work.signs_itself(one)
+    ]
     return {
         place: provenance.read(annotation(work.draft.object, metadata, INJECTED)).joined(
             provenance.read(annotation(before.draft.object, metadata, INJECTED))
         )
         for place, metadata in places
     }
+
+
+def forget_carried(work: Work) -> None:
+    """Take out of a trial what carrying sets: intents in templates, labels and annotations."""
+    for template in work.templates:
+        if template.metadata and template.metadata != ("metadata",):
+            _forget(work, (*template.metadata, "annotations"), work.carried_to(template)[1])
+    for place in _own_places(work):
+        for member in ("labels", "annotations"):
+            for name in [*(lookup(work.draft.object, (*place, member)) or {})]:
+                if name.startswith(_FOREIGN):
+                    work.draft.remove((*place, member, name))
+
+
+def _forget(work: Work, annotations: Path, carried: Mapping[str, Any]) -> None:
+    for name, value in [*(lookup(work.draft.object, annotations) or {}).items()]:
+        if carried.get(name.removeprefix(PREFIX)) == value or name == INJECTED:
+            work.draft.remove((*annotations, name))
+
+
+def _own_places(work: Work) -> list[Path]:
+    places: list[Path] = [("metadata",), ("spec", "jobTemplate", "metadata")]
+    return places + [one.metadata for one in work.templates if one.metadata]
 
 
 def settle(work: Work, before: Work, claims: Claims, anew: frozenset[str]) -> Claims:
@@ -77,10 +106,11 @@ def settle(work: Work, before: Work, claims: Claims, anew: frozenset[str]) -> Cl
         (out if _family(at) in anew else back).add(policy, at, value)
     restore.withdraw(whole, old, out, old_base=before.whole())
     restore.give_back(whole, old, back, old_base=before.whole())
-    olds = {template.role: template for template in before.templates}
+    olds = {template.identity: template for template in before.templates}
     for template in work.templates:
-        if template.role in olds:
-            _settle_template(work, before, template, olds[template.role], anew)
+        then = olds.get(template.identity)
+        if then is not None and before.signs_itself(then):
+            _settle_template(work, before, template, then, anew)
     return whole.claims
 
 

@@ -37,7 +37,8 @@ def update(work: Work, before: Work, outcome: Outcome) -> None:
     before = before.trial()
     for template in before.templates:  # an object from before us carries nothing yet
         pod = before.at_workload(template, Claims(), Claims())
-        carry.inject(pod, template, before.kind, before.intents, before.written)
+        carried, written = before.carried_to(template)
+        carry.inject(pod, template, before.kind, carried, written)
     whole(before, then)
     outcome.violations += [one for one in now.violations if one not in then.violations]
     outcome.warnings += [one for one in now.warnings if one not in then.warnings]
@@ -99,6 +100,8 @@ def _own(work: Work, outcome: Outcome) -> None:
             pod.refuse(POLICY, message, code=422)
     if "placement" in work.kind.early:
         _warn_of_everywhere(work, pod)
+    if work.kind.no_pods and work.intents.keys and work.kind.no_pods.holds(work.draft.object):
+        pod.warn(f"intents: this {work.kind.kind} makes no pods: {work.kind.no_pods_why}")
     pod_stage.warn_of_missing(pod, work.intents, work.context.facts, work.kind.autoscaling)
     outcome.collect(pod)
 

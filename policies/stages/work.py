@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from policies.inject import provenance, receive
+from policies.inject import carry, provenance, receive
 from policies.inject.pod import LIMIT_RANGER, PodDraft, annotation, limit_ranged
 from policies.inject.prepared import POD, Rule
 from policies.inject.provenance import Claims
 from policies.inject.sound import is_sound, is_sound_container, is_sound_resources
-from policies.intents import INJECTED, NONE, Intents, read, written
+from policies.intents import INJECTED, PREFIX, Intents, read, written
 from policies.match import Target
 from policies.model import Violation
 from policies.patch import Draft, Path, lookup
@@ -76,7 +76,9 @@ class Work:
             intents=read(annotations),
             written=written(annotations),
             templates=tuple(
-                one for one in locate.templates(obj, kind) if sound and _is_sound(obj, one)
+                one
+                for one in locate.templates(obj, kind, context.catalogue)
+                if sound and _is_sound(obj, one)
             ),
         )
 
@@ -132,11 +134,42 @@ class Work:
 
     def receiving(self, template: Template, intents: Intents) -> PodDraft:
         """Open a template as the pod it will be, with the containers that receive."""
-        pod = self.as_pod(template)
+        return self._receive(self.as_pod(template), template, intents)
+
+    def receiving_at_workload(
+        self, template: Template, intents: Intents, claims: Claims, prior: Claims
+    ) -> PodDraft:
+        """Do the same where what goes into the template is claimed at the workload."""
+        pod = self.at_workload(template, claims, prior)
+        annotations = self.as_pod(template)
+        pod.defaulted = annotations.defaulted
+        return self._receive(pod, template, intents)
+
+    def _receive(self, pod: PodDraft, template: Template, intents: Intents) -> PodDraft:
         role = template.definition
         pod.containers = receive.containers(pod, intents, role, role.primary)
-        pod.finishes = self.kind.finishes or pod.get("restartPolicy") in ("Never", "OnFailure")
+        pod.finishes = template.kind.finishes or pod.get("restartPolicy") in ("Never", "OnFailure")
         return pod
+
+    def signs_itself(self, template: Template) -> bool:
+        """Tell whether a template has metadata that is its alone, where its provenance can be."""
+        return template.metadata not in (None, METADATA) and all(
+            other is template or other.metadata != template.metadata for other in self.templates
+        )
+
+    def carried_to(self, template: Template) -> tuple[Intents, Mapping[str, Any]]:
+        """
+        Give what travels to a template: the workload's intents, and how they are written.
+
+        An object inside another has intents of its own, which beat the outer one's.
+        """
+        if not template.base:
+            return self.intents, self.written
+        inner = written(lookup(self.draft.object, (*template.base, *METADATA, "annotations")))
+        if not inner:
+            return self.intents, self.written
+        merged = {**self.written, **inner}
+        return read({PREFIX + key: value for key, value in merged.items()}), merged
 
     def sign(self, claims: Claims, prior: Claims) -> None:
         """Write the workload's provenance."""
@@ -145,8 +178,9 @@ class Work:
     def intents_of(self, template: Template) -> Intents:
         """Read the intents that a template's pods will have."""
         if template.metadata is None:
-            return NONE
-        return read(lookup(self.draft.object, (*template.metadata, "annotations")))
+            return carry.received(self.intents, template)
+        intents = read(lookup(self.draft.object, (*template.metadata, "annotations")))
+        return carry.received(intents, template) if template.metadata == METADATA else intents
 
     def rules(self) -> list[Rule]:
         """Find the policies that name this kind of workload."""
@@ -177,9 +211,17 @@ class Work:
 
 def _is_sound(obj: Any, template: Template) -> bool:
     metadata = lookup(obj, template.metadata) if template.metadata else None
+    if template.base and not receive.walkable(obj, (*template.base, *METADATA, "annotations")):
+        return False
     if template.definition.container:
         return _is_sound_override(obj, template, metadata)
     pod_spec = lookup(obj, template.pod_spec)
+    for path in template.definition.lists:
+        found = lookup(pod_spec, path)
+        if found is not None and not (
+            isinstance(found, list) and all(map(is_sound_container, found))
+        ):
+            return False
     return is_sound(pod_spec, metadata) and all(
         pod_spec.get(member) is None or is_sound_container(pod_spec[member])
         for member in template.definition.inline

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from policies.inject import carry, dapr, knative, mesh, queue, receive
+from policies.inject.pod import PodDraft
 from policies.inject.prepared import Rule
 from policies.inject.provenance import Claims
 from policies.inject.sound import is_sound_metadata
@@ -67,7 +68,7 @@ def _follow(work: Work, before: Work, changed: frozenset[str], outcome: Outcome)
     anew = changes.families(changed)
     if work.kind.immutable:
         anew -= {"carry", "dapr", "mesh", "early"}
-    claims = changes.claims_of(before.draft.object)
+    claims = _claims(before)
     kept = changes.settle(work, before, claims, anew)
     if anew:
         _carry(work, outcome, kept, anew)
@@ -75,8 +76,27 @@ def _follow(work: Work, before: Work, changed: frozenset[str], outcome: Outcome)
         work.sign(kept, Claims())
 
 
-def _carry(work: Work, outcome: Outcome, prior: Claims, families: frozenset[str]) -> None:
-    """Set what the workload carries, then what must be in its templates before pods exist."""
+def _claims(before: Work) -> Claims:
+    """
+    Tell what of the old object was ours.
+
+    Its provenance says so, unless it was too large to be written out. Then it is what we would
+    set if it weren't there: found out on the old object without its intents' traces.
+    """
+    claims = changes.claims_of(before.draft.object)
+    if all(claims.by_policy.values()):
+        return claims
+    trial = before.trial()
+    changes.forget_carried(trial)
+    return _carry(trial, Outcome(draft=trial.draft), Claims(), changes.ALL)
+
+
+def _carry(work: Work, outcome: Outcome, prior: Claims, families: frozenset[str]) -> Claims:
+    """
+    Set what the workload carries, then what must be in its templates before pods exist.
+
+    Gives what was claimed at the workload.
+    """
     claims, own = Claims(), work.rules()
     if "queue" in families and work.intents.inject:
         _queue(work, own, claims=claims, prior=prior, outcome=outcome)
@@ -84,9 +104,10 @@ def _carry(work: Work, outcome: Outcome, prior: Claims, families: frozenset[str]
         _carry_to(work, template, own, families, claims=claims, prior=prior, outcome=outcome)
     if "early" in families:
         for template in work.templates:
-            _early(work, template, own, outcome)
+            _early(work, template, own, claims=claims, prior=prior, outcome=outcome)
     work.sign(claims, prior)
     outcome.claim(claims)
+    return claims
 
 
 def _carry_to(
@@ -102,7 +123,8 @@ def _carry_to(
     """Carry intents to one template, and set there what injectors of others read early."""
     pod = work.at_workload(template, claims, prior)
     if "carry" in families:
-        carry.inject(pod, template, work.kind, work.intents, work.written)
+        carried, written = work.carried_to(template)
+        carry.inject(pod, template, work.kind, carried, written)
     intents = work.intents_of(template)
     if intents.inject:
         rules = work.pod_rules(template, intents, own)
@@ -115,20 +137,44 @@ def _carry_to(
     outcome.collect(pod)
 
 
-def _early(work: Work, template: Template, own: list[Rule], outcome: Outcome) -> None:
+def _early(
+    work: Work,
+    template: Template,
+    own: list[Rule],
+    *,
+    claims: Claims,
+    prior: Claims,
+    outcome: Outcome,
+) -> None:
     """Put into a template what must be there before its pods are."""
-    intents, accepts = work.intents_of(template), work.kind.accepts
+    intents, accepts = work.intents_of(template), template.kind.accepts
     if not intents.inject:
         return
     rules = work.pod_rules(template, intents, own)
-    if work.context.fold or _queue_of(work) in work.kind.counted:
-        _inject(work, template, intents, rules, accepts=accepts, outcome=outcome)
+
+    def inject(
+        wanted: Intents, chosen: list[Rule], accepted: frozenset[str] | None = accepts
+    ) -> None:
+        signs = work.signs_itself(template)
+        pod = (
+            work.receiving(template, wanted)
+            if signs
+            else work.receiving_at_workload(template, wanted, claims, prior)
+        )
+        _inject(work, template, wanted, chosen, pod=pod, accepts=accepted, outcome=outcome)
+        if signs:
+            pod.sign()
+            outcome.claim(pod.claims)
+
+    early = template.kind.early
+    if work.context.fold or "all" in early or _queue_of(work) in work.kind.counted:
+        inject(intents, rules)
         return
-    if "placement" in work.kind.early:
-        _inject(work, template, intents, rules, accepts=PLACEMENT, outcome=outcome)
+    if "placement" in early:
+        inject(intents, rules, PLACEMENT)
     if own:  # the policies that name this kind, and no intents
-        intents = replace(intents, accelerator=(), shm="", mounts=(), sidecars=(), dapr=None)
-        _inject(work, template, intents, own, accepts=accepts, outcome=outcome)
+        bare = replace(intents, accelerator=(), shm="", mounts=(), sidecars=(), dapr=None)
+        inject(bare, own)
 
 
 def _inject(
@@ -137,24 +183,37 @@ def _inject(
     intents: Intents,
     rules: list[Rule],
     *,
+    pod: PodDraft,
     accepts: frozenset[str] | None,
     outcome: Outcome,
 ) -> None:
     """Inject a template in place, within what its kind accepts."""
-    pod = work.receiving(template, intents)
-    if not pod.containers:
+    if not pod.containers and not template.definition.flat:
         return
-    pod.accepts, pod.rejects = accepts, work.kind.rejects
+    pod.accepts, pod.rejects = accepts, _rejected(work, template)
+    if not pod.containers and accepts is None:
+        pod.accepts = PLACEMENT
     work.run(pod, template, intents, rules)
-    pod.sign()
     if work.context.fold and pod.skipped:
         fields = sorted({field.partition(".")[0] for field in pod.skipped})
         pod.warn(
-            f"intents: the template of a {work.kind.name} can't hold {', '.join(fields)}; "
+            f"intents: the template of a {template.kind.name} can't hold {', '.join(fields)}; "
             "what needs them is added to its pods when they are created"
         )
     outcome.collect(pod)
-    outcome.claim(pod.claims)
+
+
+def _rejected(work: Work, template: Template) -> frozenset[str]:
+    """Tell what a template's own webhook refuses, by what can be known of the object."""
+    kind = template.kind
+    if not kind.rejects:
+        return kind.rejects
+    if kind.autoscaling == "kserve" and not work.context.facts.has("knative"):
+        return frozenset()
+    inner = lookup(work.draft.object, template.base)
+    if kind.rejects_unless and kind.rejects_unless.holds(inner):
+        return frozenset()
+    return kind.rejects
 
 
 def _queue(work: Work, own: list[Rule], *, claims: Claims, prior: Claims, outcome: Outcome) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path as File
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
-from policies.patch import Path, Step
+from policies.patch import Path, Step, lookup
 
 WILDCARD = "*"
 _SELECTED = re.compile(r"^([^\[]*)\[([^=\]]+)=([^\]]+)\]$")
+_PARTS = re.compile(r"[^.\[]*\[[^\]]*\]|[^.]+")
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -24,6 +25,44 @@ class ContainerOverrides:
     name: str
     resources: Path
     env: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What holds of an object: a value at a path; `values` empty: anything but null is there."""
+
+    path: Path  # may have wildcards
+    values: tuple[Any, ...] = ()
+    always: bool = False
+
+    def holds(self, obj: Any) -> bool:
+        """Tell whether it holds of `obj`."""
+        if self.always:
+            return True
+        found = [value for value in each(obj, self.path) if value is not None]
+        return any(value in self.values for value in found) if self.values else bool(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathCount:
+    """A number at a path, or its default. `up`: it starts at the element of the last wildcards."""
+
+    path: Path
+    default: int
+    up: int = 0  # 0: from the object; 1: `@`, 2: `@@`
+
+
+Count: TypeAlias = "int | PathCount | tuple[Count, ...]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """Where a kind holds other objects, or strings that do."""
+
+    path: Path  # may have wildcards
+    format: str  # object, json, yaml, text
+    what: str
+    kind: str = ""  # KIND.GROUP of an object that doesn't say
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -36,8 +75,19 @@ class Role:
     compute: bool = False
     primary: str = ""
     inline: tuple[str, ...] = ()
+    lists: tuple[Path, ...] = ()
+    flat: bool = False
+    needs: tuple[str, ...] = ()
+    unless: tuple[Path, ...] = ()
+    only: Condition | None = None  # of the element that the last wildcard met
     pod_labels: Mapping[str, str] = field(default_factory=dict)  # value `*`: any
     container: ContainerOverrides | None = None
+    replicas: Count = 1
+    min_replicas: Count | None = None
+    max_replicas: Count | None = None
+    unbounded: bool = False
+    surge: tuple[PathCount, str] | None = None
+    text: str = ""  # the path as it was written
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -49,6 +99,9 @@ class Kind:
     versions: tuple[str, ...]
     plural: str
     roles: tuple[Role, ...]
+    category: str = ""
+    cluster_scoped: bool = False
+    mutate: bool = True
     scale: bool = False
     pod_owner: str = ""  # KIND.GROUP
     finishes: bool = False
@@ -61,11 +114,28 @@ class Kind:
     propagates: bool = False  # its operator copies the annotations of the object to its pods
     accepts: frozenset[str] | None = None
     rejects: frozenset[str] = frozenset()
+    rejects_unless: Condition | None = None
+    managed_by: Path = ()
+    own_controller: frozenset[str] = frozenset()
+    suspend: Condition | None = None
+    no_pods: Condition | None = None
+    no_pods_why: str = ""
+    template: bool = False
+    counter: str = ""
+    embedded: tuple[Embedded, ...] = ()
+    source: str = ""  # the WorkloadKind that it comes from; empty: built in
 
     @property
     def name(self) -> str:
         """The kind as policies write it: `Job.batch`, `Pod`."""
         return f"{self.kind}.{self.group}" if self.group else self.kind
+
+    def is_ours(self, obj: Any) -> bool:
+        """Tell whether this cluster's own controller makes an object's pods."""
+        if not self.managed_by:
+            return True
+        manager = lookup(obj, self.managed_by)
+        return not manager or manager in self.own_controller
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -80,20 +150,46 @@ class Catalogue:
         """Find a kind; None where the catalogue doesn't know it."""
         return self.kinds.get((group, kind))
 
+    def named(self, name: str) -> Kind | None:
+        """Find a kind by `KIND.GROUP`."""
+        kind, _, group = name.partition(".")
+        return self.kinds.get((group, kind))
+
+    def of(self, obj: Any) -> Kind | None:
+        """Find the kind of a whole object; None where it is none, or not known."""
+        if not isinstance(obj, dict):
+            return None
+        api_version, kind = obj.get("apiVersion"), obj.get("kind")
+        if not isinstance(api_version, str) or not isinstance(kind, str):
+            return None
+        group, slash, _ = api_version.partition("/")
+        return self.kinds.get((group if slash else "", kind))
+
 
 @lru_cache(maxsize=1)
 def builtin() -> Catalogue:
     """Read the catalogue that comes with the engine."""
     text = File(__file__).with_name("catalogue.yaml").read_text("utf-8")
-    return assemble([kind(entry) for entry in yaml.load(text, Loader=yaml.CSafeLoader)])
+    entries = {one["kind"]: one for one in yaml.load(text, Loader=yaml.CSafeLoader)}
+    return assemble([kind(_derived(entry, entries)) for entry in entries.values()])
 
 
-def assemble(kinds: list[Kind]) -> Catalogue:
+@lru_cache(maxsize=8)
+def extended(kinds: tuple[Kind, ...]) -> Catalogue:
+    """Give the built-in catalogue with these kinds; one that it has already is replaced."""
+    known = dict(builtin().kinds)
+    for one in kinds:
+        known[one.group, one.kind] = one
+    return assemble(known.values())
+
+
+def assemble(kinds: Iterable[Kind]) -> Catalogue:
     """Index kinds."""
+    kinds = list(kinds)
     pod_roles: dict[str, tuple[tuple[Kind, Role], ...]] = {}
     for item in kinds:
         marked = tuple((item, role) for role in item.roles if role.pod_labels)
-        for owner in {item.name, item.pod_owner} if marked else ():
+        for owner in sorted({item.name, item.pod_owner or item.name}) if marked else ():
             pod_roles[owner] = pod_roles.get(owner, ()) + marked
     return Catalogue(
         kinds={(item.group, item.kind): item for item in kinds},
@@ -102,11 +198,15 @@ def assemble(kinds: list[Kind]) -> Catalogue:
     )
 
 
+# --- paths ---------------------------------------------------------------------------------
+
+
 def path(text: str) -> Path:
-    """Read `spec.jobs.*.template` and `spec.patches[manager=x].spec` as a path."""
+    """Read `spec.jobs.*.template` or `spec.patches[manager=x].spec`; `$.` may precede."""
     steps: list[Step] = []
-    # Dots inside [key=value] are part of the value.
-    for part in re.findall(r"[^.\[]*\[[^\]]*\]|[^.]+", text.removeprefix("$").removeprefix(".")):
+    # Dots inside [key=value] are part of the value; `[*]` is written by those who know JSONPath.
+    text = text.replace("[*]", f".{WILDCARD}")
+    for part in _PARTS.findall(text.removeprefix("$").removeprefix(".")):
         selected = _SELECTED.match(part)
         if selected:
             steps += [selected.group(1), (selected.group(2), selected.group(3))]
@@ -115,8 +215,38 @@ def path(text: str) -> Path:
     return tuple(steps)
 
 
-def kind(entry: Mapping[str, Any]) -> Kind:
-    """Read one entry of the catalogue."""
+def expand(obj: Any, at: Path) -> list[Path]:
+    """List the paths that exist in `obj` for a path with wildcards, in the object's order."""
+    if WILDCARD not in at:
+        return [at]
+    index = at.index(WILDCARD)
+    parent = lookup(obj, at[:index])
+    steps: Iterable[Step] = ()
+    if isinstance(parent, dict):
+        steps = [key for key in parent if isinstance(key, str)]
+    elif isinstance(parent, list):
+        steps = range(len(parent))
+    return [
+        found
+        for step in steps
+        for found in _under((*at[:index], step), expand(lookup(parent, (step,)), at[index + 1 :]))
+    ]
+
+
+def _under(base: Path, tails: list[Path]) -> list[Path]:
+    return [(*base, *tail) for tail in tails]
+
+
+def each(obj: Any, at: Path) -> list[Any]:
+    """List the values at a path with wildcards; None for those that aren't there."""
+    return [lookup(obj, found) for found in expand(obj, at)]
+
+
+# --- reading -------------------------------------------------------------------------------
+
+
+def kind(entry: Mapping[str, Any], *, source: str = "") -> Kind:
+    """Read one entry of the catalogue, or the spec of a WorkloadKind with `kind` as KIND.GROUP."""
     name, _, group = entry["kind"].partition(".")
     return Kind(
         kind=name,
@@ -124,6 +254,9 @@ def kind(entry: Mapping[str, Any]) -> Kind:
         versions=tuple(entry["versions"]),
         plural=entry["plural"],
         roles=tuple(_role(item) for item in entry["roles"]),
+        category=entry.get("category", ""),
+        cluster_scoped=entry.get("scope") == "Cluster",
+        mutate=entry.get("mutate", True),
         scale=entry.get("scale", False),
         pod_owner=entry.get("podOwner", ""),
         finishes=entry.get("finishes", False),
@@ -136,7 +269,42 @@ def kind(entry: Mapping[str, Any]) -> Kind:
         propagates=entry.get("propagates", False),
         accepts=frozenset(entry["accepts"]) if "accepts" in entry else None,
         rejects=frozenset(entry.get("rejects", ())),
+        rejects_unless=_condition(entry.get("rejectsUnless")),
+        managed_by=path(entry.get("managedBy", "")),
+        own_controller=frozenset(entry.get("ownController", ())),
+        suspend=_condition(entry.get("suspend")),
+        no_pods=_condition(entry.get("noPods")),
+        no_pods_why=entry.get("noPodsWhy", ""),
+        template=entry.get("template", False),
+        counter=entry.get("counter", ""),
+        embedded=tuple(_embedded(item) for item in entry.get("embedded", ())),
+        source=source,
     )
+
+
+def _derived(entry: dict[str, Any], entries: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Fill in what an entry has from the one that it is like, below other members."""
+    if "like" not in entry:
+        return entry
+    model, under = entries[entry["like"]], entry.get("under", {})
+    roles = [{**role, **_moved(role, under)} for role in model["roles"]]
+    embedded = [{**one, **_moved(one, under)} for one in model.get("embedded", ())]
+    return {
+        **{key: model[key] for key in ("accepts", "rejects") if key in model},
+        **entry,
+        "roles": roles,
+        "embedded": [*embedded, *entry.get("embedded", ())],
+    }
+
+
+def _moved(value: Mapping[str, Any], under: Mapping[str, str]) -> dict[str, Any]:
+    moved = {}
+    for member in ("podSpec", "metadata", "template", "path"):
+        text = value.get(member)
+        for old, new in under.items():
+            if isinstance(text, str) and text.startswith(f"{old}."):
+                moved[member] = new + text[len(old) :]
+    return moved
 
 
 def _role(entry: Mapping[str, Any]) -> Role:
@@ -156,6 +324,11 @@ def _role(entry: Mapping[str, Any]) -> Role:
         compute=entry.get("compute", False),
         primary=entry.get("primary", ""),
         inline=tuple(entry.get("inline", ())),
+        lists=tuple(path(one) for one in entry.get("lists", ())),
+        flat=entry.get("flat", False),
+        needs=tuple(entry.get("needs", ())),
+        unless=tuple(path(one) for one in entry.get("unless", ())),
+        only=_condition(entry.get("only")),
         pod_labels=entry.get("podLabels", {}),
         container=ContainerOverrides(
             name=container["name"],
@@ -164,4 +337,60 @@ def _role(entry: Mapping[str, Any]) -> Role:
         )
         if container
         else None,
+        replicas=count(entry.get("replicas", 1)),
+        min_replicas=count(entry["minReplicas"]) if "minReplicas" in entry else None,
+        max_replicas=count(entry["maxReplicas"]) if "maxReplicas" in entry else None,
+        unbounded=entry.get("unbounded", False),
+        surge=_surge(entry.get("surge")),
+        text=entry.get("template") or entry["podSpec"],
+    )
+
+
+def count(entry: Any) -> Count:
+    """Read a COUNT: a number, `PATH ?? DEFAULT`, or a list of these. Raises ValueError."""
+    if isinstance(entry, int) and not isinstance(entry, bool):
+        return entry
+    if isinstance(entry, (list, tuple)):
+        return tuple(count(one) for one in entry)
+    text, marker, default = str(entry).partition("??")
+    text = text.strip()
+    up = len(text) - len(text.lstrip("@"))
+    text = text.lstrip("@").removeprefix(".")
+    if not text:
+        raise ValueError(f'"{entry}" is no count; write a number or PATH ?? DEFAULT')
+    try:
+        number = int(default.strip()) if marker else 1
+    except ValueError:
+        raise ValueError(f'"{default.strip()}" in "{entry}" is no number') from None
+    return PathCount(path=path(text), default=number, up=up)
+
+
+def _surge(entry: Any) -> tuple[PathCount, str] | None:
+    if entry is None:
+        return None
+    return PathCount(path=path(entry["path"]), default=0), str(entry.get("default", 0))
+
+
+def _condition(entry: Any) -> Condition | None:
+    if entry is None or entry is False:
+        return None
+    if entry is True:
+        return Condition(path=(), always=True)
+    if isinstance(entry, str):
+        return Condition(path=path(entry), values=(True,))
+    at: Path = (
+        ("metadata", "annotations", entry["annotation"])
+        if "annotation" in entry
+        else path(entry["path"])
+    )
+    values = entry.get("equals", [])
+    return Condition(path=at, values=tuple(values) if isinstance(values, list) else (values,))
+
+
+def _embedded(entry: Mapping[str, Any]) -> Embedded:
+    return Embedded(
+        path=path(entry["path"]),
+        format=entry["format"],
+        what=entry.get("what", ""),
+        kind=entry.get("kind", ""),
     )

@@ -417,7 +417,7 @@ def test_rendered_templates_are_what_the_pods_will_be(kind: str) -> None:
         owner = controlled_by(kind, plain["apiVersion"])
         metadata = {**before[0], "name": "bert-0", "ownerReferences": [owner]}
         made = mutated({**pod(), "metadata": metadata, "spec": only_pod(before[1])})
-        rejected = REJECTED_BY_KNATIVE if kind == "Service" else ()
+        rejected = REJECTED_BY_KNATIVE if kind in ("Service", "InferenceService") else ()
         assert set(only_pod(spec)) | set(rejected) == set(made["spec"]) | set(rejected)
         assert spec["containers"] == made["spec"]["containers"]
 

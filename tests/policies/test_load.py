@@ -812,12 +812,12 @@ def sidecar(security_context: str) -> str:
         pytest.param(
             policy("{inject: {}, match: {kinds: [Pod, Job]}}"),
             '(InjectionPolicy x): spec.match.kinds[1]: "Job" is not a kind with its group; write '
-            '"Job.batch"',
+            '"Job.batch" or "Job.batch.volcano.sh"',
             id="kind-without-its-group",
         ),
         pytest.param(
-            policy("{inject: {}, match: {kinds: [RayCluster]}}"),
-            '(InjectionPolicy x): spec.match.kinds[0]: "RayCluster" is not a kind with its group; '
+            policy("{inject: {}, match: {kinds: [Mainframe]}}"),
+            '(InjectionPolicy x): spec.match.kinds[0]: "Mainframe" is not a kind with its group; '
             'write KIND.GROUP, such as "Job.batch"',
             id="unknown-kind-without-its-group",
         ),
