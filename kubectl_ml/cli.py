@@ -17,6 +17,10 @@ VERBS = {
         module="kubectl_ml.commands.render",
         summary="Show what the policies make of manifests, offline",
     ),
+    "demand": Verb(
+        module="kubectl_ml.commands.demand",
+        summary="Count the pods, devices, cpu and memory that manifests ask for",
+    ),
     "classes": Verb(
         module="kubectl_ml.commands.classes",
         summary="List the device classes that can be named",

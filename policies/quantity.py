@@ -7,7 +7,7 @@ Source: k8s.io/apimachinery/pkg/api/resource/quantity.go.
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 
 _QUANTITY = re.compile(
@@ -65,3 +65,36 @@ def at_least(one: object, other: object) -> bool:
         return parse(str(one)) >= parse(str(other))
     except ValueError:
         return False
+
+
+def is_binary(text: str) -> bool:
+    """Tell whether a quantity is written with a power of 1024 (`64Gi`)."""
+    return text.endswith("i")
+
+
+def canonical(value: Decimal, *, binary: bool = False) -> str:
+    """
+    Write a value as Kubernetes does: the largest suffix that leaves a whole number.
+
+    `Quantity.CanonicalizeBytes` of apimachinery; what is finer than a billionth is rounded up.
+    """
+    if value != value.to_integral_value():
+        return _fraction(value)
+    units, base = (_BINARY, 1024) if binary and abs(value) >= 1024 else (_LARGE, 1000)
+    number, suffix = int(value), ""
+    for unit in units:
+        if number == 0 or number % base:
+            break
+        number, suffix = number // base, unit
+    return f"{number}{suffix}"
+
+
+_LARGE = ("k", "M", "G", "T", "P", "E")
+
+
+def _fraction(value: Decimal) -> str:
+    for unit in ("m", "u"):
+        scaled = value / _DECIMAL[unit]
+        if scaled == scaled.to_integral_value():
+            return f"{int(scaled)}{unit}"
+    return f"{int((value / _DECIMAL['n']).to_integral_value(ROUND_CEILING))}n"

@@ -25,6 +25,7 @@ def complete(*args: str) -> list[str]:
 def test_offers_the_commands_with_what_they_do() -> None:
     assert complete("") == [
         "render\tShow what the policies make of manifests, offline",
+        "demand\tCount the pods, devices, cpu and memory that manifests ask for",
         "classes\tList the device classes that can be named",
         "sources\tList the data sources that can be named",
         "train\tRun a training, on one node or on many",

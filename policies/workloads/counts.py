@@ -1,0 +1,110 @@
+"""
+How many pods an object makes, by the fields that the catalogue names for its kind.
+
+    replicas: spec.replicas ?? 1
+    maxReplicas: spec.maxReplicas ?? 0
+
+Steady: the written replicas, else the least that autoscaling keeps, else the kind's own default.
+Peak: the kind's own maximum. None means that there is no upper bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from policies.patch import lookup
+from policies.workloads.catalogue import Count, Kind, PathCount, path
+from policies.workloads.locate import Template
+
+Pods: TypeAlias = "int | None"  # None: without bound
+MOST = 2**31 - 1  # int32, as the API has it
+
+
+@dataclass(slots=True, kw_only=True)
+class Asked:
+    """One template whose pods are counted: its object (which may lie in another), and itself."""
+
+    obj: Any
+    kind: Kind
+    template: Template
+    devices: Callable[[], int]  # of one pod
+
+    def number(self, text: str, default: Any = None) -> Any:
+        """Read a whole number at a path of the object; `default` where there is none."""
+        found = whole(lookup(self.obj, path(text)))
+        return default if found is None else found
+
+    def here(self, text: str, default: Any = None) -> Any:
+        """Read a whole number below the element that the last wildcard met."""
+        found = whole(lookup(self.obj, (*self.template.element, *path(text))))
+        return default if found is None else found
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Pods at the steady state and at the peak."""
+
+    steady: Pods
+    peak: Pods
+
+
+def whole(value: Any) -> int | None:
+    """Read a count, which some kinds write as text; None where it is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 11:
+        value = int(value)
+    return min(value, MOST) if isinstance(value, int) and value >= 0 else None
+
+
+def by_fields(asked: Asked) -> Range:
+    """Count by the fields that the catalogue names."""
+    role = asked.template.definition
+    least = None if role.min_replicas is None else evaluated(asked, role.min_replicas)
+    written = _is_written(asked, role.replicas)
+    steady = evaluated(asked, role.replicas) if written or least is None else least
+    if role.max_replicas is None:
+        return Range(steady, steady)
+    most = evaluated(asked, role.max_replicas)
+    if most:
+        return Range(steady, max(steady, most))
+    return Range(steady, None if role.unbounded else max(steady, least or 0))
+
+
+def evaluated(asked: Asked, count: Count) -> int:
+    """Evaluate a COUNT of the catalogue."""
+    if isinstance(count, int):
+        return count
+    if isinstance(count, tuple):
+        return min(math.prod(evaluated(asked, one) for one in count), MOST)
+    found = whole(lookup(asked.obj, _base(asked, count) + count.path))
+    return count.default if found is None else found
+
+
+def _base(asked: Asked, count: PathCount) -> Any:
+    if not count.up:
+        return ()
+    element = asked.template.element
+    wildcards = [at for at, step in enumerate(asked.template.definition.pod_spec) if step == "*"]
+    if count.up == 1 or len(wildcards) < count.up:
+        return element
+    return element[: wildcards[-count.up] + 1]
+
+
+def _is_written(asked: Asked, count: Count) -> bool:
+    counts = count if isinstance(count, tuple) else (count,)
+    return any(
+        isinstance(one, PathCount) and lookup(asked.obj, _base(asked, one) + one.path) is not None
+        for one in counts
+    )
+
+
+def percentage(value: Any, of_what: int, *, default: str) -> int:
+    """Read `maxSurge`: a number, or a percentage that is rounded up."""
+    text = default if value is None else str(value).strip()
+    if text.endswith("%") and text[:-1].isdecimal():
+        return math.ceil(int(text[:-1]) * of_what / 100)
+    return int(text) if text.isdecimal() else 0

@@ -1,0 +1,183 @@
+"""
+How many pods of a workflow run at once: Argo's steps and DAGs, Tekton's tasks.
+
+A workflow is read as a plan: what runs side by side, what runs in turn, what is repeated. Tasks of
+a DAG count as side by side, which they are at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from policies.patch import Path, lookup
+from policies.workloads.catalogue import Kind
+from policies.workloads.counts import Pods, whole
+
+MAX_DEPTH = 32
+_RUNS = ("container", "script", "containerSet", "resource", "data")
+Plan: TypeAlias = "Pod | Together | InTurn | Repeated"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod of a template."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What may run side by side."""
+
+    plans: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """What runs one after another."""
+
+    plans: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What runs so many times side by side; None: nobody knows how many."""
+
+    plan: Plan
+    times: Pods
+
+
+def counts(plan: Plan) -> dict[str, Pods]:
+    """Count the pods of each template, at most."""
+    if isinstance(plan, Pod):
+        return {plan.name: 1}
+    if isinstance(plan, Repeated):
+        return {name: _product(pods, plan.times) for name, pods in counts(plan.plan).items()}
+    found: dict[str, Pods] = {}
+    for one in plan.plans:
+        for name, pods in counts(one).items():
+            known = found.get(name, 0)
+            if pods is None or known is None:
+                found[name] = None
+            else:
+                found[name] = known + pods if isinstance(plan, Together) else max(known, pods)
+    return found
+
+
+def _product(pods: Pods, times: Pods) -> Pods:
+    if pods == 0 or times == 0:
+        return 0
+    return None if pods is None or times is None else pods * times
+
+
+# --- Argo --------------------------------------------------------------------------------------
+
+
+def of_workflow(obj: Any, kind: Kind) -> tuple[Plan, int | None]:
+    """Read the plan of an Argo workflow, and the most pods that `parallelism` lets run."""
+    spec = lookup(obj, workflow_spec(kind))
+    templates = {
+        one["name"]: one
+        for one in _maps(lookup(spec, ("templates",)))
+        if isinstance(one.get("name"), str)
+    }
+    entry = lookup(spec, ("entrypoint",))
+    plan: Plan
+    if isinstance(entry, str) and entry in templates:
+        plan = _template(templates[entry], templates, frozenset())
+    else:  # it is in a template elsewhere
+        plan = Together(tuple(Pod(name) for name, one in templates.items() if _runs(one)))
+    handler = lookup(spec, ("onExit",))
+    if isinstance(handler, str) and handler in templates:
+        plan = InTurn((plan, _template(templates[handler], templates, frozenset())))
+    return plan, whole(lookup(spec, ("parallelism",)))
+
+
+def workflow_spec(kind: Kind) -> Path:
+    """Tell where a kind has its WorkflowSpec."""
+    at = kind.roles[0].pod_spec
+    return at[: at.index("templates")]
+
+
+def _template(
+    template: Mapping[str, Any], templates: Mapping[str, Any], above: frozenset[str]
+) -> Plan:
+    name = str(template.get("name", ""))
+    if name in above or len(above) > MAX_DEPTH:
+        return Together(())  # a loop, which its conditions end
+    above = above | {name}
+    if _runs(template):
+        return Pod(name)
+    groups = template.get("steps")
+    if isinstance(groups, list):
+        return InTurn(
+            tuple(
+                Together(tuple(_step(step, templates, above) for step in _maps(group)))
+                for group in groups
+            )
+        )
+    dag = template.get("dag")
+    tasks = _maps(dag.get("tasks")) if isinstance(dag, dict) else []
+    return Together(tuple(_step(task, templates, above) for task in tasks))
+
+
+def _step(step: Mapping[str, Any], templates: Mapping[str, Any], above: frozenset[str]) -> Plan:
+    inline, wanted = step.get("inline"), step.get("template")
+    plan: Plan = Together(())
+    if isinstance(inline, dict):
+        named = {**inline, "name": str(step.get("name", ""))}
+        plan = _template(named, templates, above)
+    elif isinstance(wanted, str) and wanted in templates:
+        plan = _template(templates[wanted], templates, above)
+    times = _times(step)
+    return plan if times == 1 else Repeated(plan, times)
+
+
+def _times(step: Mapping[str, Any]) -> Pods:
+    if isinstance(step.get("withItems"), list):
+        return len(step["withItems"])
+    sequence = step.get("withSequence")
+    if isinstance(sequence, dict):
+        if sequence.get("count") is not None:
+            return whole(sequence["count"])
+        start, end = whole(sequence.get("start", 0)), whole(sequence.get("end"))
+        return None if start is None or end is None else abs(end - start) + 1
+    return None if step.get("withParam") is not None else 1
+
+
+def _runs(template: Mapping[str, Any]) -> bool:
+    return any(template.get(member) is not None for member in _RUNS)
+
+
+# --- Tekton ------------------------------------------------------------------------------------
+
+
+def of_pipeline(obj: Any, base: Path) -> Plan:
+    """Read the plan of a Tekton pipeline: the tasks of `finally` come after the others."""
+    return InTurn(
+        tuple(
+            Together(tuple(_task(task) for task in _maps(lookup(obj, (*base, member)))))
+            for member in ("tasks", "finally")
+        )
+    )
+
+
+def _task(task: Mapping[str, Any]) -> Plan:
+    plan = Pod(str(task.get("name", "")))
+    matrix = task.get("matrix")
+    return Repeated(plan, _combinations(matrix)) if isinstance(matrix, dict) else plan
+
+
+def _combinations(matrix: Mapping[str, Any]) -> Pods:
+    pods = 1
+    for parameter in _maps(matrix.get("params")):
+        if not isinstance(parameter.get("value"), list):
+            return None
+        pods *= len(parameter["value"])
+    return pods + len(_maps(matrix.get("include")))
+
+
+def _maps(found: Any) -> list[dict[str, Any]]:
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
