@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, entry_points, requires
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,9 @@ LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock"
 
 
 def locked(name: str) -> dict[str, str]:
-    pins = re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", (ROOT / name).read_text(), re.MULTILINE)
+    pins = re.findall(
+        r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", (ROOT / name).read_text(), re.MULTILINE
+    )
     return {canonicalize_name(package): version for package, version in pins}
 
 
@@ -72,6 +74,27 @@ def test_locks_agree_with_each_other() -> None:
     for name in ("requirements.lock", "requirements-build.lock"):
         pins = locked(name)
         assert {package: everything.get(package) for package in pins} == pins
+
+
+def test_what_is_wanted_with_extras_is_locked_with_them() -> None:
+    """An older pip takes the newest version otherwise, and then misses its hash."""
+    text = (ROOT / "requirements-dev.lock").read_text()
+    wanted = {
+        (canonicalize_name(one.name), ",".join(sorted(one.extras)))
+        for package in locked("requirements-dev.lock")
+        for one in map(Requirement, installed(package))
+        if one.extras and (one.marker is None or one.marker.evaluate({"extra": ""}))
+    }
+
+    assert wanted
+    assert [one for one in wanted if f"\n{one[0]}[{one[1]}]==" not in text] == []
+
+
+def installed(package: str) -> list[str]:
+    try:
+        return requires(package) or []
+    except PackageNotFoundError:
+        return []  # for another platform
 
 
 @pytest.mark.parametrize("name", ["kubectl-ml", "kubectl_complete-ml"])
