@@ -54,7 +54,7 @@ class Demands:
     @property
     def known(self) -> Catalogue:
         """The kinds that are known."""
-        return catalogue.builtin()
+        return catalogue.of(self.policies)
 
     def add(self, document: Document) -> None:
         """Count what one document asks for."""

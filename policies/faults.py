@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from policies import kinds, objects, restricted, sentences, twice
 from policies.errors import UnusableIntent
+from policies.workloads import catalogue, paths
 
 if TYPE_CHECKING:  # jsonschema takes longer to import than a whole `render`
     from jsonschema import Draft202012Validator
@@ -26,6 +27,7 @@ SCHEMAS = {
     "DataSource": "datasource.json",
     "NamespacedDataSource": "datasource.json",
     "InjectionPolicy": "injectionpolicy.json",
+    "WorkloadKind": "workloadkind.json",
 }
 _DIRECTORY = Path(__file__).parent / "schemas"
 
@@ -151,9 +153,29 @@ def _tried(path: sentences.Path, read: Callable[[Any], object], value: Any) -> I
         return  # the schema has said what is wrong with its shape
 
 
+def _workload_kind(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
+    roles = spec.get("roles")
+    for number, role in enumerate(roles if isinstance(roles, list) else ()):
+        if isinstance(role, dict):
+            for path, message in _role(role):
+                yield ("roles", number, *path), message
+
+
+def _role(role: Mapping[str, Any]) -> Iterator[Found]:
+    if ("template" in role) == ("podSpec" in role):
+        yield (), "write one of template (the path of a PodTemplateSpec) and podSpec (of a PodSpec)"
+    if "metadata" in role and "template" in role:
+        yield ("metadata",), "a template has its own; take it out"
+    for field in ("template", "podSpec", "metadata"):
+        yield from _tried((field,), paths.checked, role.get(field) or "spec")
+    for field in ("replicas", "minReplicas", "maxReplicas"):
+        yield from _tried((field,), catalogue.counted, role.get(field, 1))
+
+
 _JUDGES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Found]]] = {
     "Accelerator": _accelerator,
     "DataSource": _data_source,
     "NamespacedDataSource": _data_source,
     "InjectionPolicy": _injection_policy,
+    "WorkloadKind": _workload_kind,
 }

@@ -21,8 +21,8 @@ from policies import manifests, objects
 from policies.errors import Fault, InvalidPolicies
 from policies.model import API_VERSION, DOMAIN, PolicySet
 
-KINDS = ("Accelerator", "DataSource", "NamespacedDataSource", "InjectionPolicy")
-LATER = ("GuardPolicy", "QuotaPolicy", "PolicyException", "WorkloadKind")
+KINDS = ("Accelerator", "DataSource", "NamespacedDataSource", "InjectionPolicy", "WorkloadKind")
+LATER = ("GuardPolicy", "QuotaPolicy", "PolicyException")
 SUFFIXES = (".yaml", ".yml", ".json")
 _LIBRARY = Path(__file__).parent / "library"
 
@@ -258,6 +258,7 @@ def _key(value: Mapping[str, Any]) -> str:
 def _build(documents: Iterable[Document], base: PolicySet) -> PolicySet:
     accelerators, sources = dict(base.accelerators), dict(base.data_sources)
     injections = {policy.name: policy for policy in base.injections}
+    kinds = {kind.name: kind for kind in base.workload_kinds}
     for document in documents:
         kind, spec = document.value["kind"], document.value["spec"]
         name = document.value["metadata"]["name"]
@@ -265,6 +266,8 @@ def _build(documents: Iterable[Document], base: PolicySet) -> PolicySet:
             accelerators[name] = objects.accelerator(name, spec)
         elif kind == "InjectionPolicy":
             injections[name] = objects.injection_policy(name, spec)
+        elif kind == "WorkloadKind":
+            kinds[name] = objects.workload_kind(name, spec)
         else:
             namespace = ""
             if kind == "NamespacedDataSource":
@@ -276,4 +279,5 @@ def _build(documents: Iterable[Document], base: PolicySet) -> PolicySet:
         injections=tuple(
             sorted(injections.values(), key=lambda policy: (policy.order, policy.name))
         ),
+        workload_kinds=tuple(kinds[name] for name in sorted(kinds)),
     )

@@ -223,6 +223,15 @@ class InjectionPolicy:
     description: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadKind:
+    """A custom kind, as the catalogue's own entries are written (`policies/workloads`)."""
+
+    name: str
+    digest: str
+    entry: Manifest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PolicySet:
     """
@@ -234,6 +243,7 @@ class PolicySet:
     accelerators: Mapping[str, Accelerator] = field(default_factory=dict)
     data_sources: Mapping[str, DataSource] = field(default_factory=dict)
     injections: tuple[InjectionPolicy, ...] = ()  # sorted by (order, name)
+    workload_kinds: tuple[WorkloadKind, ...] = ()  # sorted by name
 
 
 # --- what comes out -------------------------------------------------------------------------

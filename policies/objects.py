@@ -27,6 +27,7 @@ from policies.model import (
     NamespaceMatch,
     Sidecar,
     Subjects,
+    WorkloadKind,
 )
 
 # The members of a DataSource that say what it is, each with the name of the library's default
@@ -62,6 +63,25 @@ def digest(kind: str, spec: Any) -> str:
     """Make the short hash that tells one content of an object from another."""
     text = orjson.dumps({"kind": kind, "spec": spec}, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()[:8]
+
+
+def workload_kind(name: str, spec: Manifest) -> WorkloadKind:
+    """Build a custom kind as an entry of the catalogue: what goes without saying is filled in."""
+    kind = spec["kind"]
+    roles = [dict(role) for role in spec["roles"]]
+    if not any("compute" in role for role in roles):
+        roles = [{**role, "compute": True} for role in roles]
+    for role in roles:
+        if "primaryContainer" in role:
+            role["primary"] = role.pop("primaryContainer")
+    entry = {
+        "versions": ["v1"],
+        "plural": f"{kind.lower()}s",
+        **{key: value for key, value in spec.items() if key != "group"},
+        "kind": f"{kind}.{spec['group']}" if spec["group"] else kind,
+        "roles": roles,
+    }
+    return WorkloadKind(name=name, digest=digest("WorkloadKind", spec), entry=entry)
 
 
 def accelerator(name: str, spec: Manifest) -> Accelerator:

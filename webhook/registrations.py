@@ -22,8 +22,10 @@ from typing import Any
 import click
 import yaml
 
+from policies import load
+from policies.errors import InvalidPolicies
 from policies.model import DOMAIN, Manifest
-from policies.workloads.catalogue import Catalogue, builtin
+from policies.workloads.catalogue import Catalogue, builtin, of
 
 NAMESPACE = "kubectl-ml"
 SERVICE = "kubectl-ml"
@@ -235,9 +237,9 @@ def _list(texts: Sequence[str]) -> str:
 # --- the file ------------------------------------------------------------------------------
 
 
-def text(*, controllers: Sequence[str] = CONTROLLERS) -> str:
+def text(catalogue: Catalogue | None = None, *, controllers: Sequence[str] = CONTROLLERS) -> str:
     """Write the configurations as `manifests/base/50-webhooks.yaml` has them."""
-    documents = configurations(controllers=controllers)
+    documents = configurations(catalogue, controllers=controllers)
     return _HEADER + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=1000)
 
 
@@ -259,12 +261,22 @@ _Dumper.add_representer(str, _represent)
 
 @click.command(name="webhook.registrations")
 @click.option("--controller", multiple=True, metavar="USER", help="One more known controller.")
-def command(controller: tuple[str, ...]) -> None:
+@click.option(
+    "--policies",
+    multiple=True,
+    metavar="DIR",
+    help="Directory or file whose WorkloadKinds are asked about, too.",
+)
+def command(controller: tuple[str, ...], policies: tuple[str, ...]) -> None:
     """Write the webhook configurations to standard output."""
     for user in controller:
         if "'" in user or "\\" in user or not user.isprintable():
             raise click.BadParameter(f"{user!r} is no user's name", param_hint="--controller")
-    sys.stdout.write(text(controllers=(*CONTROLLERS, *controller)))
+    try:
+        known = of(load.read(policies)) if policies else builtin()
+    except InvalidPolicies as error:
+        raise click.ClickException("\n".join(str(fault) for fault in error.faults)) from error
+    sys.stdout.write(text(known, controllers=(*CONTROLLERS, *controller)))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from kubectl_ml.documents import Document
 from kubectl_ml.errors import NotFound, PluginError, Unreadable
 from kubectl_ml.progress import Progress
 from policies.model import Facts, Manifest
-from policies.workloads import catalogue, requests
-from policies.workloads.catalogue import Kind
+from policies.workloads import requests
+from policies.workloads.catalogue import Catalogue, Kind
 from policies.workloads.shares import RoleDemand, Share
 
 HEADERS = ("KIND", "NAME", "ROLE", "PODS", "DEVICES", "CPU", "MEMORY")
@@ -131,16 +131,16 @@ def _from_cluster(demands: Demands, names: tuple[str, ...], target: Target) -> N
     cluster = submit.Session(target).cluster
     demands.namespace = cluster.namespace
     for text in names:
-        demands.count(_get(cluster, text))
+        demands.count(_get(cluster, demands.known, text))
 
 
-def _get(cluster: Cluster, text: str) -> Manifest:
+def _get(cluster: Cluster, known: Catalogue, text: str) -> Manifest:
     written, slash, name = text.partition("/")
     if not (written and slash and name):
         raise PluginError(
             f'"{text}" names no object', hint="write KIND/NAME, such as deployment/web"
         )
-    kinds = find_kinds(written)
+    kinds = find_kinds(known, written)
     if not kinds:
         raise PluginError(
             f'"{written}" is no kind that makes pods',
@@ -158,12 +158,12 @@ def _get(cluster: Cluster, text: str) -> Manifest:
     )
 
 
-def find_kinds(text: str) -> list[Kind]:
+def find_kinds(known: Catalogue, text: str) -> list[Kind]:
     """Find the kinds that a user may mean by `job`, `jobs`, `Job` or `job.batch`."""
     word, _, group = text.casefold().partition(".")
     return [
         kind
-        for kind in catalogue.builtin().kinds.values()
+        for kind in known.kinds.values()
         if word in (kind.kind.casefold(), kind.plural) and group in ("", kind.group)
     ]
 

@@ -19,6 +19,7 @@ from policies.inject.sources import Plan
 from policies.intents import Device, Intents, Mount
 from policies.match import Predicate, Target
 from policies.model import Facts, Inject, InjectionPolicy, Manifest, PolicySet, Sidecar
+from policies.workloads import catalogue
 
 POD = "Pod"
 MAX_PLANS = 4096
@@ -44,6 +45,7 @@ class Prepared:
 
     def __init__(self, policies: PolicySet) -> None:
         self.policies = policies
+        self.catalogue = catalogue.of(policies)
         self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
         self.previews = any(item.mode == "Preview" for item in policies.injections)
         self._plans: dict[Any, Plan] = {}

@@ -10,7 +10,6 @@ from policies.inject.prepared import Prepared, prepare
 from policies.intents import Intents
 from policies.match import Target
 from policies.model import Facts, PolicySet, Request
-from policies.workloads import catalogue
 from policies.workloads.catalogue import Catalogue, Kind
 
 _NO_LABELS: Mapping[str, str] = {}
@@ -38,11 +37,12 @@ class Context:
         cls, request: Request, policies: PolicySet, facts: Facts, *, fold: bool = False
     ) -> Context:
         """Look up what the review of `request` needs."""
-        known = catalogue.builtin()
+        prepared = prepare(policies)
+        known = prepared.catalogue
         metadata = request.object.get("metadata") if isinstance(request.object, dict) else None
         return cls(
             request=request,
-            prepared=prepare(policies),
+            prepared=prepared,
             facts=facts,
             catalogue=known,
             kind=known.find(request.group, request.kind),

@@ -19,6 +19,7 @@ from policies.model import Violation
 from policies.patch import lookup
 from policies.stages import pod as pod_stage
 from policies.stages.work import METADATA, Outcome, Work
+from policies.workloads import locate
 from policies.workloads.locate import Template
 
 POLICY = "intents"
@@ -100,6 +101,9 @@ def _own(work: Work, outcome: Outcome) -> None:
             pod.refuse(POLICY, message, code=422)
     if "placement" in work.kind.early:
         _warn_of_everywhere(work, pod)
+    if work.kind.source and not work.templates:
+        for sentence in locate.unmatched(work.draft.object, work.kind):
+            pod.warn(sentence)
     if work.kind.no_pods and work.intents.keys and work.kind.no_pods.holds(work.draft.object):
         pod.warn(f"intents: this {work.kind.kind} makes no pods: {work.kind.no_pods_why}")
     pod_stage.warn_of_missing(pod, work.intents, work.context.facts, work.kind.autoscaling)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,11 +10,10 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from policies.patch import Path, Step, lookup
-
-WILDCARD = "*"
-_SELECTED = re.compile(r"^([^\[]*)\[([^=\]]+)=([^\]]+)\]$")
-_PARTS = re.compile(r"[^.\[]*\[[^\]]*\]|[^.]+")
+from policies.errors import UnusableIntent
+from policies.model import PolicySet
+from policies.patch import Path, lookup
+from policies.workloads.paths import each, path
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -175,11 +173,14 @@ def builtin() -> Catalogue:
 
 
 @lru_cache(maxsize=8)
-def extended(kinds: tuple[Kind, ...]) -> Catalogue:
-    """Give the built-in catalogue with these kinds; one that it has already is replaced."""
+def of(policies: PolicySet) -> Catalogue:
+    """Give the built-in catalogue with a set's own kinds; one that it has already is replaced."""
+    if not policies.workload_kinds:
+        return builtin()
     known = dict(builtin().kinds)
-    for one in kinds:
-        known[one.group, one.kind] = one
+    for one in policies.workload_kinds:
+        made = kind(one.entry, source=one.name)
+        known[made.group, made.kind] = made
     return assemble(known.values())
 
 
@@ -198,48 +199,12 @@ def assemble(kinds: Iterable[Kind]) -> Catalogue:
     )
 
 
-# --- paths ---------------------------------------------------------------------------------
-
-
-def path(text: str) -> Path:
-    """Read `spec.jobs.*.template` or `spec.patches[manager=x].spec`; `$.` may precede."""
-    steps: list[Step] = []
-    # Dots inside [key=value] are part of the value; `[*]` is written by those who know JSONPath.
-    text = text.replace("[*]", f".{WILDCARD}")
-    for part in _PARTS.findall(text.removeprefix("$").removeprefix(".")):
-        selected = _SELECTED.match(part)
-        if selected:
-            steps += [selected.group(1), (selected.group(2), selected.group(3))]
-        else:
-            steps.append(part)
-    return tuple(steps)
-
-
-def expand(obj: Any, at: Path) -> list[Path]:
-    """List the paths that exist in `obj` for a path with wildcards, in the object's order."""
-    if WILDCARD not in at:
-        return [at]
-    index = at.index(WILDCARD)
-    parent = lookup(obj, at[:index])
-    steps: Iterable[Step] = ()
-    if isinstance(parent, dict):
-        steps = [key for key in parent if isinstance(key, str)]
-    elif isinstance(parent, list):
-        steps = range(len(parent))
-    return [
-        found
-        for step in steps
-        for found in _under((*at[:index], step), expand(lookup(parent, (step,)), at[index + 1 :]))
-    ]
-
-
-def _under(base: Path, tails: list[Path]) -> list[Path]:
-    return [(*base, *tail) for tail in tails]
-
-
-def each(obj: Any, at: Path) -> list[Any]:
-    """List the values at a path with wildcards; None for those that aren't there."""
-    return [lookup(obj, found) for found in expand(obj, at)]
+def counted(entry: Any) -> Count:
+    """Read a COUNT that a person wrote; raises UnusableIntent where it is none."""
+    try:
+        return count(entry)
+    except ValueError as error:
+        raise UnusableIntent(str(error)) from None
 
 
 # --- reading -------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from policies.patch import lookup
-from policies.workloads.catalogue import Kind, path
+from policies.workloads.catalogue import Kind
 from policies.workloads.counts import (
     MOST,
     Asked,
@@ -24,6 +24,7 @@ from policies.workloads.counts import (
     percentage,
     whole,
 )
+from policies.workloads.paths import path
 
 _KNATIVE = "autoscaling.knative.dev/"
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from policies.patch import lookup
-from policies.workloads.catalogue import Count, Kind, PathCount, path
+from policies.workloads.catalogue import Count, Kind, PathCount
 from policies.workloads.locate import Template
+from policies.workloads.paths import path
 
 Pods: TypeAlias = "int | None"  # None: without bound
 MOST = 2**31 - 1  # int32, as the API has it

@@ -60,6 +60,8 @@ def of(
                 roles += inner.roles
                 notes += inner.notes
         notes += _unread(obj, kind, roles)
+        if kind.source and not roles:
+            notes += locate.unmatched(obj, kind)
     return _summed(obj, kind, roles, notes)
 
 

@@ -19,7 +19,9 @@ import orjson
 from policies import manifests
 from policies.patch import Path, Step, lookup
 from policies.workloads import catalogue as catalogues
-from policies.workloads.catalogue import WILDCARD, Catalogue, Embedded, Kind, Role
+from policies.workloads import paths
+from policies.workloads.catalogue import Catalogue, Embedded, Kind, Role
+from policies.workloads.paths import WILDCARD
 
 MAX_DEPTH = 4  # objects in objects in objects
 _NOTHING_SAID = "it is a string that can't be read as an object"
@@ -89,7 +91,7 @@ def hidden(obj: Any, kind: Kind) -> tuple[Hidden, ...]:
     return tuple(
         _read(lookup(obj, at), at, place)
         for place in kind.embedded
-        for at in catalogues.expand(obj, place.path)
+        for at in paths.expand(obj, place.path)
         if lookup(obj, at) is not None
     )
 
@@ -100,7 +102,7 @@ def objects(obj: Any, kind: Kind, known: Catalogue) -> list[tuple[Path, Any, Kin
     for place in kind.embedded:
         if place.format != "object":
             continue
-        for at in catalogues.expand(obj, place.path):
+        for at in paths.expand(obj, place.path):
             inner = lookup(obj, at)
             inner_kind = known.named(place.kind) if place.kind else known.of(inner)
             if inner_kind is not None and isinstance(inner, dict):
@@ -116,12 +118,26 @@ def stopped(obj: Any, role: Role) -> tuple[str, list[str]]:
     """
     at = role.pod_spec
     for end in range(1, len(at) + 1):
-        found = [one for one in catalogues.each(obj, at[:end]) if one is not None]
+        found = [one for one in paths.each(obj, at[:end]) if one is not None]
         if not found:
-            parents = catalogues.each(obj, at[: end - 1]) if end > 1 else [obj]
+            parents = paths.each(obj, at[: end - 1]) if end > 1 else [obj]
             members = sorted({str(key) for one in parents if isinstance(one, dict) for key in one})
             return written(at[: end - 1]), members
     return written(at), []
+
+
+def unmatched(obj: Any, kind: Kind) -> list[str]:
+    """Say of each path of a custom kind where it stopped matching an object without templates."""
+    sentences = []
+    for role in kind.roles:
+        where, members = stopped(obj, role)
+        there = ", ".join(members) if members else "nothing below it"
+        at = f'"{where}"' if where else "the object"
+        sentences.append(
+            f'WorkloadKind "{kind.source}": role "{role.name}": the path {role.text} stopped '
+            f"matching at {at}, which has {there}"
+        )
+    return sentences
 
 
 def written(at: Path) -> str:
@@ -145,7 +161,7 @@ def _is_there(obj: Any, pod_spec: Path, role: Role) -> bool:
 def _each(obj: Any, role: Role, kind: Kind) -> list[Template]:
     found: list[Template] = []
     names: set[str] = set()
-    for pod_spec in catalogues.expand(obj, role.pod_spec):
+    for pod_spec in paths.expand(obj, role.pod_spec):
         last = len(role.pod_spec) - 1 - role.pod_spec[::-1].index(WILDCARD)
         element = pod_spec[: last + 1]
         if role.only and not role.only.holds(lookup(obj, element)):

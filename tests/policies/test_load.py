@@ -909,7 +909,7 @@ def sidecar(security_context: str) -> str:
         pytest.param(
             "{metadata: {name: x}}",
             '(x): kind: "kind" is missing; write one of Accelerator, DataSource, '
-            "NamespacedDataSource, InjectionPolicy",
+            "NamespacedDataSource, InjectionPolicy, WorkloadKind",
             id="no-kind",
         ),
         pytest.param(

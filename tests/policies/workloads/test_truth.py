@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from policies.workloads import catalogue
-from policies.workloads.catalogue import WILDCARD, Kind
+from policies.workloads.catalogue import Kind
+from policies.workloads.paths import WILDCARD
 
 CRDS = Path(__file__).parents[3].parent / "shared" / "crds"
 EXCEPTIONS = Path(__file__).parent / "testdata" / "exceptions.yaml"

@@ -1,0 +1,165 @@
+"""Kinds that an admin declares: found, carried to, injected, counted; and what is wrong said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from policies import engine, load
+from policies.errors import InvalidPolicies
+from policies.model import Facts, PolicySet, Request
+from policies.workloads import catalogue, demand
+
+BERT = {
+    "apiVersion": "example.com/v1",
+    "kind": "BertJob",
+    "metadata": {"name": "b", "annotations": {"kubectl-ml.io/accelerator": "l4:2"}},
+    "spec": {
+        "driver": {"template": {"spec": {"containers": [{"name": "d"}]}}},
+        "workers": [
+            {"count": 3, "template": {"spec": {"containers": [{"name": "a"}, {"name": "main"}]}}},
+            {"template": {"spec": {"containers": [{"name": "main"}]}}},
+        ],
+    },
+}
+ROLES: list[dict[str, Any]] = [
+    {
+        "name": "worker",
+        "template": "$.spec.workers[*].template",
+        "replicas": "@.count ?? 1",
+        "compute": True,
+        "primaryContainer": "main",
+    },
+    {"name": "driver", "template": "spec.driver.template"},
+]
+
+
+def policies(roles: Any = ROLES, **spec: Any) -> PolicySet:
+    value = {
+        "kind": "WorkloadKind",
+        "metadata": {"name": "bert"},
+        "spec": {"group": "example.com", "kind": "BertJob", "roles": roles, **spec},
+    }
+    document = load.Document(file="k.yaml", number=1, value=value)
+    return load.policy_set([document], base=load.library())
+
+
+def request(obj: Any) -> Request:
+    return Request(
+        operation="CREATE",
+        group="example.com",
+        version="v1",
+        kind="BertJob",
+        namespace="ml",
+        object=obj,
+    )
+
+
+def test_its_templates_carry_what_the_object_asks_for() -> None:
+    carried = engine.review(request(BERT), policies(), Facts()).object["spec"]
+
+    annotations = [
+        one["template"].get("metadata", {}).get("annotations")
+        for one in (*carried["workers"], carried["driver"])
+    ]
+    assert annotations == [*[{"kubectl-ml.io/accelerator": "l4:2"}] * 2, None]
+
+
+def test_its_compute_roles_are_injected_at_the_primary_container() -> None:
+    spec = engine.render(request(BERT), policies(), Facts()).object["spec"]
+
+    devices = [
+        [c.get("resources", {}).get("limits") for c in one["template"]["spec"]["containers"]]
+        for one in (*spec["workers"], spec["driver"])
+    ]
+    assert devices == [[None, {"nvidia.com/gpu": "2"}], [{"nvidia.com/gpu": "2"}], [None]]
+
+
+def test_its_pods_are_counted() -> None:
+    known = catalogue.of(policies())
+    kind = known.of(BERT)
+    assert kind is not None
+
+    found = demand.of(BERT, kind, known, {})
+
+    assert [(role.name, role.peak.pods) for role in found.roles] == [
+        ("worker", 3),
+        ("worker", 1),
+        ("driver", 1),
+    ]
+
+
+def test_without_a_word_about_it_every_role_computes() -> None:
+    roles = [{"name": "any", "template": "spec.driver.template"}]
+
+    spec = engine.render(request(BERT), policies(roles), Facts()).object["spec"]
+
+    limits = spec["driver"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert limits == {"nvidia.com/gpu": "2"}
+
+
+def test_it_replaces_a_kind_of_the_same_name() -> None:
+    roles = [{"name": "mine", "podSpec": "spec.pods"}]
+    known = catalogue.of(policies(roles, group="batch", kind="Job"))
+
+    assert [role.name for role in known.kinds["batch", "Job"].roles] == ["mine"]
+    assert [role.name for role in catalogue.builtin().kinds["batch", "Job"].roles] == ["pod"]
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        (
+            "spec.worker.template",
+            'the path spec.worker.template stopped matching at "spec", which has driver, workers',
+        ),
+        (
+            "spec.workers.*.pod",
+            'the path spec.workers.*.pod stopped matching at "spec.workers.*", which has count, '
+            "template",
+        ),
+        (
+            "jobs.*.template",
+            "the path jobs.*.template stopped matching at the object, which has apiVersion, kind, "
+            "metadata, spec",
+        ),
+    ],
+)
+def test_a_path_that_matches_nothing_is_said_with_where_it_stopped(
+    path: str, sentence: str
+) -> None:
+    roles = [{"name": "worker", "template": path}]
+
+    decision = engine.review(request(BERT), policies(roles), Facts())
+
+    assert decision.warnings == (f'WorkloadKind "bert": role "worker": {sentence}',)
+
+
+@pytest.mark.parametrize(
+    ("role", "fault"),
+    [
+        ({"name": "a"}, "spec.roles[0]: write one of template (the path of a PodTemplateSpec) and "
+         "podSpec (of a PodSpec)"),
+        (
+            {"name": "a", "template": "spec..x"},
+            'spec.roles[0].template: "spec..x" is no path; write names with dots between, such as '
+            "spec.workers.template, and * for every member or element",
+        ),
+        (
+            {"name": "a", "template": "spec.x", "replicas": "spec.y ?? some"},
+            'spec.roles[0].replicas: "some" in "spec.y ?? some" is no number',
+        ),
+        (
+            {"name": "a", "template": "spec.x", "container": "y"},
+            'spec.roles[0].container: unknown field "container"; did you mean "primaryContainer"?',
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_at_load(role: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InvalidPolicies) as caught:
+        policies([role])
+
+    assert [str(one) for one in caught.value.faults] == [
+        f"k.yaml: document 1 (WorkloadKind bert): {fault}"
+    ]
