@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from policies import engine, load
 from policies.errors import InvalidPolicies
@@ -163,3 +165,10 @@ def test_what_is_wrong_is_said_at_load(role: dict[str, Any], fault: str) -> None
     assert [str(one) for one in caught.value.faults] == [
         f"k.yaml: document 1 (WorkloadKind bert): {fault}"
     ]
+
+
+def test_the_catalogue_is_yaml_that_every_parser_reads() -> None:
+    """libyaml takes `{a: b ?? 1}`, which the specification and other parsers don't."""
+    text = Path(catalogue.__file__).with_name("catalogue.yaml").read_text()
+
+    assert yaml.load(text, yaml.SafeLoader) == yaml.load(text, yaml.CSafeLoader)
