@@ -51,9 +51,10 @@ bench: $(READY) ## measure the webhook against an empty one
 reference: $(READY) ## write docs/reference/ anew
 	@$(BIN)/python scripts/reference.py
 
-generate: $(READY) ## write manifests/base/50-webhooks.yaml anew
+generate: $(READY) ## write manifests/base/50-webhooks.yaml and manifests/crds anew
 	@mkdir -p build && $(BIN)/python -m webhook.registrations >build/50-webhooks.yaml
 	@mv build/50-webhooks.yaml manifests/base/50-webhooks.yaml
+	@$(BIN)/python -m webhook.definitions manifests/crds
 
 certificates: $(READY) ## make the files of manifests/components/self-signed
 	@$(BIN)/python -m webhook.self_signed manifests/components/self-signed

@@ -16,7 +16,12 @@ from policies import load
 from tests.e2e.controlplane import build
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-BASE = {
+DEFINITIONS = {
+    ("CustomResourceDefinition", yaml.safe_load(file.read_text())["metadata"]["name"])
+    for file in (MANIFESTS / "crds").iterdir()
+    if file.name != "kustomization.yaml"
+}
+BASE = DEFINITIONS | {
     ("Namespace", "kubectl-ml"),
     ("ServiceAccount", "kubectl-ml"),
     ("ClusterRole", "kubectl-ml"),

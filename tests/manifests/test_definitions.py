@@ -1,0 +1,106 @@
+"""The CustomResourceDefinitions: what the schemas become, and that the shipped ones are those."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from policies import faults, objects
+from webhook import definitions
+
+SHIPPED = Path(__file__).parents[2] / "manifests" / "crds"
+
+
+def spec_of(kind: str) -> Any:
+    (version,) = definitions.definition(kind)["spec"]["versions"]
+    return version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+
+
+@pytest.mark.parametrize("kind", sorted(faults.SCHEMAS))
+def test_what_is_shipped_is_not_stale(kind: str) -> None:
+    file = SHIPPED / f"{definitions.KINDS[kind].plural}.yaml"
+
+    assert file.read_text() == definitions.text(kind), "run `make generate`"
+
+
+def test_nothing_else_is_shipped() -> None:
+    made = {f"{definitions.KINDS[kind].plural}.yaml" for kind in faults.SCHEMAS}
+
+    assert {file.name for file in SHIPPED.iterdir()} == made | {"kustomization.yaml"}
+    assert set(yaml.safe_load((SHIPPED / "kustomization.yaml").read_text())["resources"]) == made
+
+
+@pytest.mark.parametrize("kind", sorted(faults.SCHEMAS))
+def test_what_the_api_server_defaults_changes_no_hash(kind: str) -> None:
+    members = faults.schema(faults.SCHEMAS[kind])["properties"]["spec"]["properties"]
+    defaults = {name: one["default"] for name, one in members.items() if "default" in one}
+
+    assert objects.DEFAULTS.get(kind, {}) == defaults
+    assert objects.digest(kind, {"a": 1, **defaults}) == objects.digest(kind, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        pytest.param(
+            {"type": "string", "pattern": r"^a(?![\s\S])", "title": "a word"},
+            {"type": "string", "pattern": "^a$", "description": "A word"},
+            id="a-pattern-without-look-ahead",
+        ),
+        pytest.param(
+            {"type": ["string", "number"], "exclusiveMinimum": 0},
+            {"x-kubernetes-int-or-string": True, "minimum": 0, "exclusiveMinimum": True},
+            id="a-number-or-a-string",
+        ),
+        pytest.param(
+            {"type": ["object", "null", "string"], "properties": {"a": {}}, "required": ["a"]},
+            {"nullable": True, "x-kubernetes-preserve-unknown-fields": True},
+            id="an-object-or-a-string-is-left-open",
+        ),
+        pytest.param(
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"a": {"type": "string"}, "b": {"const": "x", "type": "string"}},
+                "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
+            },
+            {
+                "type": "object",
+                "properties": {"a": {"type": "string"}, "b": {"enum": ["x"], "type": "string"}},
+                "x-kubernetes-validations": [
+                    {
+                        "rule": "has(self.a) != has(self.b)",
+                        "message": "write exactly one of a and b",
+                    }
+                ],
+            },
+            id="one-of-two",
+        ),
+        pytest.param(
+            {"type": "object"},
+            {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+            id="an-object-of-any-members",
+        ),
+        pytest.param(
+            {"$ref": "core.json#/$defs/stringMap", "description": "labels"},
+            {
+                "description": "labels",
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+            },
+            id="a-reference",
+        ),
+    ],
+)
+def test_a_node_becomes_structural(node: Any, expected: Any) -> None:
+    assert definitions.structural(node, {}) == expected
+
+
+def test_a_match_is_put_into_itself_once() -> None:
+    match = spec_of("InjectionPolicy")["properties"]["match"]
+
+    assert "kinds" in match["properties"]["exclude"]["properties"]
+    assert "exclude" not in match["properties"]["exclude"]["properties"]
