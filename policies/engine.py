@@ -10,7 +10,8 @@ from __future__ import annotations
 from policies.inject.prepared import POD
 from policies.inject.sound import is_sound_metadata
 from policies.intents import PREFIX, written
-from policies.model import Decision, Facts, PolicySet, Request
+from policies.model import DOMAIN, Decision, Facts, PolicySet, Request
+from policies.stages import own
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
@@ -33,6 +34,8 @@ def _decide(context: Context) -> Decision:
     if _is_left_alone(context):
         return Decision(object=context.request.object)
     if context.kind is None:
+        if context.request.group == DOMAIN:
+            return _of_our_own(context)
         return _of_no_pods(context)
     if context.kind.name == POD:
         return _of_pod(context)
@@ -85,6 +88,11 @@ def _of_workload(context: Context) -> Decision:
         provenance=outcome.claims.pointers(),
         preview=outcome.previews,
     )
+
+
+def _of_our_own(context: Context) -> Decision:
+    request = context.request
+    return Decision(object=request.object, violations=own.judge(request))
 
 
 def _of_no_pods(context: Context) -> Decision:

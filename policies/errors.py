@@ -30,6 +30,11 @@ class Fault:
     path: str = ""  # "spec.memory"; empty: the document as a whole
     message: str
 
+    @property
+    def sentence(self) -> str:
+        """Say what is wrong in whose field, for those who see the object."""
+        return f"{self.path}: {self.message}" if self.path else self.message
+
     def __str__(self) -> str:
         """Say where the fault is, what it is and how to mend it, in one line."""
         where = [self.file]

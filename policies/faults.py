@@ -34,6 +34,8 @@ _DIRECTORY = Path(__file__).parent / "schemas"
 
 def of(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List the field paths and sentences of every fault of `document`, whose kind is known."""
+    # What the API server adds to an object that was applied isn't the admin's.
+    document = {key: value for key, value in document.items() if key != "status"}
     kind, spec = document["kind"], document.get("spec")
     found: list[Found] = []
     for error in validator(kind).iter_errors(document):

@@ -19,7 +19,7 @@ from typing import Any
 
 from policies import manifests, objects
 from policies.errors import Fault, InvalidPolicies
-from policies.model import API_VERSION, DOMAIN, PolicySet
+from policies.model import API_VERSION, DOMAIN, Manifest, PolicySet
 
 KINDS = ("Accelerator", "DataSource", "NamespacedDataSource", "InjectionPolicy", "WorkloadKind")
 LATER = ("GuardPolicy", "QuotaPolicy", "PolicyException")
@@ -84,6 +84,16 @@ def policy_set(
     if found:
         raise InvalidPolicies(tuple(found))
     return _build(usable, base or PolicySet())
+
+
+def judged(value: Any) -> list[Fault]:
+    """Find every fault of one object that comes from elsewhere than a file."""
+    return _judged(Document(file="", number=0, value=value))[0]
+
+
+def over(base: PolicySet, values: Iterable[Manifest]) -> PolicySet:
+    """Put objects without faults over `base`: one of the same kind and name replaces its."""
+    return _build((Document(file="", number=0, value=value) for value in values), base)
 
 
 def fingerprint(paths: Sequence[str | Path]) -> tuple[tuple[str, int, int, int], ...]:

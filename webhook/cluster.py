@@ -9,19 +9,17 @@ While the API server is away, what was known last stays in force.
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from policies.model import Facts, Request
-from webhook.apiserver import Expired, Watched
 from webhook.errors import NotReachable, NotReady
+from webhook.following import PACE, Collection, Follower, Pace, Recorder, Watcher
 
 # Which API group tells that a system is there.
 SYSTEMS = {
@@ -48,40 +46,10 @@ class Api(Protocol):
         """Read the API groups that are served."""
         ...
 
-    def namespaces(self) -> Any:
-        """List the namespaces."""
+    @property
+    def namespaces(self) -> Watcher:
+        """Lists and follows the namespaces."""
         ...
-
-    def watch_namespaces(self, version: str) -> Iterator[Watched]:
-        """Follow the namespaces from a version on."""
-        ...
-
-
-class Recorder(Protocol):
-    """Counts what went wrong."""
-
-    def api_server_failed(self) -> None:
-        """Count a question that the API server didn't answer."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """
-    How often things are done.
-
-    - `discovery_seconds`: between two looks at versions and API groups.
-    - `retry_seconds`: before a first try again, doubled for each further one.
-    - `retry_at_most_seconds`: the longest of these waits.
-    - `namespace_seconds`: how long a review waits for a namespace that we haven't heard of: whoever
-      makes a namespace and a workload in one go is faster than our watch. A webhook's answer has
-      2 s in all.
-    """
-
-    discovery_seconds: float = 60
-    retry_seconds: float = 0.25
-    retry_at_most_seconds: float = 10
-    namespace_seconds: float = 0.5
 
 
 class ClusterFacts:
@@ -93,7 +61,7 @@ class ClusterFacts:
         *,
         recorder: Recorder,
         log: FilteringBoundLogger,
-        pace: Pace = Pace(),
+        pace: Pace = PACE,
     ) -> None:
         self._api = api
         self._recorder = recorder
@@ -103,7 +71,6 @@ class ClusterFacts:
         self._stopped = threading.Event()
         self._current: Facts | None = None
         self._namespaces: Mapping[str, Mapping[str, str]] | None = None
-        self._version = ""  # of the namespaces: where the watch goes on
         self._found: tuple[tuple[int, int], frozenset[str]] | None = None
 
     # What the server asks, in its own thread
@@ -138,75 +105,36 @@ class ClusterFacts:
 
     def start(self) -> None:
         """Begin to ask."""
+        namespaces = Collection(
+            source=self._api.namespaces, listed=self._list_namespaces, changed=self._take_namespace
+        )
         for name, follow in (
-            ("namespaces", self._follow_namespaces),
+            ("namespaces", namespaces.follow),
             ("discovery", self._follow_discovery),
         ):
-            # Daemons, because a watch that nothing happens on is waited for and can't be woken.
-            threading.Thread(target=self._repeat, args=(follow,), name=name, daemon=True).start()
+            Follower(
+                name=name,
+                follow=follow,
+                meanwhile=self._meanwhile,
+                recorder=self._recorder,
+                log=self._log,
+                pace=self._pace,
+                stopped=self._stopped,
+            ).start()
 
     def stop(self) -> None:
         """Ask no more."""
         self._stopped.set()
 
-    def _repeat(self, follow: Callable[[], Iterator[None]]) -> None:
-        """Do it again and again; it yields each time that the API server answered."""
-        failures = 0
-        while not self._stopped.is_set():
-            try:
-                for _ in follow():
-                    failures = self._answered(failures)
-                    if self._stopped.is_set():
-                        return
-            except NotReachable as error:
-                failures = self._failed(failures, str(error))
-            except Exception:  # noqa: BLE001 -- else this thread would end, and the facts grow old
-                self._log.exception("an answer of the API server can't be read")
-                failures = self._failed(failures, "see the exception")
-            self._stopped.wait(self._retry_seconds(failures))
+    def _meanwhile(self) -> str:
+        return "what was known last stays in force" if self._current else "not ready yet"
 
-    def _failed(self, failures: int, error: str) -> int:
-        self._recorder.api_server_failed()
-        if failures == 0:  # said once, not at each try
-            known = "what was known last stays in force" if self._current else "not ready yet"
-            self._log.warning("the cluster can't be read", error=error, meanwhile=known)
-        return failures + 1
-
-    def _answered(self, failures: int) -> int:
-        if failures:
-            self._log.info("the cluster can be read again", tries=failures)
-        return 0
-
-    def _retry_seconds(self, failures: int) -> float:
-        longest = self._pace.retry_seconds * 2.0 ** min(failures, 16)
-        # Not all replicas at the same moment.
-        return min(longest, self._pace.retry_at_most_seconds) * random.uniform(0.5, 1)  # noqa: S311 -- no secret
-
-    def _follow_namespaces(self) -> Iterator[None]:
-        """List, unless we know where to go on, and watch until the API server ends that."""
-        version, self._version = self._version, ""  # after a failure: list again
-        if not version:
-            version = self._list_namespaces()
-            yield
-        try:
-            for kind, namespace in self._api.watch_namespaces(version):
-                version = namespace["metadata"]["resourceVersion"]
-                self._take_namespace(kind, namespace)
-                yield
-        except Expired:
-            return
-        self._version = version
-
-    def _list_namespaces(self) -> str:
-        listed = self._api.namespaces()
+    def _list_namespaces(self, listed: list[Any]) -> None:
         with self._lock:
-            self._namespaces = {name_of(each): labels_of(each) for each in listed["items"]}
+            self._namespaces = {name_of(each): labels_of(each) for each in listed}
             self._publish()
-        return str(listed["metadata"]["resourceVersion"])
 
     def _take_namespace(self, kind: str, namespace: Any) -> None:
-        if kind == "BOOKMARK":
-            return
         name, labels = name_of(namespace), labels_of(namespace)
         with self._lock:
             known = dict(self._namespaces or {})

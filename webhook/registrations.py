@@ -26,6 +26,7 @@ from policies import load
 from policies.errors import InvalidPolicies
 from policies.model import DOMAIN, Manifest
 from policies.workloads.catalogue import Catalogue, builtin, of
+from webhook import definitions
 
 NAMESPACE = "kubectl-ml"
 SERVICE = "kubectl-ml"
@@ -71,7 +72,7 @@ def configurations(
     catalogue: Catalogue | None = None, *, controllers: Sequence[str] = CONTROLLERS
 ) -> tuple[Manifest, ...]:
     """
-    Render the three configurations.
+    Render the four configurations.
 
     Each is an object of its own, named as its webhook, so that one can go without the others:
     `kubectl delete validatingwebhookconfiguration enforce.kubectl-ml.io` lets everything in again.
@@ -94,6 +95,7 @@ def configurations(
             ),
         ),
         _configuration("Validating", _enforce([*objects, *scales], judged)),
+        _configuration("Validating", _policies()),
     )
 
 
@@ -121,6 +123,28 @@ def _enforce(rules: list[Manifest], judged: str) -> Manifest:
             _condition("not-judged-with-its-owner", f"!({judged})"),
         ],
     )
+
+
+def _policies() -> Manifest:
+    """Have our own objects judged as they are applied; what slips through is left out anyway."""
+    made = _webhook(
+        f"policies.{DOMAIN}",
+        path="/validate",
+        rules=[
+            {
+                "apiGroups": [DOMAIN],
+                "apiVersions": ["*"],
+                "operations": ["CREATE", "UPDATE"],
+                "resources": sorted(shown.plural for shown in definitions.KINDS.values()),
+                "scope": "*",
+            }
+        ],
+        selector={},
+        failure_policy="Ignore",
+        timeout_seconds=VALIDATE_SECONDS,
+    )
+    del made["namespaceSelector"]
+    return made
 
 
 def _configuration(kind: str, *webhooks: Manifest) -> Manifest:

@@ -33,6 +33,7 @@ BASE = DEFINITIONS | {
     ("MutatingWebhookConfiguration", "mutate.kubectl-ml.io"),
     ("ValidatingWebhookConfiguration", "validate.kubectl-ml.io"),
     ("ValidatingWebhookConfiguration", "enforce.kubectl-ml.io"),
+    ("ValidatingWebhookConfiguration", "policies.kubectl-ml.io"),
     ("PriorityLevelConfiguration", "kubectl-ml"),
     ("FlowSchema", "kubectl-ml"),
     ("ValidatingAdmissionPolicy", "kubectl-ml-namespace-labels"),
@@ -75,7 +76,7 @@ def test_the_base(kubectl: str) -> None:
         webhook["clientConfig"].get("caBundle")
         for each in configurations(objects)
         for webhook in each["webhooks"]
-    ] == [None] * 4
+    ] == [None] * 5
 
 
 def test_by_cert_manager(kubectl: str) -> None:
@@ -88,7 +89,7 @@ def test_by_cert_manager(kubectl: str) -> None:
     }
     assert [each["metadata"]["annotations"] for each in configurations(objects)] == [
         {"cert-manager.io/inject-ca-from": "kubectl-ml/kubectl-ml"}
-    ] * 3
+    ] * 4
     certificate = objects["Certificate", "kubectl-ml"]["spec"]
     volumes = objects["Deployment", "kubectl-ml"]["spec"]["template"]["spec"]["volumes"]
     sources = {volume["name"]: volume for volume in volumes}
@@ -119,7 +120,7 @@ def test_with_a_certificate_from_files(kubectl: str, tmp_path: Path) -> None:
         base64.b64decode(webhook["clientConfig"]["caBundle"])
         for each in configurations(objects)
         for webhook in each["webhooks"]
-    ] == [ca] * 4
+    ] == [ca] * 5
 
 
 def test_the_webhook_may_read_what_it_needs_and_no_more(kubectl: str) -> None:

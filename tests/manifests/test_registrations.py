@@ -41,6 +41,17 @@ NOT_OURS = {
     "values": ["kube-system", "kubectl-ml"],
 }
 
+OURS = [
+    "accelerators",
+    "datasources",
+    "guardpolicies",
+    "injectionpolicies",
+    "namespaceddatasources",
+    "policyexceptions",
+    "quotapolicies",
+    "workloadkinds",
+]
+
 JUDGED = """\
 request.userInfo.username in [
   'system:serviceaccount:kube-system:replicaset-controller'
@@ -123,10 +134,26 @@ def test_the_registrations_of_a_small_catalogue() -> None:
             {"name": "not-judged-with-its-owner", "expression": f"!({JUDGED})"},
         ],
     )
+    policies = webhook(
+        "policies.kubectl-ml.io",
+        "/validate",
+        failurePolicy="Ignore",
+        timeoutSeconds=5,
+        rules=[
+            {
+                "apiGroups": ["kubectl-ml.io"],
+                "apiVersions": ["*"],
+                "operations": ["CREATE", "UPDATE"],
+                "resources": OURS,
+                "scope": "*",
+            }
+        ],
+    )
     assert list(rendered) == [
         configuration("MutatingWebhookConfiguration", mutate),
         configuration("ValidatingWebhookConfiguration", validate, owned),
         configuration("ValidatingWebhookConfiguration", enforce),
+        configuration("ValidatingWebhookConfiguration", policies),
     ]
 
 
@@ -155,6 +182,7 @@ def test_every_kind_of_the_catalogue_is_asked_about_and_nothing_else() -> None:
         "validate.kubectl-ml.io": plain | scales,
         "owned.validate.kubectl-ml.io": plain,
         "enforce.kubectl-ml.io": plain | scales,
+        "policies.kubectl-ml.io": {("kubectl-ml.io", resource) for resource in OURS},
     }
 
 

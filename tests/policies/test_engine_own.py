@@ -1,0 +1,81 @@
+"""Our own objects as they are applied: refused with every fault, in the sentences of the files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from policies import engine, load
+from policies.model import Facts, Request, Violation
+
+LIBRARY = load.library()
+GOOD = {"resource": "nvidia.com/gpu", "memory": "80Gi"}
+
+
+def accelerator(spec: Any, **more: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "kubectl-ml.io/v1alpha1",
+        "kind": "Accelerator",
+        "metadata": {"name": "mine", "uid": "1", "resourceVersion": "7"},
+        "spec": spec,
+        **more,
+    }
+
+
+def refusals(obj: Any, old: Any = None) -> tuple[Violation, ...]:
+    request = Request(
+        operation="UPDATE" if old else "CREATE",
+        group="kubectl-ml.io",
+        version="v1alpha1",
+        kind=obj["kind"],
+        name="mine",
+        object=obj,
+        old_object=old,
+    )
+    decision = engine.review(request, LIBRARY, Facts())
+    assert decision.patch == []
+    return decision.violations
+
+
+def test_an_object_that_can_be_used_is_let_in() -> None:
+    assert refusals(accelerator(GOOD, status={"conditions": []})) == ()
+
+
+def test_every_fault_is_said() -> None:
+    assert refusals(
+        accelerator({"resource": "nvidia.com/gpu", "memory": "80GB", "shn": "1Gi"})
+    ) == (
+        Violation(
+            policy='Accelerator "mine"',
+            message='spec.memory: "80GB" is not a quantity; write for example "80Gi"',
+            code=422,
+        ),
+        Violation(
+            policy='Accelerator "mine"',
+            message='spec.shn: unknown field "shn"; did you mean "shm"?',
+            code=422,
+        ),
+    )
+
+
+def test_a_kind_of_later_is_refused() -> None:
+    obj = accelerator({}) | {"kind": "QuotaPolicy"}
+
+    assert refusals(obj) == (
+        Violation(
+            policy='QuotaPolicy "mine"',
+            message="kind: QuotaPolicy is not supported by this version; take it out",
+            code=422,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "refused"),
+    [pytest.param({"memory": 1}, 0, id="as-it-was"), pytest.param({"memory": 2}, 1, id="changed")],
+)
+def test_only_a_changed_spec_is_judged(spec: Any, refused: int) -> None:
+    old = accelerator({"memory": 1})
+
+    assert len(refusals(accelerator(spec), old)) == refused
