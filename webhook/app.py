@@ -42,7 +42,7 @@ def create_app(
         _route(app, f"/{endpoint}", reviews.handle)
 
     async def ready(request: web.Request) -> web.Response:
-        if reason := readiness.reason or facts.unready:
+        if reason := readiness.reason or facts.unready or policies.unready:
             return answer_json(request, 503, codec.errored(503, reason))
         return answer_json(request, 200, b'{"ready":true}')
 

@@ -108,9 +108,9 @@ class ClusterFacts:
         namespaces = Collection(
             source=self._api.namespaces, listed=self._list_namespaces, changed=self._take_namespace
         )
-        for name, follow in (
-            ("namespaces", namespaces.follow),
-            ("discovery", self._follow_discovery),
+        for name, follow, seconds in (
+            ("namespaces", namespaces.follow, 0.0),
+            ("discovery", self._follow_discovery, self._pace.discovery_seconds),
         ):
             Follower(
                 name=name,
@@ -119,6 +119,7 @@ class ClusterFacts:
                 recorder=self._recorder,
                 log=self._log,
                 pace=self._pace,
+                every_seconds=seconds,
                 stopped=self._stopped,
             ).start()
 
@@ -148,14 +149,13 @@ class ClusterFacts:
             self._publish()
 
     def _follow_discovery(self) -> Iterator[None]:
-        """Look once, then wait for the next time."""
+        """Look once."""
         found = (kube_version(self._api.version()), installed(self._api.groups()))
         with self._lock:
             if found != self._found:
                 self._found = found
                 self._publish()
         yield
-        self._stopped.wait(self._pace.discovery_seconds)
 
     def _publish(self) -> None:
         """Replace the facts, once both halves are there; the lock is held."""

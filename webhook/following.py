@@ -55,13 +55,25 @@ class Pace:
 PACE = Pace()
 
 
+class Followed(Protocol):
+    """Asks the API server from `start` on until `stop`."""
+
+    def start(self) -> None:
+        """Begin to ask."""
+        ...
+
+    def stop(self) -> None:
+        """Ask no more."""
+        ...
+
+
 @dataclass(kw_only=True)
 class Follower:
     """
     One thread that repeats `follow`, which yields each time that the API server answered.
 
-    `meanwhile` says what is in force while it doesn't. Failures are counted, waited out longer and
-    longer, and said once.
+    `every_seconds` pass between two times. Failures are counted, waited out longer and longer, and
+    said once; `meanwhile` says what is in force until then.
     """
 
     name: str
@@ -70,6 +82,7 @@ class Follower:
     recorder: Recorder
     log: FilteringBoundLogger
     pace: Pace = PACE
+    every_seconds: float = 0
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -97,20 +110,27 @@ class Follower:
             except Exception:  # else this thread would end, and what it knows grow old
                 self.log.exception("an answer of the API server can't be read")
                 failures = self._failed(failures, "see the exception")
-            self.stopped.wait(self._retry_seconds(failures))
+            self.stopped.wait(self._wait_seconds(failures))
 
     def _failed(self, failures: int, error: str) -> int:
         self.recorder.api_server_failed()
         if failures == 0:  # said once, not at each try
-            self.log.warning("the cluster can't be read", error=error, meanwhile=self.meanwhile())
+            self.log.warning(
+                "the cluster can't be read",
+                what=self.name,
+                error=error,
+                meanwhile=self.meanwhile(),
+            )
         return failures + 1
 
     def _answered(self, failures: int) -> int:
         if failures:
-            self.log.info("the cluster can be read again", tries=failures)
+            self.log.info("the cluster can be read again", what=self.name, tries=failures)
         return 0
 
-    def _retry_seconds(self, failures: int) -> float:
+    def _wait_seconds(self, failures: int) -> float:
+        if not failures and self.every_seconds:
+            return self.every_seconds
         longest = self.pace.retry_seconds * 2.0 ** min(failures, 16)
         # Not all replicas at the same moment.
         return min(longest, self.pace.retry_at_most_seconds) * random.uniform(0.5, 1)  # noqa: S311 -- no secret

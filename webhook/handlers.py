@@ -32,7 +32,15 @@ _NO_REVIEW = codec.Review("", Request(operation="", group="", version="", kind="
 class PolicySource(Protocol):
     """Holds the policies in force."""
 
-    current: PolicySet
+    @property
+    def current(self) -> PolicySet:
+        """Give the set in force, or raise NotReady."""
+        ...
+
+    @property
+    def unready(self) -> str:
+        """Say why there is none yet; nothing where there is."""
+        ...
 
 
 class Recorder(Protocol):

@@ -61,6 +61,12 @@ class Metrics:
             registry=registry,
             multiprocess_mode="max",
         )
+        self._policies_unusable = Gauge(
+            "kubectl_ml_policies_unusable",
+            "Policies of the cluster that are left out because they can't be used.",
+            registry=registry,
+            multiprocess_mode="max",
+        )
         self._policy_reloads = Counter(
             "kubectl_ml_policy_reloads", "Policy files read again.", ("outcome",), registry=registry
         )
@@ -112,6 +118,10 @@ class Metrics:
         """Say how many policies of each kind are in force."""
         for kind, count in counts:
             self._policies.labels(kind).set(count)
+
+    def policies_unusable(self, count: int) -> None:
+        """Say how many of the cluster's policies are left out."""
+        self._policies_unusable.set(count)
 
     def policies_read(self, *, good: bool) -> None:
         """Count a reload of policy files."""

@@ -7,7 +7,7 @@ A bad file keeps the last good set in force: one typing error must not switch in
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -30,8 +30,21 @@ class Recorder(Protocol):
         ...
 
 
+def counts(policies: PolicySet) -> tuple[tuple[str, int], ...]:
+    """Count the policies of a set by kind."""
+    return (
+        ("Accelerator", len(policies.accelerators)),
+        ("DataSource", len(policies.data_sources)),
+        ("InjectionPolicy", len(policies.injections)),
+        ("WorkloadKind", len(policies.workload_kinds)),
+    )
+
+
 class PolicyFiles:
     """The policies in force. Making it reads them, and raises InvalidPolicies where it can't."""
+
+    unready = ""
+    current: PolicySet
 
     def __init__(
         self,
@@ -45,6 +58,7 @@ class PolicyFiles:
         self._seconds = settings.reload_seconds
         self._recorder = recorder
         self._log = log
+        self.on_taken: Callable[[], None] = lambda: None
         self._fingerprint: Hashable = self._look()
         self._take(self._read())
 
@@ -78,13 +92,9 @@ class PolicyFiles:
 
     def _take(self, policies: PolicySet) -> None:
         self.current = policies
-        counts = (
-            ("Accelerator", len(policies.accelerators)),
-            ("DataSource", len(policies.data_sources)),
-            ("InjectionPolicy", len(policies.injections)),
-        )
-        self._recorder.policies_loaded(counts)
-        self._log.info("policies loaded", **dict(counts))
+        self._recorder.policies_loaded(counts(policies))
+        self._log.info("policies loaded", **dict(counts(policies)))
+        self.on_taken()
 
     def _keep(self, faults: list[str]) -> None:
         self._recorder.policies_read(good=False)

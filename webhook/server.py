@@ -33,10 +33,16 @@ from webhook.cluster import ClusterFacts
 from webhook.connections import Connections
 from webhook.errors import CannotListen
 from webhook.facts import FactsSource, OfflineFacts
+from webhook.following import Followed, Follower
+from webhook.handlers import PolicySource
+from webhook.leader import RENEW_SECONDS, Leader
 from webhook.policy_files import PolicyFiles
+from webhook.policy_objects import ClusterPolicies
+from webhook.policy_status import PolicyStatus
 from webhook.settings import Address, FactsFrom, Settings
 
 BACKLOG = 512
+STATUS_SECONDS = 0.5  # between two looks at what is to be written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +148,10 @@ async def serve(
     certificate = ServedCertificate(settings, recorder=recorder, log=log)
     policies = PolicyFiles(settings, recorder=recorder, log=log)
     async with contextlib.AsyncExitStack() as stack:
-        facts = stack.enter_context(_facts(settings, recorder=recorder, log=log))
+        sources = _sources(settings, policies, recorder=recorder, log=log)
+        facts, in_force = stack.enter_context(sources)
         app = application.create_app(
-            settings, policies=policies, facts=facts, recorder=recorder, log=log
+            settings, policies=in_force, facts=facts, recorder=recorder, log=log
         )
         readiness = app[application.READINESS]
         if sockets.metrics is not None:
@@ -218,18 +225,46 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 @contextlib.contextmanager
-def _facts(
-    settings: Settings, *, recorder: metrics.Metrics, log: FilteringBoundLogger
-) -> Iterator[FactsSource]:
+def _sources(
+    settings: Settings,
+    files: PolicyFiles,
+    *,
+    recorder: metrics.Metrics,
+    log: FilteringBoundLogger,
+) -> Iterator[tuple[FactsSource, PolicySource]]:
+    """Say where facts and policies come from, and follow the cluster where it is one of them."""
     if settings.facts_from is FactsFrom.OFFLINE:
-        yield OfflineFacts()
+        yield OfflineFacts(), files
         return
-    followed = ClusterFacts(ApiServer(settings), recorder=recorder, log=log)
-    followed.start()
+    api = ApiServer(settings)
+    facts = ClusterFacts(api, recorder=recorder, log=log)
+    policies = ClusterPolicies(api=api, files=files, recorder=recorder, log=log)
+    identity = f"{socket.gethostname()}-{os.getpid()}"
+    leader = Leader(api, namespace=settings.namespace, identity=identity)
+    status = PolicyStatus(api=api, objects=policies, leader=leader)
+    writers = [
+        Follower(
+            name=name,
+            follow=follow,
+            meanwhile=lambda: "no status of policies is written",
+            recorder=recorder,
+            log=log,
+            every_seconds=seconds,
+        )
+        for name, follow, seconds in (
+            ("leader", leader.follow, RENEW_SECONDS),
+            ("status", status.follow, STATUS_SECONDS),
+        )
+    ]
+    followed: tuple[Followed, ...] = (facts, policies, *writers)
+    for one in followed:
+        one.start()
     try:
-        yield followed
+        yield facts, policies
     finally:
-        followed.stop()
+        for one in followed:
+            one.stop()
+        leader.release()
 
 
 def addresses(sockets: Sockets) -> dict[str, str]:

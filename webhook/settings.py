@@ -12,6 +12,8 @@ from webhook.errors import BadSettings
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_WORKERS = 64
+NAMESPACE = "kubectl-ml"
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,7 @@ class Settings:
     certificate: CertificateFiles | SelfSigned
     facts_from: FactsFrom = FactsFrom.OFFLINE
     kubeconfig: Path | None = None
+    namespace: str = NAMESPACE  # our own: where the Lease is that replicas agree by
     workers: int = 1
     log_level: str = "info"
     limits: Limits = Limits()
@@ -104,6 +107,7 @@ def from_flags(flags: Mapping[str, Any]) -> Settings:
         certificate=_certificate(flags),
         facts_from=_facts_from(flags),
         kubeconfig=Path(flags["kubeconfig"]) if flags["kubeconfig"] else None,
+        namespace=_namespace(flags),
         workers=flags["workers"],
         log_level=flags["log_level"],
     )
@@ -135,6 +139,13 @@ def _certificate(flags: Mapping[str, Any]) -> CertificateFiles | SelfSigned:
         "the API server calls webhooks over TLS only, and there is no certificate",
         hint="give --cert FILE --key FILE, or --self-signed DIR to have one made",
     )
+
+
+def _namespace(flags: Mapping[str, Any]) -> str:
+    """Read the namespace of the pod that we run in."""
+    if flags["in_cluster"] and _NAMESPACE_FILE.exists():
+        return _NAMESPACE_FILE.read_text("utf-8").strip()
+    return NAMESPACE
 
 
 def _facts_from(flags: Mapping[str, Any]) -> FactsFrom:

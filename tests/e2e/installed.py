@@ -131,11 +131,11 @@ class Installed:
 
         Return when the webhook has read them; one that is stopped reads them when it starts.
         """
-        before = len(self.events("policies loaded"))
+        before = len(self.events("policies in force"))
         changed = self._write(source)
         if changed and self.is_running:
             waiting.until(
-                lambda: len(self.events("policies loaded")) > before,
+                lambda: len(self.events("policies in force")) > before,
                 what="the webhook to read its policies",
                 timeout_seconds=10,
             )

@@ -27,6 +27,8 @@ BASE = DEFINITIONS | {
     ("ClusterRole", "kubectl-ml"),
     ("ClusterRole", "kubectl-ml-namespaces"),
     ("ClusterRoleBinding", "kubectl-ml"),
+    ("Role", "kubectl-ml"),
+    ("RoleBinding", "kubectl-ml"),
     ("Service", "kubectl-ml"),
     ("Deployment", "kubectl-ml"),
     ("PodDisruptionBudget", "kubectl-ml"),
@@ -126,8 +128,17 @@ def test_with_a_certificate_from_files(kubectl: str, tmp_path: Path) -> None:
 def test_the_webhook_may_read_what_it_needs_and_no_more(kubectl: str) -> None:
     objects = built(kubectl, MANIFESTS / "base")
 
+    ours, read = ["kubectl-ml.io"], ["get", "list", "watch"]
     assert objects["ClusterRole", "kubectl-ml"]["rules"] == [
-        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]}
+        {"apiGroups": [""], "resources": ["namespaces"], "verbs": read},
+        {"apiGroups": ours, "resources": ["*"], "verbs": read},
+        {"apiGroups": ours, "resources": ["*/status"], "verbs": ["patch"]},
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
+    ]
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    assert objects["Role", "kubectl-ml"]["rules"] == [
+        {**leases, "verbs": ["create"]},
+        {**leases, "resourceNames": ["kubectl-ml"], "verbs": ["get", "update"]},
     ]
     assert objects["ClusterRoleBinding", "kubectl-ml"]["subjects"] == [
         {"kind": "ServiceAccount", "name": "kubectl-ml", "namespace": "kubectl-ml"}

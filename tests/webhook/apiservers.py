@@ -27,6 +27,7 @@ class State:
     cut: int = 0  # raised: every watch ends
     oldest: int = 0  # a watch from before that is 410
     closing: bool = False
+    lease: Any = None
 
     @property
     def version(self) -> int:
@@ -70,6 +71,15 @@ class _Handler(BaseHTTPRequestHandler):
     def state(self) -> State:
         return cast("_Server", self.server).state
 
+    def do_POST(self) -> None:
+        """Keep a Lease, as its holder writes it."""
+        self.state.lease = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(self.state.refusal or 201, self.state.lease)
+
+    def do_PUT(self) -> None:
+        """Take the Lease as it is renewed."""
+        self.do_POST()
+
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
@@ -80,6 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif state.refusal:
             self._answer(state.refusal, {"kind": "Status", "message": "not today"})
+        elif url.path.startswith("/apis/coordination.k8s.io/") and state.lease:
+            self._answer(200, state.lease)
+        elif url.path.startswith("/apis/") and url.path != "/apis/":  # our own kinds among them
+            self._answer(404, {"kind": "Status", "code": 404, "message": "not found"})
         elif url.path == "/version/":
             self._answer(200, {"major": "1", "minor": state.minor})
         elif url.path == "/apis/":
