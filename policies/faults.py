@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from policies import kinds, objects, restricted, sentences, twice
+from policies import kinds, matches, objects, restricted, sentences, twice
 from policies.errors import UnusableIntent
 from policies.workloads import catalogue, paths
 
@@ -110,8 +110,8 @@ def _match(match: Mapping[str, Any]) -> Iterator[Found]:
     accounts = subjects.get("serviceAccounts") if isinstance(subjects, dict) else None
     yield from _each(match.get("kinds"), ("kinds",), kinds.read)
     yield from _each(match.get("owners"), ("owners",), kinds.read)
-    yield from _each(match.get("intents"), ("intents",), objects.intent_key)
-    yield from _each(accounts, ("subjects", "serviceAccounts"), objects.service_account)
+    yield from _each(match.get("intents"), ("intents",), matches.intent_key)
+    yield from _each(accounts, ("subjects", "serviceAccounts"), matches.service_account)
     if isinstance(match.get("exclude"), dict):
         for path, message in _match(match["exclude"]):
             yield ("exclude", *path), message

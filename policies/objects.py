@@ -8,25 +8,19 @@ judge, such as the grammar of a mount, raises `UnusableIntent` with the sentence
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
-from policies import intents
+from policies import digests, intents, matches, members
 from policies.errors import UnusableIntent
 from policies.model import (
     Accelerator,
     DataSource,
     Inject,
     InjectionPolicy,
-    LabelSelector,
     Manifest,
-    Match,
     NamespaceMatch,
     Sidecar,
-    Subjects,
     WorkloadKind,
 )
 
@@ -59,21 +53,6 @@ _VARIABLES = {
 }
 
 
-# What the API server writes where an object says nothing: the defaults of the schemas.
-DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "InjectionPolicy": {"mode": "Apply", "optIn": False, "order": 0, "onConflict": "Keep"},
-    "WorkloadKind": {"scope": "Namespaced", "queue": "object"},
-}
-
-
-def digest(kind: str, spec: Any) -> str:
-    """Make the short hash that tells one content of an object from another."""
-    defaults = DEFAULTS.get(kind, {})
-    spec = {key: value for key, value in spec.items() if value != defaults.get(key, ...)}
-    text = orjson.dumps({"kind": kind, "spec": spec}, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(text).hexdigest()[:8]
-
-
 def workload_kind(name: str, spec: Manifest) -> WorkloadKind:
     """Build a custom kind as an entry of the catalogue: what goes without saying is filled in."""
     kind = spec["kind"]
@@ -90,26 +69,26 @@ def workload_kind(name: str, spec: Manifest) -> WorkloadKind:
         "kind": f"{kind}.{spec['group']}" if spec["group"] else kind,
         "roles": roles,
     }
-    return WorkloadKind(name=name, digest=digest("WorkloadKind", spec), entry=entry)
+    return WorkloadKind(name=name, digest=digests.digest("WorkloadKind", spec), entry=entry)
 
 
 def accelerator(name: str, spec: Manifest) -> Accelerator:
     """Build a device class."""
     return Accelerator(
         name=name,
-        digest=digest("Accelerator", spec),
+        digest=digests.digest("Accelerator", spec),
         resource=spec.get("resource", ""),
         device_class_name=spec.get("deviceClassName", ""),
-        memory=_text(spec.get("memory")),
+        memory=members.text(spec.get("memory")),
         node_selector={
             key: tuple(value) if isinstance(value, list) else value
-            for key, value in _mapping(spec, "nodeSelector").items()
+            for key, value in members.mapping(spec, "nodeSelector").items()
         },
-        tolerations=_items(spec, "tolerations"),
+        tolerations=members.items(spec, "tolerations"),
         runtime_class_name=spec.get("runtimeClassName", ""),
-        env=_items(spec, "env"),
-        shm=_text(spec.get("shm")),
-        per_device=strings(_mapping(spec, "perDevice")),
+        env=members.items(spec, "env"),
+        shm=members.text(spec.get("shm")),
+        per_device=members.strings(members.mapping(spec, "perDevice")),
         max_per_pod=spec.get("maxPerPod", 0),
         weight=float(spec.get("weight", 1)),
         cost_per_hour=float(spec.get("costPerHour", 0)),
@@ -121,10 +100,10 @@ def data_source(name: str, spec: Manifest, *, namespace: str = "") -> DataSource
     """Build a data source; with `namespace`, one that only that namespace may use."""
     kind = next(kind for kind in SOURCE_TYPES if kind in spec)
     found = parameters(kind, spec[kind])
-    env = _items(spec, "env")
+    env = members.items(spec, "env")
     return DataSource(
         name=f"{namespace}/{name}" if namespace else name,
-        digest=digest("DataSource", spec),
+        digest=digests.digest("DataSource", spec),
         type=kind,
         parameters=found,
         fetch=spec.get("fetch", ""),
@@ -134,10 +113,10 @@ def data_source(name: str, spec: Manifest, *, namespace: str = "") -> DataSource
         env=(*_settings(kind, found, env), *env),
         namespaces=NamespaceMatch(names=(namespace,))
         if namespace
-        else _namespaces(spec.get("namespaces")),
-        cache=_mapping(spec, "cache"),
+        else matches.namespaces(spec.get("namespaces")),
+        cache=members.mapping(spec, "cache"),
         image=spec.get("image", ""),
-        resources=_mapping(spec, "resources"),
+        resources=members.mapping(spec, "resources"),
         description=spec.get("description", ""),
     )
 
@@ -172,75 +151,18 @@ def injection_policy(name: str, spec: Manifest) -> InjectionPolicy:
     """Build a policy that adds."""
     return InjectionPolicy(
         name=name,
-        digest=digest("InjectionPolicy", spec),
-        match=_match(_mapping(spec, "match")),
+        digest=digests.digest("InjectionPolicy", spec),
+        match=matches.match(members.mapping(spec, "match")),
         mode=spec.get("mode", "Apply"),
         opt_in=spec.get("optIn", False),
         order=spec.get("order", 0),
         on_conflict=spec.get("onConflict", "Keep"),
-        inject=_inject(_mapping(spec, "inject")),
+        inject=_inject(members.mapping(spec, "inject")),
         description=spec.get("description", ""),
     )
 
 
 # --- match ------------------------------------------------------------------------------------
-
-
-def _match(spec: Manifest) -> Match:
-    return Match(
-        kinds=_items(spec, "kinds"),
-        operations=_items(spec, "operations"),
-        namespaces=_namespaces(spec.get("namespaces")),
-        objects=_selector(spec.get("objects")),
-        owners=_items(spec, "owners"),
-        subjects=_subjects(spec.get("subjects")),
-        intents=tuple(intent_key(key) for key in _items(spec, "intents")),
-        exclude=_match(spec["exclude"]) if spec.get("exclude") is not None else None,
-    )
-
-
-def intent_key(key: str) -> str:
-    """Read the key of an intent, which may be written with its prefix."""
-    key = key.removeprefix(intents.PREFIX)
-    if key not in intents.KEYS:
-        raise UnusableIntent(f'there is no intent "{key}"{intents.nearest(key, intents.KEYS)}')
-    return key
-
-
-def _namespaces(spec: Any) -> NamespaceMatch | None:
-    if spec is None:
-        return None
-    if isinstance(spec, list):
-        return NamespaceMatch(names=tuple(spec))
-    return NamespaceMatch(names=_items(spec, "names"), selector=_selector(spec.get("selector")))
-
-
-def _selector(spec: Manifest | None) -> LabelSelector | None:
-    if spec is None:
-        return None
-    return LabelSelector(
-        match_labels=strings(_mapping(spec, "matchLabels")),
-        match_expressions=_items(spec, "matchExpressions"),
-    )
-
-
-def _subjects(spec: Manifest | None) -> Subjects | None:
-    if spec is None:
-        return None
-    return Subjects(
-        users=_items(spec, "users"),
-        groups=_items(spec, "groups"),
-        service_accounts=tuple(service_account(text) for text in _items(spec, "serviceAccounts")),
-    )
-
-
-def service_account(text: str) -> str:
-    """Read a service account, `namespace:name` in the end."""
-    text = text.removeprefix("system:serviceaccount:").replace("/", ":")
-    namespace, _, name = text.partition(":")
-    if not namespace or not name or ":" in name:
-        raise UnusableIntent(f'"{text}" does not name a service account; write "NAMESPACE:NAME"')
-    return text
 
 
 # --- inject -----------------------------------------------------------------------------------
@@ -249,28 +171,28 @@ def service_account(text: str) -> str:
 def _inject(spec: Manifest) -> Inject:
     return Inject(
         accelerator=devices(spec.get("accelerator")),
-        shm=_text(spec.get("shm")),
+        shm=members.text(spec.get("shm")),
         mounts=mounts(spec.get("mounts")),
-        sidecars=tuple(_sidecar(item) for item in _items(spec, "sidecars")),
-        init_containers=_items(spec, "initContainers"),
-        env=_items(spec, "env"),
-        env_from=_items(spec, "envFrom"),
-        labels=strings(_mapping(spec, "labels")),
-        annotations=strings(_mapping(spec, "annotations")),
-        node_selector=strings(_mapping(spec, "nodeSelector")),
-        tolerations=_items(spec, "tolerations"),
+        sidecars=tuple(_sidecar(item) for item in members.items(spec, "sidecars")),
+        init_containers=members.items(spec, "initContainers"),
+        env=members.items(spec, "env"),
+        env_from=members.items(spec, "envFrom"),
+        labels=members.strings(members.mapping(spec, "labels")),
+        annotations=members.strings(members.mapping(spec, "annotations")),
+        node_selector=members.strings(members.mapping(spec, "nodeSelector")),
+        tolerations=members.items(spec, "tolerations"),
         affinity=spec.get("affinity"),
-        topology_spread=_items(spec, "topologySpread"),
+        topology_spread=members.items(spec, "topologySpread"),
         scheduler_name=spec.get("schedulerName", ""),
         priority_class_name=spec.get("priorityClassName", ""),
         runtime_class_name=spec.get("runtimeClassName", ""),
         service_account_name=spec.get("serviceAccountName", ""),
-        image_pull_secrets=_items(spec, "imagePullSecrets"),
+        image_pull_secrets=members.items(spec, "imagePullSecrets"),
         security_context=spec.get("securityContext"),
         resources=spec.get("resources"),
         dapr=dapr(spec.get("dapr")),
         knative=knative(spec.get("knative")),
-        mesh=_text(spec.get("mesh")),
+        mesh=members.text(spec.get("mesh")),
         queue=spec.get("queue", ""),
         tracking=_tracking(spec.get("tracking")),
         scrape=scrape(spec.get("scrape")),
@@ -314,8 +236,8 @@ def _sidecar(item: Manifest) -> Sidecar:
     return Sidecar(
         container=item["container"],
         offered=item.get("offered", False),
-        volumes=_items(item, "volumes"),
-        volume_mounts=_items(item, "volumeMounts"),
+        volumes=members.items(item, "volumes"),
+        volume_mounts=members.items(item, "volumeMounts"),
     )
 
 
@@ -332,7 +254,7 @@ def dapr(value: Any) -> dict[str, str] | None:
         return {"enabled": "true"}
     if isinstance(value, str):
         return {"enabled": "true", **(_read("dapr", value).dapr or {})}
-    settings = strings(value)
+    settings = members.strings(value)
     short = any("/" not in key for key in settings)
     on = {"enabled": "true"} if short and "dapr.io/enabled" not in settings else {}
     return {**on, **settings}
@@ -344,7 +266,7 @@ def knative(value: Any) -> dict[str, str]:
         return {}
     if isinstance(value, str):
         return dict(_read("scale", value).scale)
-    settings = strings(value)
+    settings = members.strings(value)
     short = [f"{key}={text}" for key, text in settings.items() if "/" not in key]
     if short:
         _read("scale", ",".join(short))
@@ -357,7 +279,7 @@ def _tracking(spec: Manifest | None) -> dict[str, Any]:
     names = spec.get("experiment", [])
     return {
         "experiment": [names] if isinstance(names, str) else list(names),
-        "env": list(_items(spec, "env")),
+        "env": list(members.items(spec, "env")),
     }
 
 
@@ -365,7 +287,7 @@ def scrape(value: Any) -> dict[str, str]:
     """Read what Prometheus scrapes; `true` is the usual path on the port it finds."""
     if not value:
         return {}
-    return {"path": "/metrics", **(strings(value) if isinstance(value, dict) else {})}
+    return {"path": "/metrics", **(members.strings(value) if isinstance(value, dict) else {})}
 
 
 def _read(key: str, text: str) -> intents.Intents:
@@ -377,26 +299,3 @@ def _read(key: str, text: str) -> intents.Intents:
 
 
 # --- values -----------------------------------------------------------------------------------
-
-
-def strings(mapping: Mapping[str, Any]) -> dict[str, str]:
-    """Give a mapping string values, as annotations and labels need them."""
-    return {key: _text(value) for key, value in mapping.items()}
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _mapping(spec: Mapping[str, Any], key: str) -> Manifest:
-    return spec.get(key) or {}
-
-
-def _items(spec: Mapping[str, Any], key: str) -> tuple[Any, ...]:
-    return tuple(spec.get(key) or ())

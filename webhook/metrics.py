@@ -54,6 +54,21 @@ class Metrics:
             ("policy",),
             registry=registry,
         )
+        self._count_policies(registry)
+        self._cut_clients = Counter(
+            "kubectl_ml_slow_clients", "Connections cut for being too slow.", registry=registry
+        )
+        self._api_server_failures = Counter(
+            "kubectl_ml_api_server_failures",
+            "Questions that the API server didn't answer.",
+            registry=registry,
+        )
+        self._kinds: set[str] = set()
+        self._review_children: dict[tuple[str, str, str, str], Counter] = {}
+        self._duration_children: dict[str, Histogram] = {}
+        self._injection_children: dict[str, Counter] = {}
+
+    def _count_policies(self, registry: CollectorRegistry) -> None:
         self._policies = Gauge(
             "kubectl_ml_policies",
             "Policies in force.",
@@ -76,18 +91,6 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
-        self._cut_clients = Counter(
-            "kubectl_ml_slow_clients", "Connections cut for being too slow.", registry=registry
-        )
-        self._api_server_failures = Counter(
-            "kubectl_ml_api_server_failures",
-            "Questions that the API server didn't answer.",
-            registry=registry,
-        )
-        self._kinds: set[str] = set()
-        self._review_children: dict[tuple[str, str, str, str], Counter] = {}
-        self._duration_children: dict[str, Histogram] = {}
-        self._injection_children: dict[str, Counter] = {}
 
     def review(
         self, endpoint: str, *, kind: str, operation: str, outcome: str, seconds: float

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from policies import faults, objects
+from policies import digests, faults
 from webhook import definitions
 
 SHIPPED = Path(__file__).parents[2] / "manifests" / "crds"
@@ -38,8 +38,8 @@ def test_what_the_api_server_defaults_changes_no_hash(kind: str) -> None:
     members = faults.schema(faults.SCHEMAS[kind])["properties"]["spec"]["properties"]
     defaults = {name: one["default"] for name, one in members.items() if "default" in one}
 
-    assert objects.DEFAULTS.get(kind, {}) == defaults
-    assert objects.digest(kind, {"a": 1, **defaults}) == objects.digest(kind, {"a": 1})
+    assert digests.DEFAULTS.get(kind, {}) == defaults
+    assert digests.digest(kind, {"a": 1, **defaults}) == digests.digest(kind, {"a": 1})
 
 
 @pytest.mark.parametrize(
