@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import click
 
-from kubectl_ml.errors import PluginError, Refused
+from kubectl_ml.errors import Refused
 from kubectl_ml.program import Terminal
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from kubectl_ml.backends.backend import Backend
-    from policies.model import PolicySet
+    from kubectl_ml.cluster import Cluster
+    from policies.model import Facts, PolicySet
 
     Word = click.ParamType[str]
     Seconds = click.ParamType[float]
@@ -27,6 +28,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 CLUSTER = "cluster"
 NO_COLOR = f"{__name__}.no_color"
+_CONNECTED = f"{__name__}.connected"
 
 
 class Duration(Seconds):
@@ -80,9 +82,22 @@ def policies(command: Command) -> Command:
         multiple=True,
         type=PolicyPath(),
         metavar="DIR",
-        help="Directory or file with device classes, data sources and policies; can be repeated. "
-        "An object of the same kind and name replaces the library's.",
+        help="Directory or file with device classes, data sources and policies, or `cluster` for "
+        "those in force there; can be repeated. An object of the same kind and name replaces the "
+        "library's.",
     )(command)
+
+
+def where(command: Command) -> Command:
+    """Add `--context` and `--kubeconfig`, for a command that asks a cluster only for policies."""
+
+    @wraps(command)
+    def without(*args: Any, context: str, kubeconfig: str, **given: Any) -> Any:
+        return command(*args, **given)  # `read_policies` takes them from click's context
+
+    for option in reversed(_WHERE):
+        without = option(without)
+    return cast("Command", without)
 
 
 def listing(command: Command) -> Command:
@@ -135,14 +150,7 @@ def colors(stream: TextIO) -> bool:
     return stream.isatty() and not plain
 
 
-_CLUSTER_FLAGS = (
-    click.option(
-        "-n",
-        "--namespace",
-        default="",
-        metavar="NAME",
-        help="The namespace.  [default: the one of the context]",
-    ),
+_WHERE = (
     click.option("--context", default="", metavar="NAME", help="The context of the kubeconfig."),
     click.option(
         "--kubeconfig",
@@ -151,6 +159,17 @@ _CLUSTER_FLAGS = (
         metavar="FILE",
         help="How the cluster is reached.  [default: $KUBECONFIG, ~/.kube/config]",
     ),
+)
+
+_CLUSTER_FLAGS = (
+    click.option(
+        "-n",
+        "--namespace",
+        default="",
+        metavar="NAME",
+        help="The namespace.  [default: the one of the context]",
+    ),
+    *_WHERE,
     click.option("--as", "as_user", default="", metavar="USER", help="Act as this user."),
     click.option(
         "--as-group",
@@ -207,10 +226,11 @@ def read_policies(paths: tuple[str, ...], *, library: bool) -> PolicySet:
     from policies.model import PolicySet
 
     if CLUSTER in paths:
-        raise PluginError(
-            "--policies cluster is not there yet: this version reads policies from files only",
-            hint="give the directory that has them: --policies DIR",
-        )
+        from kubectl_ml import in_force
+
+        files = tuple(path for path in paths if path != CLUSTER)
+        base = read_policies(files, library=library)
+        return in_force.policies(_asked_cluster(), base, _warn)
     if not paths:
         return load.library() if library else PolicySet()
     try:
@@ -220,6 +240,41 @@ def read_policies(paths: tuple[str, ...], *, library: bool) -> PolicySet:
             tuple(str(fault) for fault in error.faults),
             hint="no policy was used; mend the files that --policies names",
         ) from error
+
+
+def read_facts(paths: tuple[str, ...]) -> Facts:
+    """Give what `--policies cluster` knows of the cluster; otherwise what is taken for granted."""
+    from policies.model import Facts
+
+    if CLUSTER not in paths:
+        return Facts()
+    from kubectl_ml import in_force
+
+    return in_force.facts(_asked_cluster())
+
+
+def _asked_cluster() -> Cluster:
+    """Connect to the cluster that the command's flags name; once for each command."""
+    from kubectl_ml.cluster import Cluster, Target, connect
+
+    ctx = click.get_current_context()
+    if not isinstance(ctx.meta.get(_CONNECTED), Cluster):
+        given = ctx.params
+        target = Target(
+            namespace=given.get("namespace") or "",
+            context=given.get("context") or "",
+            kubeconfig=given.get("kubeconfig") or "",
+            as_user=given.get("as_user") or "",
+            as_groups=given.get("as_groups") or (),
+            timeout_seconds=given.get("request_timeout") or 30.0,
+        )
+        ctx.meta[_CONNECTED] = connect(target, _warn)
+    found: Cluster = ctx.meta[_CONNECTED]
+    return found
+
+
+def _warn(text: str) -> None:
+    click.echo(f"Warning: {text}", err=True)
 
 
 class PolicyPath(Word):

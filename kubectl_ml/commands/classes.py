@@ -14,6 +14,7 @@ from policies.model import Accelerator, PolicySet
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
 @click.argument("names", nargs=-1, metavar="[NAME]...", type=flags.DeviceClass())
 @flags.policies
+@flags.where
 @flags.listing
 @flags.verbosity
 def classes(

@@ -14,7 +14,7 @@ from kubectl_ml.demanding import Demands, Row, total
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import NotFound, PluginError, Unreadable
 from kubectl_ml.progress import Progress
-from policies.model import Facts, Manifest
+from policies.model import Manifest
 from policies.workloads import requests
 from policies.workloads.catalogue import Catalogue, Kind
 from policies.workloads.shares import RoleDemand, Share
@@ -84,7 +84,7 @@ def demand(
         raise click.UsageError("standard input (-f -) can be read only once", ctx)
     demands = Demands(
         policies=flags.read_policies(policies_, library=not no_library),
-        facts=Facts(),
+        facts=flags.read_facts(policies_),
         namespace=target.namespace or "default",
     )
     if names:

@@ -62,6 +62,7 @@ def _kube_version(
 )
 @click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
 @flags.policies
+@flags.where
 @click.option(
     "--stage",
     type=click.Choice(["template", "admission"]),
@@ -175,5 +176,5 @@ def _documents(spec: Spec, stdin: BinaryIO) -> Iterator[Document]:
 
 
 def _facts(spec: Spec) -> Facts:
-    found = facts.read(spec.facts_file) if spec.facts_file else Facts()
+    found = facts.read(spec.facts_file) if spec.facts_file else flags.read_facts(spec.policies)
     return replace(found, kube_version=spec.kube_version) if spec.kube_version else found

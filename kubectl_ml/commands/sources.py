@@ -19,6 +19,7 @@ _FETCHED = frozenset({"s3", "gcs", "hf"})
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
 @click.argument("names", nargs=-1, metavar="[NAME]...", type=flags.DataSourceName())
 @flags.policies
+@flags.where
 @flags.listing
 @flags.verbosity
 def sources(

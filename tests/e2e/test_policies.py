@@ -222,3 +222,35 @@ def test_kinds_without_a_definition_have_no_objects(installed: Installed, kind: 
     )
 
     assert "no matches for kind" in refused.stderr
+
+
+def test_the_plugin_takes_the_policies_that_are_in_force(
+    installed: Installed, enabled: Place
+) -> None:
+    viewer = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "e2e-policies"},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "kubectl-ml-view",
+        },
+        "subjects": [{"kind": "User", "name": acting.USER}],
+    }
+    written = pod("plain")
+    written["metadata"]["namespace"] = enabled.name
+    refused = enabled.user.try_kubectl("ml", "classes", "--policies=cluster")
+    with applied(installed, team(), viewer):
+        waiting.until(lambda: env(enabled) == ["ml"], what="the policy to be in force")
+        rendered = json.loads(
+            enabled.user.kubectl(
+                *("ml", "render", "-f", "-", "--policies=cluster", "-ojson"), stdin=written
+            )
+        )
+
+    assert rendered["spec"]["containers"][0]["env"] == [{"name": "TEAM", "value": "ml"}]
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: ")
+    assert "accelerators" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 2

@@ -45,7 +45,7 @@ def test_offers_what_begins_with_the_word() -> None:
 
 
 def test_offers_flags_of_the_command() -> None:
-    *offers, directive = complete("render", "--kub")
+    *offers, directive = complete("render", "--kube-")
 
     assert [offer.split("\t")[0] for offer in offers] == ["--kube-version"]
     assert directive == NO_FILES

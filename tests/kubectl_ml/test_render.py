@@ -285,11 +285,16 @@ def test_every_fault_of_a_policy_file_is_said(tmp_path: Path) -> None:
     assert hint.startswith("hint: ")
 
 
-def test_policies_of_the_cluster_are_for_later() -> None:
-    outcome = invoke("render", "-f", "-", "--policies", "cluster", stdin=POD.encode())
+def test_policies_of_a_cluster_that_nobody_named(tmp_path: Path) -> None:
+    missing = tmp_path / "config"
+
+    outcome = invoke(
+        *("render", "-f", "-", "--policies", "cluster", "--kubeconfig", missing),
+        stdin=POD.encode(),
+    )
 
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err == (
-        "error: --policies cluster is not there yet: this version reads policies from files only\n"
-        "hint: give the directory that has them: --policies DIR\n"
+        f"error: {missing}: there is no kubeconfig\n"
+        "hint: --kubeconfig FILE or the variable KUBECONFIG names yours\n"
     )

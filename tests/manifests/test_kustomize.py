@@ -26,6 +26,8 @@ BASE = DEFINITIONS | {
     ("ServiceAccount", "kubectl-ml"),
     ("ClusterRole", "kubectl-ml"),
     ("ClusterRole", "kubectl-ml-namespaces"),
+    ("ClusterRole", "kubectl-ml-view"),
+    ("ClusterRole", "kubectl-ml-edit"),
     ("ClusterRoleBinding", "kubectl-ml"),
     ("Role", "kubectl-ml"),
     ("RoleBinding", "kubectl-ml"),

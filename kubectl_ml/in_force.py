@@ -1,0 +1,65 @@
+"""
+What is in force in a cluster: its policies, the labels of its namespaces, its version.
+
+`--policies cluster` takes them, so that what is rendered here is what the webhook answers there.
+A policy that the webhook leaves out is left out here, too, and said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from kubectl_ml import injection
+from kubectl_ml.cluster import Cluster
+from kubectl_ml.errors import NotAllowed, NotFound, NotInstalled, PluginError
+from policies import load
+from policies.model import API_VERSION, Facts, Manifest, PolicySet
+
+
+def policies(cluster: Cluster, base: PolicySet, warn: Callable[[str], None]) -> PolicySet:
+    """Put the cluster's policies over `base`."""
+    usable = []
+    found = list(_objects(cluster))
+    if not found and not cluster.serves(API_VERSION, load.KINDS[0]):
+        raise PluginError(
+            "--policies cluster: this cluster has no policies; kubectl-ml isn't installed there",
+            hint="kubectl apply -k manifests/crds, or give a directory: --policies DIR",
+        )
+    for one in found:
+        faults = load.judged(one)
+        if faults:
+            reasons = "; ".join(fault.sentence for fault in faults)
+            warn(f'{one["kind"]} "{one["metadata"]["name"]}" is left out: {reasons}')
+        else:
+            usable.append(one)
+    return load.over(base, usable)
+
+
+def _objects(cluster: Cluster) -> Iterator[Manifest]:
+    for kind in load.KINDS:
+        try:
+            yield from cluster.find_all(API_VERSION, kind, namespace=None)
+        except (NotInstalled, NotFound):
+            continue  # a kind that this cluster doesn't have
+        except NotAllowed:
+            if kind != "NamespacedDataSource":
+                raise
+            # Who may not look into every namespace sees those of their own.
+            yield from cluster.find_all(API_VERSION, kind)
+
+
+def facts(cluster: Cluster) -> Facts:
+    """Read the version, what is installed, and the labels of namespaces as far as one may."""
+    return replace(injection.facts_of(cluster), namespaces=_namespaces(cluster))
+
+
+def _namespaces(cluster: Cluster) -> Mapping[str, Mapping[str, str]]:
+    try:
+        found = cluster.find_all("v1", "Namespace", namespace=None)
+    except NotAllowed:
+        try:
+            found = [cluster.get("v1", "Namespace", cluster.namespace, namespace=None)]
+        except (NotAllowed, NotFound):
+            return {}
+    return {one["metadata"]["name"]: one["metadata"].get("labels") or {} for one in found}
