@@ -19,7 +19,7 @@ from policies.model import Accelerator
 from policies.patch import lookup
 from policies.workloads import counters, locate, requests, steps
 from policies.workloads.catalogue import Catalogue, Kind
-from policies.workloads.counts import Asked, Pods, Range
+from policies.workloads.counts import Asked, Pods, Range, whole
 from policies.workloads.locate import Template
 from policies.workloads.requests import Amounts, PodRequest
 from policies.workloads.shares import Demand, RoleDemand, Share
@@ -274,11 +274,31 @@ def _initializers(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDem
     ]
 
 
+def _components(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
+    """Add what a Fluid runtime runs without a word about it: a master, workers, a fuse a node."""
+    there = {role.name for role in roles}
+    kind = obj.get("kind")
+    masters = 0 if kind in ("JuiceFSRuntime", "ThinRuntime") else 1
+    found = {"master": masters, "worker": whole(lookup(obj, ("spec", "replicas"))) or 0}
+    missing = [
+        _role(name, PodRequest(), Range(pods, pods), held=held)
+        for name, pods in found.items()
+        if pods and name not in there
+    ]
+    if "fuse" not in there:
+        missing.append(_role("fuse", PodRequest(), Range(0, None), held=held))
+    return missing
+
+
 def _task(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
     return [] if roles else [_role("task", PodRequest(), Range(1, 1), held=held)]
 
 
 _EXTRAS: dict[str, Callable[[Any, list[RoleDemand], bool], list[RoleDemand]]] = {
+    **{
+        f"{name}Runtime.data.fluid.io": _components
+        for name in ("Alluxio", "EFC", "Jindo", "JuiceFS", "Thin", "Vineyard")
+    },
     "Experiment.kubeflow.org": _suggestion,
     "RayCluster.ray.io": _autoscaler,
     "RayJob.ray.io": _submitter,

@@ -34,6 +34,7 @@ _JVM_MIB = {
 }
 _MIB = Decimal(1024) ** 2
 # core/src/main/scala/org/apache/spark/…/Config.scala: memoryOverheadFactor and its least
+_SPARK = ("spark", "scheduledspark")  # the counters of kinds whose pod and container are one
 _SPARK_OVERHEAD, _SPARK_OVERHEAD_NO_JVM, _SPARK_LEAST_MIB = Decimal("0.1"), Decimal("0.4"), 384
 
 
@@ -99,7 +100,7 @@ def of_template(obj: Any, template: Template) -> PodRequest:
     spec = lookup(obj, template.pod_spec)
     spec = spec if isinstance(spec, dict) else {}
     request = PodRequest()
-    if role.flat and ("cores" in spec or "memory" in spec or template.kind.counter == "spark"):
+    if role.flat and ("cores" in spec or "memory" in spec or template.kind.counter in _SPARK):
         _spark(obj, spec, template, request)
         return request
     containers = _list(spec.get("containers"))

@@ -14,6 +14,10 @@ import pytest
 
 from policies import manifests
 from policies.model import Manifest
+from policies.patch import lookup
+from policies.workloads import catalogue, locate
+from policies.workloads.catalogue import Kind
+from policies.workloads.locate import Template
 from tests.builders import PREFIX, applied, mutated, review
 
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples"
@@ -76,3 +80,65 @@ def test_with_intents_each_is_mutated_once_and_given_back_whole() -> None:
         assert json.dumps(wanted) == before, name
 
     assert count > 200
+
+
+def test_every_compute_role_is_injected_at_the_template_stage() -> None:
+    """Only what a kind's own webhook refuses in a template waits for the pod."""
+    known = catalogue.builtin()
+    bare: list[tuple[str, str, str]] = []
+    injected = 0
+    for name, obj in samples():
+        kind = known.of(obj)
+        if kind is None or not kind.mutate or not _holds_resources(kind):
+            continue
+        annotations = {**(obj["metadata"].get("annotations") or {}), **DEVICES}
+        wanted = {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
+        made = review(wanted, stage="template").object
+        for template in locate.templates(made, kind, known):
+            if not template.definition.compute or not _has_containers(made, template):
+                continue
+            injected += 1
+            if not _asks_for_devices(made, template):
+                bare.append((name, kind.name, template.role))
+
+    assert bare == []
+    assert injected > 350
+
+
+DEVICES = {PREFIX + "accelerator": "gpu", PREFIX + "mounts": "scratch://1Gi:/mnt/ml"}
+
+
+def _holds_resources(kind: Kind) -> bool:
+    return kind.accepts is None or "resources" in kind.accepts
+
+
+def _has_containers(obj: Manifest, template: Template) -> bool:
+    """Tell whether it is a pod at all: one without containers is for the API server to refuse."""
+    if template.definition.container or template.definition.flat or template.definition.inline:
+        return True
+    return bool(lookup(obj, (*template.pod_spec, "containers")))
+
+
+def _asks_for_devices(obj: Manifest, template: Template) -> bool:
+    parts = [lookup(obj, template.pod_spec)]
+    if template.definition.container:
+        parts.append(lookup(obj, template.definition.container.resources))
+    return "nvidia.com/gpu" in json.dumps(parts)
+
+
+def test_documents_without_pods_come_out_as_they_went_in() -> None:
+    """With or without intents: these only get a warning."""
+    known = catalogue.builtin()
+    count = 0
+    for name, obj in samples():
+        kind = known.of(obj)
+        if kind is not None and kind.mutate:
+            continue
+        annotations = {**(obj["metadata"].get("annotations") or {}), **DEVICES}
+        wanted = {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
+        for stage in STAGES:
+            decision = review(wanted, stage=stage)
+            assert (decision.object, decision.patch) == (wanted, []), name
+        count += 1
+
+    assert count > 150

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -458,6 +459,51 @@ def job(spec: str, more: str = "") -> str:
 )
 def test_pods_and_devices(text: str, expected: list[tuple[str, Any, Any, str, str]]) -> None:
     assert figures(text) == expected
+
+
+TABLE = Path(__file__).parent / "testdata" / "demands.yaml"
+STANDS_FOR = {
+    "GPU": yaml.safe_load(GPU)["containers"],
+    "GPU1": yaml.safe_load(GPU)["containers"][0],
+    "CPU": yaml.safe_load(CPU)["containers"],
+    "CPU1": yaml.safe_load(CPU)["containers"][0],
+}
+
+
+def counted() -> list[tuple[Any, list[tuple[Any, ...]]]]:
+    return [
+        (written_out(one["manifest"]), [tuple(map(str, role)) for role in one["roles"]])
+        for one in yaml.safe_load(TABLE.read_text())
+    ]
+
+
+def written_out(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: written_out(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [written_out(one) for one in value]
+    return STANDS_FOR.get(value, value) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [pytest.param(*one, id=f"{one[0]['kind']}-{number}") for number, one in enumerate(counted())],
+)
+def test_every_other_kind(manifest: Any, expected: list[tuple[Any, ...]]) -> None:
+    found = figures(yaml.safe_dump(manifest, sort_keys=False))
+
+    assert [tuple(map(str, role)) for role in found] == expected
+
+
+def test_every_kind_of_the_catalogue_is_counted_by_hand() -> None:
+    (table,) = (mark for mark in test_pods_and_devices.pytestmark if mark.name == "parametrize")
+    manifests = [yaml.safe_load(one.values[0]) for one in table.args[1]]
+    manifests += [manifest for manifest, _ in counted()]
+    kinds = catalogue.builtin()
+
+    names = {kind.name for kind in map(kinds.of, manifests) if kind is not None}
+
+    assert {kind.name for kind in kinds.kinds.values()} - names == set()
 
 
 @pytest.mark.parametrize(
