@@ -1,0 +1,197 @@
+"""
+Every sample of a known kind, on a real API server that has the definitions of their projects.
+
+What the API server takes as its authors wrote it, it takes as we inject it: at the template stage,
+and through the webhook. What it refuses as written (placeholders, fields of another version) says
+nothing about us and is left out.
+"""
+
+import copy
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policies import engine, load, manifests
+from policies.model import Facts, Request
+from policies.workloads import catalogue, locate
+from policies.workloads.catalogue import Kind
+from tests.e2e import acting
+from tests.e2e.controlplane import crds, errors, processes, waiting
+from tests.e2e.controlplane.client import Answer, Manifest
+from tests.e2e.installed import ENABLED, Installed
+
+CONTROL_PLANE = "samples"  # with so many definitions the API server takes gigabytes
+SAMPLES = processes.CHECKOUT.parent / "shared" / "samples"
+WANTED = acting.intents(
+    accelerator="gpu:2", mounts="scratch://10Gi:/mnt/ml", experiment="e2e", shm="1Gi"
+)
+# Refused by the API server as published: an array without the type of its items.
+REFUSED = ("seldondeployments.machinelearning.seldon.io", "mpijobs.kubeflow.org.mpi-operator")
+# Kueue, Volcano and the rest aren't there; neither are the webhooks of these projects.
+QUERY = "dryRun=All&fieldValidation=Ignore"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One document of a sample, and its kind."""
+
+    file: str
+    kind: Kind
+    manifest: Manifest
+
+    def path(self, namespace: str) -> str:
+        """Give the collection that it is created in."""
+        api_version = self.manifest["apiVersion"]
+        group = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        inside = "" if self.kind.cluster_scoped else f"/namespaces/{namespace}"
+        return f"{group}{inside}/{self.kind.plural}?{QUERY}"
+
+    def named(self) -> str:
+        """Name it in a failure."""
+        return f"{self.file}: {self.kind.name} {self.manifest['metadata'].get('name')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """What the API server said of one sample: as written, folded, and through the webhook."""
+
+    sample: Sample
+    plain: Answer
+    folded: Answer
+    admitted: Answer
+
+
+@pytest.fixture(scope="module")
+def tried(webhook_installed: Installed) -> Iterator[list[Tried]]:
+    if not SAMPLES.is_dir():
+        pytest.skip("needs ../shared/samples beside the checkout")
+    samples = list(_samples())
+    _load_definitions(webhook_installed, samples)
+    webhook_installed.restore()
+    with (
+        acting.place(webhook_installed, {}) as plain,
+        acting.place(webhook_installed, ENABLED) as enabled,
+        ThreadPoolExecutor(max_workers=6) as pool,
+    ):
+
+        def ask(sample: Sample) -> Tried:
+            admin = webhook_installed.control_plane.admin
+            wanted = _wanting(sample.manifest)
+            return Tried(
+                sample=sample,
+                plain=admin.request("POST", sample.path(plain.name), sample.manifest),
+                folded=admin.request("POST", sample.path(plain.name), _folded(sample, wanted)),
+                admitted=admin.request("POST", sample.path(enabled.name), wanted),
+            )
+
+        yield list(pool.map(ask, samples))
+
+
+def _samples() -> Iterator[Sample]:
+    known = catalogue.builtin()
+    for file in sorted(SAMPLES.rglob("*.yaml")):
+        try:
+            documents = manifests.documents(file.read_bytes())
+            for one in documents:
+                kind = known.of(one)
+                if kind is not None and isinstance(one.get("metadata"), dict) and kind.mutate:
+                    yield Sample(file=_named(file), kind=kind, manifest=_placed(one))
+        except (manifests.InvalidYAML, TypeError):  # templates of other tools, and dates
+            continue
+
+
+def _named(file: Path) -> str:
+    return str(file.relative_to(SAMPLES))
+
+
+def _placed(one: Manifest) -> Manifest:
+    """Leave out where it belongs, and what only an owner could say."""
+    one = json.loads(json.dumps(one))
+    for member in ("namespace", "ownerReferences", "uid", "resourceVersion"):
+        one["metadata"].pop(member, None)
+    return one
+
+
+def _wanting(manifest: Manifest) -> Manifest:
+    wanted = copy.deepcopy(manifest)
+    metadata = wanted["metadata"]
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), **WANTED}
+    return wanted
+
+
+def _folded(sample: Sample, wanted: Manifest) -> Any:
+    request = Request(
+        operation="CREATE",
+        group=sample.kind.group,
+        version=wanted["apiVersion"].rpartition("/")[2],
+        kind=sample.kind.kind,
+        namespace="default",
+        object=wanted,
+    )
+    return engine.render(request, load.library(), Facts()).object
+
+
+def _load_definitions(installed: Installed, samples: list[Sample]) -> None:
+    there = {file.stem for file in crds.DIRECTORY.glob("*.json")} - {*REFUSED}
+    wanted = {f"{one.kind.plural}.{one.kind.group}" for one in samples if one.kind.group} & there
+    try:
+        crds.load(installed.control_plane, *sorted(wanted))
+    except errors.NotAvailableError as error:
+        pytest.skip(str(error))
+    groups = {name.partition(".")[2] for name in wanted}
+    admin = installed.control_plane.admin
+    waiting.until(
+        lambda: groups <= {each["name"] for each in admin.get("/apis")["groups"]},
+        what="the API server to serve them",
+    )
+
+
+def refusals(tried: list[Tried], member: str) -> list[str]:
+    """Name the samples that are taken as written and refused as we make them."""
+    return [
+        f"{one.sample.named()}: {getattr(one, member).body.get('message')}"
+        for one in tried
+        if one.plain.ok and not getattr(one, member).ok
+    ]
+
+
+def test_what_render_makes_is_accepted(tried: list[Tried]):
+    assert refusals(tried, "folded") == []
+
+
+def test_what_the_webhook_makes_is_accepted(tried: list[Tried]):
+    assert refusals(tried, "admitted") == []
+
+
+def test_the_webhook_saw_them(tried: list[Tried]):
+    """Whatever is namespaced and holds a template to which intents travel was changed."""
+    untouched = [
+        one.sample.named()
+        for one in tried
+        if one.admitted.ok
+        and not one.sample.kind.cluster_scoped
+        and _travels(one.sample)
+        and acting.INJECTED not in json.dumps(one.admitted.body)
+    ]
+
+    assert untouched == []
+
+
+def _travels(sample: Sample) -> bool:
+    """Tell whether intents have to be carried: a TaskRun's own metadata is its pod's, for one."""
+    return any(
+        one.metadata not in (None, ("metadata",))
+        for one in locate.templates(sample.manifest, sample.kind)
+    )
+
+
+def test_there_are_enough(tried: list[Tried]):
+    accepted = [one for one in tried if one.plain.ok]
+
+    assert len(accepted) > 250
+    assert len({one.sample.kind.name for one in accepted}) > 30
