@@ -42,7 +42,12 @@ def inject_beside(
     if facts.kube_version >= NATIVE_SINCE:
         pod.add_container(author, "initContainers", {**found, "restartPolicy": "Always"})
         return
-    found.pop("startupProbe")  # the others don't wait for it
+    found.pop("startupProbe")
+    version = ".".join(map(str, facts.kube_version))
+    pod.warn(
+        f"{author.name}: Kubernetes {version} has no native sidecars, so the files of "
+        f'"{found["image"]}" can appear after the container has started; have it wait for them'
+    )
     pod.add_container(author, "containers", found)
 
 

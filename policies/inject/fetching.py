@@ -20,13 +20,12 @@ DIRECTORY = "/mnt/data"  # where these containers see the volume
 IMAGE = "kserve/storage-initializer:v0.15.2"  # takes a URI and a directory
 COMMAND = ("/storage-initializer/scripts/initializer-entrypoint",)  # that image's own
 KEYS = "/var/secrets/gs"  # where a Secret with a key of Google's is mounted
-KEPT = "$"
 
 # What is complete has its name; whoever comes second at the same time throws its copy away.
 _CACHED = (
     'uri=$1 to=$2; shift 2; [ -e "$to" ] && exit 0; '
-    'new="$to.$HOSTNAME"; rm -rf "$new" && mkdir -p "$new" && "$@" "$uri" "$new" || exit 1; '
-    'mv -T "$new" "$to" 2>/dev/null || { rm -rf "$new"; [ -e "$to" ]; }'
+    'mkdir -p "${to%/*}" && new=`mktemp -d "$to.XXXXXX"` && "$@" "$uri" "$new" || exit 1; '
+    'chmod 755 "$new"; mv -T "$new" "$to" 2>/dev/null || { rm -rf "$new"; [ -e "$to" ]; }'
 )
 # `$$$$` is what Kubernetes makes `$$` of: the shell's own process. Links lead through it to the
 # image's files, which other containers of the pod see as they share its processes.
@@ -94,7 +93,8 @@ def kept_at(asked: Asked, uri: str) -> str:
     """
     of = "shared" if asked.source.cache.get("shared") else f"of-{asked.namespace or 'default'}"
     settings = "\n".join([uri, *(f"{one['name']}={one.get('value')}" for one in asked.source.env)])
-    return f"{of}/{slug(uri)}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
+    readable = slug(uri).rpartition("-")[0]
+    return f"{of}/{readable}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
 
 
 def linking(asked: Asked, image: str, sub: str, *, name: str) -> Manifest:
@@ -104,7 +104,11 @@ def linking(asked: Asked, image: str, sub: str, *, name: str) -> Manifest:
         "name": f"files-{name}",
         "image": image,
         "command": ["sh", "-c", _LINKED, "files", FILES + (f"/{sub}" if sub else "")],
-        "startupProbe": {"exec": {"command": ["sh", "-c", listed]}, "periodSeconds": 1},
+        "startupProbe": {
+            "exec": {"command": ["sh", "-c", listed]},
+            "periodSeconds": 1,
+            "failureThreshold": 60,
+        },
     }
     if asked.source.resources:
         found["resources"] = dict(asked.source.resources)

@@ -119,6 +119,8 @@ def _attributes(asked: Asked, bucket: str, prefix: str) -> dict[str, str]:
     if written is None:
         only = f",only-dir={prefix}" if prefix else ""
         return {"bucketName": bucket, "mountOptions": f"implicit-dirs{only}"}
+    if not prefix:
+        written = {key: value.replace("/{prefix}", "") for key, value in written.items()}
     return {
         key: value.replace("{bucket}", bucket).replace("{prefix}", prefix)
         for key, value in written.items()
@@ -222,6 +224,9 @@ def _csi(asked: Asked) -> Built:
 
 
 def _directory(asked: Asked, volume: Manifest, own: str) -> Built:
+    kind = next(iter(volume))
+    if asked.source.read_only and kind != "hostPath":  # which can't say so of itself
+        volume[kind]["readOnly"] = True
     return Built(
         volume=volume,
         sub_path=inside_only(join(asked.directory(own), asked.where)),
