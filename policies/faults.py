@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from policies import kinds, matches, objects, restricted, sentences, twice
+from policies import kinds, matches, objects, restricted, sentences, source_faults, twice
 from policies.errors import UnusableIntent
 from policies.workloads import catalogue, paths
 
@@ -77,22 +77,6 @@ def schema(file: str) -> Any:
 
 def _accelerator(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
     return twice.of(spec)
-
-
-def _data_source(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
-    metadata = document.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    yield from twice.of(spec)
-    for kind, (default, needed) in objects.SOURCE_TYPES.items():
-        value = spec.get(kind, 0)
-        if not needed or name == default or not isinstance(value, dict | None):
-            continue
-        if not objects.parameters(kind, value).get(needed) and kind not in _SCHEMA_REQUIRES:
-            hint = f' (only the library\'s "{default}" goes without)' if default else ""
-            yield (kind,), f'"{needed}" is missing{hint}; add it'
-
-
-_SCHEMA_REQUIRES = ("nfs", "hostPath", "csi")
 
 
 def _injection_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
@@ -176,8 +160,8 @@ def _role(role: Mapping[str, Any]) -> Iterator[Found]:
 
 _JUDGES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Found]]] = {
     "Accelerator": _accelerator,
-    "DataSource": _data_source,
-    "NamespacedDataSource": _data_source,
+    "DataSource": source_faults.of,
+    "NamespacedDataSource": source_faults.of_namespaced,
     "InjectionPolicy": _injection_policy,
     "WorkloadKind": _workload_kind,
 }

@@ -113,7 +113,9 @@ class DataSource:
     env: tuple[Manifest, ...] = ()
     namespaces: NamespaceMatch | None = None  # who may use it; None: everyone
     cache: Mapping[str, Any] = field(default_factory=dict)
+    revision: str = ""  # where a mount names none
     image: str = ""  # of the container that fetches
+    command: tuple[str, ...] = ()  # of that image, called with a URI and a directory
     resources: Mapping[str, Any] = field(default_factory=dict)  # of the container that fetches
     description: str = ""
 

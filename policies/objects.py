@@ -115,7 +115,9 @@ def data_source(name: str, spec: Manifest, *, namespace: str = "") -> DataSource
         if namespace
         else matches.namespaces(spec.get("namespaces")),
         cache=members.mapping(spec, "cache"),
+        revision=spec.get("revision", ""),
         image=spec.get("image", ""),
+        command=tuple(spec.get("command", ())),
         resources=members.mapping(spec, "resources"),
         description=spec.get("description", ""),
     )

@@ -3,6 +3,7 @@ Provenance: what each policy added, in the annotation `kubectl-ml.io/injected`.
 
     {"v":1,"policies":{"devices@3f9a21c0":[["/spec/containers/0/resources/limits/nvidia.com~1gpu"]]}}
 
+Beside them `revisions` tells which revision of what was mounted: `{"imagenet":"v3"}`.
 An entry is a JSON Pointer, followed, where a policy overrode, by the value that was there. The
 annotation is rewritten each time and never trusted as permission: what it claims only says which
 values are ours to keep up, give back or take out.
@@ -41,6 +42,7 @@ class Claims:
     """Who added what: by `policy@digest`, pointers with the values that were there before."""
 
     by_policy: dict[str, dict[str, Any]] = field(default_factory=dict)
+    revisions: dict[str, str] = field(default_factory=dict)  # of what is mounted
 
     def add(self, policy: str, pointer: str, before: Any = ABSENT) -> None:
         """Say that `policy` added what is at `pointer`."""
@@ -49,9 +51,15 @@ class Claims:
             claims = self.by_policy[policy] = {}
         claims[pointer] = before
 
+    def note(self, what: str, revision: str) -> None:
+        """Say which revision of a source was mounted; of two at once, both."""
+        known = self.revisions.get(what)
+        revisions = {revision, *(known.split(",") if known else ())}
+        self.revisions[what] = ",".join(sorted(revisions))
+
     def joined(self, other: Claims) -> Claims:
         """Give both claims as one; where both claim a place, this one's value before counts."""
-        union = Claims()
+        union = Claims(revisions={**other.revisions, **self.revisions})
         for claims in (other, self):
             for policy, pointer, before in claims:
                 union.add(policy, pointer, before)
@@ -104,6 +112,9 @@ def read(annotation: Any) -> Claims:
             for entry in entries:
                 if entry[0].startswith("/"):
                     claims.add(policy, entry[0], entry[1] if len(entry) > 1 else ABSENT)
+        for what, revision in (value.get("revisions") or {}).items():
+            if isinstance(revision, str):
+                claims.revisions[what] = revision
     except (orjson.JSONDecodeError, AttributeError, LookupError, TypeError):
         return Claims()
     return claims
@@ -115,7 +126,7 @@ def write(claims: Claims) -> str:
         policy: [[at] if found[at] is ABSENT else [at, found[at]] for at in sorted(found)]
         for policy, found in claims.by_policy.items()
     }
-    text = _dump(entries)
+    text = _dump(entries, claims.revisions)
     if len(text) > MAX_BYTES:
         text = _dump({policy: [] for policy in entries})
     return text.decode()
@@ -139,5 +150,8 @@ def find(obj: Any, base: Path, pointer: str) -> Path | None:
     return path
 
 
-def _dump(entries: dict[str, Any]) -> bytes:
-    return orjson.dumps({"v": VERSION, "policies": entries}, option=orjson.OPT_SORT_KEYS)
+def _dump(entries: dict[str, Any], revisions: dict[str, str] | None = None) -> bytes:
+    value: dict[str, Any] = {"v": VERSION, "policies": entries}
+    if revisions:
+        value["revisions"] = revisions
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -21,6 +21,7 @@ _KEYS = ("mountPath", "name", _OURS)  # that elements of lists are known by
 
 def give_back(pod: PodDraft, old: Any, claims: Claims, *, old_base: PodDraft) -> None:
     """Put back what `claims` say was ours in `old`; the claims that still hold move to `pod`."""
+    pod.claims.revisions.update(claims.revisions)
     sources = [(old_base.where(at), policy, before) for policy, at, before in claims]
     for source, policy, before in sorted(sources, key=lambda item: _position(item[0] or ())):
         target = source and _give_back(pod, old, source, before)
@@ -122,7 +123,7 @@ def _position(path: Path) -> tuple[tuple[bool, Any], ...]:
 def claims_of(pod: PodDraft, annotation: Any) -> Claims:
     """Read the claims of an object's annotation that point at something it has."""
     claims = provenance.read(annotation)
-    kept = Claims()
+    kept = Claims(revisions=claims.revisions)
     for policy, found in claims.by_policy.items():
         kept.by_policy[policy] = {
             at: before for at, before in found.items() if pod.where(at) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from typing import Any
 
@@ -10,7 +11,6 @@ from policies.inject.pod import Author, Container, PodDraft, covers
 from policies.model import Manifest
 from policies.patch import element
 
-MAX_NAMES = 20
 MAX_NAME_LENGTH = 63  # RFC 1123 label
 _NOT_LABEL = re.compile(r"[^a-z0-9]+")
 
@@ -28,18 +28,39 @@ def ensure(pod: PodDraft, author: Author, name: str, volume: Manifest) -> str:
     """
     Give the pod `volume` (without its name) under `name`, and tell the name it got.
 
-    A volume of that name that is another one keeps it; ours takes `name-2` then, and so on.
+    A volume of that name that is another one keeps it; ours takes `name-2` then, and so on. So it
+    does where a container mounts the name already, and there is no such volume.
     """
     path = (*pod.spec, "volumes")
     present = pod.draft.get(path) or []
+    mounted = _mounted(pod)
     candidate = name
-    for number in range(2, MAX_NAMES):
+    for number in itertools.count(2):
         index = element(present, "name", candidate)
-        if index < 0 or covers(present[index], volume, quantities=True):
+        if (
+            candidate not in mounted
+            if index < 0
+            else covers(present[index], volume, quantities=True)
+        ):
             break
         candidate = f"{name}-{number}"
     pod.add(author, path, {"name": candidate, **volume})
     return candidate
+
+
+def _mounted(pod: PodDraft) -> set[Any]:
+    """
+    List the volumes that containers mount.
+
+    One that isn't there was named in the hope of ours: whoever mounts a volume of the admin's that
+    way could write where the source is read-only, and read beside the path that it gives.
+    """
+    return {
+        mount.get("name")
+        for member in ("containers", "initContainers")
+        for container in pod.get(member) or ()
+        for mount in container.get("volumeMounts") or ()
+    }
 
 
 def taken(pod: PodDraft, container: Container, path: str, *, name: str, volume: Manifest) -> Any:

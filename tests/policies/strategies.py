@@ -18,6 +18,38 @@ spec: {s3: {bucket: datasets, prefix: imagenet/v3}, fetch: Init, secretName: s3}
 kind: DataSource
 metadata: {name: shared}
 spec: {pvc: {claimName: shared}}
+---
+kind: DataSource
+metadata: {name: logs}
+spec: {fluid: logs, readOnly: true}
+---
+kind: DataSource
+metadata: {name: coco}
+spec: {s3: {bucket: coco, prefix: "{revision}"}, revision: "2017", cache: {claimName: cache}}
+---
+kind: DataSource
+metadata: {name: clips}
+spec: {gcs: {bucket: clips}, fetch: CSI}
+---
+kind: DataSource
+metadata: {name: scans}
+spec: {gcs: {bucket: scans, prefix: raw}, secretName: scans, cache: {hostPath: /var/cache/ml}}
+---
+kind: DataSource
+metadata: {name: tiny}
+spec: {oci: "registry.example.com/tiny:1"}
+---
+kind: DataSource
+metadata: {name: server}
+spec: {nfs: {server: nfs.example.com, path: /data}, readOnly: true}
+---
+kind: DataSource
+metadata: {name: disk}
+spec: {hostPath: /mnt/disk}
+---
+kind: DataSource
+metadata: {name: driver}
+spec: {csi: {driver: inline.example.com}}
 """
 ADDITIONS = (
     "{env: [{name: TEAM, value: ml}, {name: MODE, value: policy}]}",
@@ -58,6 +90,9 @@ VALUES: dict[str, tuple[str, ...]] = {
         "oci://registry.example.com/model:1:/model",
         "secret://token:/token",
         "shared/sub:/data:rw",
+        "logs/day:/logs, coco/val@2014:/coco, scans:/scans",
+        "gs://clips/raw:/clips, clips:/data, tiny/weights@2:/tiny",
+        "server/a:/server, disk/b@c:/disk, driver:/driver, imagenet@v4:/data",
         "nope:/data",
     ),
     "sidecars": ("logs", "nope"),
@@ -133,6 +168,7 @@ members = _some(
                     {"name": "mine", "mountPath": "/data"},
                     {"name": "mine", "mountPath": "/dev/shm/", "x-unknown": 1},  # noqa: S108 -- a path in a pod
                     {"name": "mine", "mountPath": "/other"},
+                    {"name": "ml-disk", "mountPath": "/other"},
                 )
             ),
             max_size=2,
@@ -162,6 +198,7 @@ def pod_specs(draw: st.DrawFn) -> Manifest:
                         [{"name": "mine", "emptyDir": {}}],
                         [{"name": "mine", "emptyDir": {}}, {"name": "dshm", "emptyDir": {}}],
                         [{"name": "ml-imagenet", "hostPath": {"path": "/x"}}],
+                        [{"name": "mine", "emptyDir": {}}, {"name": "ml-disk", "emptyDir": {}}],
                         [],
                     )
                 ),
@@ -196,6 +233,7 @@ def pod_specs(draw: st.DrawFn) -> Manifest:
                 "priorityClassName": st.just("mine"),
                 "serviceAccountName": st.sampled_from(("default", "mine")),
                 "securityContext": st.sampled_from(({"runAsNonRoot": False}, {}, None)),
+                "shareProcessNamespace": st.booleans(),
                 "x-unknown": st.just({"kept": ["as", "it", "is"]}),
             }
         )
@@ -267,6 +305,7 @@ facts = st.sampled_from(
     (
         Facts(),
         Facts(kube_version=(1, 28)),
+        Facts(kube_version=(1, 34)),
         Facts(installed=frozenset({"volcano"})),
         Facts(installed=frozenset()),
     )
