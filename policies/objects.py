@@ -79,6 +79,8 @@ def accelerator(name: str, spec: Manifest) -> Accelerator:
         digest=digests.digest("Accelerator", spec),
         resource=spec.get("resource", ""),
         device_class_name=spec.get("deviceClassName", ""),
+        resource_claim_template_name=spec.get("resourceClaimTemplateName", ""),
+        extra_resources=members.strings(members.mapping(spec, "extraResources")),
         memory=members.text(spec.get("memory")),
         node_selector={
             key: tuple(value) if isinstance(value, list) else value

@@ -46,9 +46,9 @@ def families(changed: frozenset[str]) -> frozenset[str]:
     found: set[str] = set()
     if changed - TEMPLATE_FREE:
         found |= {"carry", "dapr", "mesh", "early"}
-    if "scale" in changed:
+    if changed & {"scale", "inject"}:
         found.add("knative")
-    if "queue" in changed:
+    if changed & {"queue", "inject"}:
         found |= {"queue", "early"}
     return frozenset(found)
 

@@ -138,7 +138,9 @@ def run_families(
 ) -> None:
     """Run every family that goes in with the pod."""
     default = next(((rule.author, rule.devices) for rule in rules if rule.devices), None)
-    author, classes = devices.inject(pod, intents, context.prepared, default)
+    author, classes = devices.inject(
+        pod, intents, context.prepared, default, facts=context.facts, fold=context.fold
+    )
     for rule in rules:
         if "placement" in rule.families:
             placement.inject(pod, rule.author, rule.inject)

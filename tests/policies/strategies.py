@@ -18,6 +18,14 @@ spec: {s3: {bucket: datasets, prefix: imagenet/v3}, fetch: Init, secretName: s3}
 kind: DataSource
 metadata: {name: shared}
 spec: {pvc: {claimName: shared}}
+---
+kind: Accelerator
+metadata: {name: h100.dra}
+spec: {deviceClassName: gpu.nvidia.com, extraResources: {hugepages-2Mi: 1Gi}, shm: 4Gi}
+---
+kind: Accelerator
+metadata: {name: gpu-8g}
+spec: {resource: nvidia.com/gpu, extraResources: {nvidia.com/gpumem: 8000}, perDevice: {cpu: 2}}
 """
 ADDITIONS = (
     "{env: [{name: TEAM, value: ml}, {name: MODE, value: policy}]}",
@@ -43,6 +51,9 @@ VALUES: dict[str, tuple[str, ...]] = {
         "a100:2, rdma:2",
         "mig-1g.10gb",
         "tpu-v5e:4",
+        "h100.dra:2",
+        "h100.dra, rdma",
+        "gpu-8g:2",
         "nope",
         "a100:0",
     ),
@@ -106,11 +117,12 @@ resources = _some(
                 {"nvidia.com/gpu": "1"},
                 {"nvidia.com/gpu": 2, "cpu": "1"},
                 {"memory": "1Gi"},
+                {"nvidia.com/gpumem": "3000"},
                 {},
             )
         ),
         "requests": st.sampled_from(({"cpu": "500m"}, {"rdma/hca": "1"}, {})),
-        "claims": st.just([{"name": "gpu"}]),
+        "claims": st.sampled_from(([{"name": "gpu"}], [{"name": "h100-dra", "request": "x"}])),
     }
 )
 members = _some(
@@ -197,6 +209,13 @@ def pod_specs(draw: st.DrawFn) -> Manifest:
                 "serviceAccountName": st.sampled_from(("default", "mine")),
                 "securityContext": st.sampled_from(({"runAsNonRoot": False}, {}, None)),
                 "x-unknown": st.just({"kept": ["as", "it", "is"]}),
+                "resourceClaims": st.sampled_from(
+                    (
+                        [],
+                        [{"name": "gpu", "resourceClaimTemplateName": "kubectl-ml-h100.dra-2"}],
+                        [{"name": "h100-dra", "resourceClaimName": "mine"}],
+                    )
+                ),
             }
         )
     )
