@@ -206,6 +206,7 @@ class Inject:
     )  # keys of `scale`, or autoscaling.knative.dev/* keys
     mesh: str = ""  # "true", "false" or nothing
     queue: str = ""
+    queue_priority: str = ""  # a WorkloadPriorityClass of Kueue
     tracking: Mapping[str, Any] = field(
         default_factory=dict
     )  # {"experiment": [ENV names], "env": [EnvVar]}

@@ -42,6 +42,7 @@ ADDITIONS = (
     "{envFrom: [{configMapRef: {name: settings}}], mounts: ['shared:/shared:ro'], shm: 2Gi}",
     "{dapr: {app-port: '9000'}, mesh: 'false'}",
     "{accelerator: 'l4:1'}",
+    "{accelerator: 'h100.dra:1', queue: {name: team-b, priorityClass: low}}",
 )
 CONFLICTS = ("Keep", "Override", "Deny")
 VALUES: dict[str, tuple[str, ...]] = {
@@ -286,7 +287,8 @@ facts = st.sampled_from(
     (
         Facts(),
         Facts(kube_version=(1, 28)),
-        Facts(installed=frozenset({"volcano"})),
+        Facts(installed=frozenset({"volcano", "dra"})),
+        Facts(installed=frozenset({"kai", "dra"})),
         Facts(installed=frozenset()),
     )
 )
