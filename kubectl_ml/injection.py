@@ -28,6 +28,8 @@ _SYSTEMS = {
     "dapr.io": "dapr",
     "kueue.x-k8s.io": "kueue",
     "networking.istio.io": "istio",
+    "resource.k8s.io": "dra",
+    "scheduling.run.ai": "kai",
     "scheduling.volcano.sh": "volcano",
     "serving.knative.dev": "knative",
     "serving.kserve.io": "kserve",
@@ -105,3 +107,15 @@ class Injector:
             )
         done: Manifest = decision.object
         return done
+
+    def beside(self, injected: Manifest) -> tuple[Manifest, ...]:
+        """Make what the pods of an injected object need besides, in its namespace."""
+        from policies import engine
+
+        request = objects.request(injected, namespace=self.namespace, user=self.facts.user)
+        found = engine.beside(request, self.policies)
+        namespace = injected["metadata"].get("namespace")
+        return tuple(
+            each | {"metadata": each["metadata"] | ({"namespace": namespace} if namespace else {})}
+            for each in found
+        )

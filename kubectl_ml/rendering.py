@@ -6,7 +6,7 @@ The commands that print manifests share it; each brings its documents and its wr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import click
@@ -39,6 +39,8 @@ class Rendering:
     warnings: dict[tuple[str, str], None] = field(default_factory=dict)  # an ordered set
     previews: dict[tuple[str, str], None] = field(default_factory=dict)  # of policies not in force
     refusals: list[str] = field(default_factory=list)
+    given: set[str] = field(default_factory=set)  # references of what came in
+    needed: dict[str, Manifest] = field(default_factory=dict)  # what pods need besides
 
     def add(self, document: Document) -> None:
         """Render one document."""
@@ -51,6 +53,32 @@ class Rendering:
             )
         self.writer.add(document, value, results)
 
+    def add_needed(self) -> None:
+        """Add the objects that the pods need besides, where they didn't come in."""
+        for reference, manifest in self.needed.items():
+            if reference not in self.given:
+                self.changed = True
+                document = Document(source="needed besides", line=1, raw=b"", first=True)
+                result = output.Result(
+                    reference=reference,
+                    before={},
+                    after=manifest,
+                    patch=[{"op": "add", "path": "", "value": manifest}],
+                )
+                self.writer.add(replace(document, value=manifest), manifest, [result])
+
+    def _note_needed(self, manifest: Manifest, decision: Decision) -> None:
+        """Remember what the pods of an object need in its namespace."""
+        self.given.add(objects.reference(manifest, namespace=self.namespace))
+        if self.stage is not Stage.TEMPLATE:
+            return
+        request = objects.request(decision.object, namespace=self.namespace, user=self.facts.user)
+        for needed in engine.beside(request, self.policies):
+            named = (manifest.get("metadata") or {}).get("namespace")
+            if named:
+                needed["metadata"]["namespace"] = named
+            self.needed[objects.reference(needed, namespace=self.namespace)] = needed
+
     def _decide(
         self, manifest: Manifest, document: Document, results: list[output.Result]
     ) -> Manifest | None:
@@ -59,6 +87,7 @@ class Rendering:
         decision = decide(request, self.policies, self.facts)
         self.objects += 1
         self._note(decision, objects.title(manifest), document.source)
+        self._note_needed(manifest, decision)
         results.append(
             output.Result(
                 reference=objects.reference(manifest, namespace=self.namespace),

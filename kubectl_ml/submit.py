@@ -40,7 +40,8 @@ CREATED, APPLIED, UNCHANGED = "created", "applied", "unchanged"
 Done = tuple[Manifest, str]  # an object as it is now, and the word for what was done
 _RESTRICTED = "would violate PodSecurity"
 REPLACE_SECONDS = 300.0
-_CLAIM = "PersistentVolumeClaim"
+# Kinds that outlive one run, and what sentences call them.
+_SHARED = {"PersistentVolumeClaim": "claim", "ResourceClaimTemplate": "claim template"}
 
 
 class Mode(Enum):
@@ -231,7 +232,8 @@ def _injected(
     injector = injection.Injector(
         policies=policies, facts=facts, namespace=namespace, warn=session.warn
     )
-    return [injector.injected(each) for each in made]
+    ready = [injector.injected(each) for each in made]
+    return [*ready, *injector.beside(ready[0])]
 
 
 def _rehearsed(found: Manifest, cluster: Cluster, *, anew: bool = True) -> Manifest:
@@ -288,14 +290,15 @@ def _create(ready: list[Manifest], cluster: Cluster, *, dry_run: bool) -> list[D
 
 
 def _beside(each: Manifest, workload: Manifest, cluster: Cluster, *, dry_run: bool) -> Done:
-    """Create an object that goes with the workload; a claim that is there is used again."""
+    """Create an object that goes with the workload; one that is shared is used again."""
     mine = _of(each, workload, dry_run=dry_run)
     try:
         return cluster.create(mine, dry_run=dry_run), CREATED
     except AlreadyExists:
         old = cluster.get(each["apiVersion"], each["kind"], each["metadata"]["name"])
-        if each["kind"] == _CLAIM:
-            note(f'claim "{each["metadata"]["name"]}" is there already and is used again')
+        if each["kind"] in _SHARED:
+            name = each["metadata"]["name"]
+            note(f'{_SHARED[each["kind"]]} "{name}" is there already and is used again')
             return old, UNCHANGED
         _check_ours(old, like=each)
         if dry_run:
@@ -306,8 +309,8 @@ def _beside(each: Manifest, workload: Manifest, cluster: Cluster, *, dry_run: bo
 
 
 def _of(each: Manifest, workload: Manifest, *, dry_run: bool) -> Manifest:
-    """Make the workload the owner, so that the object goes with it; a claim is nobody's."""
-    if dry_run or each["kind"] == _CLAIM:
+    """Make the workload the owner, so that the object goes with it; a shared one is nobody's."""
+    if dry_run or each["kind"] in _SHARED:
         return each
     owner = {
         "apiVersion": workload["apiVersion"],

@@ -3,18 +3,22 @@ The one pipeline: a request, the policies and the facts in, a decision out.
 
     review   what the webhook answers: workloads carry intents, pods are injected
     render   what the pods will be, folded back into the templates of the object
+    beside   what these pods need besides: ResourceClaimTemplates
 """
 
 from __future__ import annotations
 
+from policies.inject import claims
 from policies.inject.prepared import POD
-from policies.inject.sound import is_sound_metadata
+from policies.inject.sound import is_sound, is_sound_metadata
 from policies.intents import PREFIX, written
-from policies.model import DOMAIN, Decision, Facts, PolicySet, Request
+from policies.model import DOMAIN, Decision, Facts, Manifest, PolicySet, Request
+from policies.patch import lookup
 from policies.stages import own
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
+from policies.workloads import locate
 
 UNTOUCHED = frozenset({"kube-system"})
 MIRROR = "kubernetes.io/config.mirror"  # the kubelet's image of a static pod, which it compares
@@ -28,6 +32,19 @@ def review(request: Request, policies: PolicySet, facts: Facts) -> Decision:
 def render(request: Request, policies: PolicySet, facts: Facts) -> Decision:
     """Decide what the pods of `request.object` will be, folded back into its templates."""
     return _decide(Context.of(request, policies, facts, fold=True))
+
+
+def beside(request: Request, policies: PolicySet) -> tuple[Manifest, ...]:
+    """Make the objects that the pods of a rendered object need beside it, in its namespace."""
+    if not any(one.device_class_name for one in policies.accelerators.values()):
+        return ()
+    context = Context.of(request, policies, Facts())
+    if context.kind is None or not isinstance(request.object, dict):
+        return ()
+    found = locate.templates(request.object, context.kind, context.catalogue)
+    specs = [lookup(request.object, one.pod_spec) for one in found]
+    sound = [spec for spec in specs if is_sound(spec, None)]
+    return tuple(claims.templates(sound, policies.accelerators))
 
 
 def _decide(context: Context) -> Decision:

@@ -76,7 +76,14 @@ def schema(file: str) -> Any:
 
 
 def _accelerator(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
-    return twice.of(spec)
+    yield from twice.of(spec)
+    if "resourceClaimTemplateName" in spec and "deviceClassName" not in spec:
+        message = "only a class with a deviceClassName has claims; take it out"
+        yield ("resourceClaimTemplateName",), message
+    extra = spec.get("extraResources")
+    if isinstance(extra, dict) and spec.get("resource") in extra:
+        message = "is the resource of the class, whose amount is the count; take it out"
+        yield ("extraResources", spec["resource"]), message
 
 
 def _injection_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:

@@ -79,6 +79,10 @@ class Accelerator:
     digest: str  # 8 hex digits of the content
     resource: str = ""
     device_class_name: str = ""
+    resource_claim_template_name: str = (
+        ""  # one that an admin made; empty: ours, by class and count
+    )
+    extra_resources: Mapping[str, str] = field(default_factory=dict)  # for each container
     memory: str = ""
     node_selector: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     tolerations: tuple[Manifest, ...] = ()
@@ -204,6 +208,7 @@ class Inject:
     )  # keys of `scale`, or autoscaling.knative.dev/* keys
     mesh: str = ""  # "true", "false" or nothing
     queue: str = ""
+    queue_priority: str = ""  # a WorkloadPriorityClass of Kueue
     tracking: Mapping[str, Any] = field(
         default_factory=dict
     )  # {"experiment": [ENV names], "env": [EnvVar]}

@@ -79,6 +79,8 @@ def accelerator(name: str, spec: Manifest) -> Accelerator:
         digest=digests.digest("Accelerator", spec),
         resource=spec.get("resource", ""),
         device_class_name=spec.get("deviceClassName", ""),
+        resource_claim_template_name=spec.get("resourceClaimTemplateName", ""),
+        extra_resources=members.strings(members.mapping(spec, "extraResources")),
         memory=members.text(spec.get("memory")),
         node_selector={
             key: tuple(value) if isinstance(value, list) else value
@@ -195,7 +197,7 @@ def _inject(spec: Manifest) -> Inject:
         dapr=dapr(spec.get("dapr")),
         knative=knative(spec.get("knative")),
         mesh=members.text(spec.get("mesh")),
-        queue=spec.get("queue", ""),
+        **_queue(spec.get("queue", "")),
         tracking=_tracking(spec.get("tracking")),
         scrape=scrape(spec.get("scrape")),
     )
@@ -232,6 +234,15 @@ def _mount(item: Manifest) -> str:
     if not mode and "readOnly" in item:
         mode = "ro" if item["readOnly"] else "rw"
     return ":".join([item["source"].replace(",", "%2C"), item["path"], *filter(None, [mode])])
+
+
+def _queue(value: str | Manifest) -> Manifest:
+    if isinstance(value, str):
+        return {"queue": value}
+    return {
+        "queue": value.get("name", ""),
+        "queue_priority": value.get("priorityClass", ""),
+    }
 
 
 def _sidecar(item: Manifest) -> Sidecar:

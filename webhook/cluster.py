@@ -27,6 +27,8 @@ SYSTEMS = {
     "dapr.io": "dapr",
     "kueue.x-k8s.io": "kueue",
     "networking.istio.io": "istio",
+    "resource.k8s.io": "dra",
+    "scheduling.run.ai": "kai",
     "scheduling.volcano.sh": "volcano",
     "serving.knative.dev": "knative",
     "serving.kserve.io": "kserve",

@@ -108,6 +108,8 @@ def _spec(found: Accelerator) -> dict[str, Any]:
         "description": found.description,
         "resource": found.resource,
         "deviceClassName": found.device_class_name,
+        "resourceClaimTemplateName": found.resource_claim_template_name,
+        "extraResources": dict(found.extra_resources),
         "memory": found.memory,
         "nodeSelector": {
             key: value if isinstance(value, str) else list(value)

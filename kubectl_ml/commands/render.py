@@ -148,6 +148,7 @@ def render(
     )
     for document in _documents(spec, sys.stdin.buffer):
         rendering.add(document)
+    rendering.add_needed()
     rendering.report(color=sys.stderr.isatty() and not plain)
     rendering.writer.write(stdout)
     stdout.flush()

@@ -367,6 +367,7 @@ def annotation(obj: Any, metadata: Path | None, key: str) -> Any:
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         name = value.get("name") or value.get("mountPath")
-        value = value.get("value", value.get("image", name)) if name else value
+        told = ("value", "image", "resourceClaimTemplateName")
+        value = next((value[key] for key in told if key in value), name) if name else value
     text = f'"{value}"' if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:59] + "…"

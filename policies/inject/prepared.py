@@ -118,6 +118,7 @@ _FAMILIES = {
     "sidecars": ("sidecars", "init_containers"),
     "dapr": ("dapr",),
     "mesh": ("mesh",),
+    "queue": ("queue", "queue_priority"),
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ _METADATA_MAPS = ("annotations", "labels")
 _SPEC_MAPS = ("nodeSelector", "securityContext")
 _SPEC_LISTS = (
     "containers", "initContainers", "volumes", "tolerations", "imagePullSecrets",
-    "topologySpreadConstraints",
+    "topologySpreadConstraints", "resourceClaims",
 )  # fmt: skip
 _LISTS = ("env", "envFrom", "volumeMounts")
 
@@ -86,7 +86,11 @@ def is_sound_container(container: Any) -> bool:
 
 def is_sound_resources(resources: Any) -> bool:
     """Tell whether resource requirements have the shape that injectors rely on."""
-    return isinstance(resources, dict) and _are(resources, ("limits", "requests"), _MAP)
+    return (
+        isinstance(resources, dict)
+        and _are(resources, ("limits", "requests"), _MAP)
+        and _is_list_of_maps(resources.get("claims"))
+    )
 
 
 def _is_list_of_maps(value: Any) -> bool:

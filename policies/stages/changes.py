@@ -20,13 +20,29 @@ from policies.workloads.locate import Template
 
 ALL = frozenset({"carry", "dapr", "mesh", "knative", "queue", "early"})
 TEMPLATE_FREE = USED_UP - {"roles"}  # intents that leave templates as they are
-_FOREIGN = ("kueue.x-k8s.io/", "dapr.io/", "sidecar.istio.io/", "autoscaling.knative.dev/")
+_FOREIGN = (
+    "kueue.x-k8s.io/",
+    "scheduling.volcano.sh/",
+    "kai.scheduler/",
+    "dapr.io/",
+    "sidecar.istio.io/",
+    "autoscaling.knative.dev/",
+)
 _MARKS = {
     "carry": ("/kubectl-ml.io~1",),
     "dapr": ("/dapr.io~1",),
     "mesh": ("/sidecar.istio.io~1",),
     "knative": (".knative.dev~1", *(f"/{name}" for name in knative.FIELDS.values())),
-    "queue": ("/kueue.x-k8s.io~1", "/scheduling.volcano.sh~1", "/kai.scheduler~1"),
+    "queue": (
+        "/kueue.x-k8s.io~1",
+        "/scheduling.volcano.sh~1",
+        "/volcano.sh~1queue-name",
+        "/kai.scheduler~1",
+        "/schedulerName",
+        "/spec/queue",
+        "/schedulingPolicy/queue",
+        "/batchSchedulerOptions/queue",
+    ),
 }
 
 
@@ -46,9 +62,9 @@ def families(changed: frozenset[str]) -> frozenset[str]:
     found: set[str] = set()
     if changed - TEMPLATE_FREE:
         found |= {"carry", "dapr", "mesh", "early"}
-    if "scale" in changed:
+    if changed & {"scale", "inject"}:
         found.add("knative")
-    if "queue" in changed:
+    if changed & {"queue", "inject"}:
         found |= {"queue", "early"}
     return frozenset(found)
 

@@ -24,7 +24,7 @@ from policies.inject import (
     shm,
     sidecars,
 )
-from policies.inject.pod import LIMIT_RANGER, Author, PodDraft, annotation, limit_ranged
+from policies.inject.pod import LIMIT_RANGER, PodDraft, annotation, limit_ranged
 from policies.inject.prepared import POD, Rule
 from policies.inject.provenance import Claims
 from policies.inject.sound import is_sound
@@ -38,6 +38,7 @@ from policies.workloads.pods import Origin
 
 POLICY = "intents"
 MISSED = "injection was missed, try again"
+_NO_QUEUE = queue.Default()
 _ONLY_ON_WORKLOADS = ("scale", "roles")
 
 
@@ -57,14 +58,9 @@ def create(context: Context) -> PodDraft | None:
         name = pods.workload_name(context.metadata, origin)
         inject(pod, context, target, intents, name=name)
         if not origin.owner:
-            metadata = ("metadata",)
-            queue.inject(
-                pod,
-                intents,
-                queue_policy(pod_rules(context, target, intents)),
-                metadata=metadata,
-                facts=context.facts,
-            )
+            given = queue_default(pod_rules(context, target, intents))
+            queue.inject(pod, intents, given, facts=context.facts, places=[("metadata",)])
+            queue.inject_pods(pod, intents, given, facts=context.facts)
     pod.sign()
     if origin.owner:
         _soften(pod)
@@ -138,7 +134,9 @@ def run_families(
 ) -> None:
     """Run every family that goes in with the pod."""
     default = next(((rule.author, rule.devices) for rule in rules if rule.devices), None)
-    author, classes = devices.inject(pod, intents, context.prepared, default)
+    author, classes = devices.inject(
+        pod, intents, context.prepared, default, facts=context.facts, fold=context.fold
+    )
     for rule in rules:
         if "placement" in rule.families:
             placement.inject(pod, rule.author, rule.inject)
@@ -188,9 +186,15 @@ def preview(context: Context, pod: PodDraft) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def queue_policy(rules: list[Rule]) -> tuple[Author, str] | None:
-    """Find the queue that policies give by default."""
-    return next(((rule.author, rule.inject.queue) for rule in rules if rule.inject.queue), None)
+def queue_default(rules: list[Rule]) -> queue.Default:
+    """Find what policies say of queues, the first that says it."""
+    if not _has(rules, "queue"):
+        return _NO_QUEUE
+    named = ((rule.author, rule.inject.queue) for rule in rules if rule.inject.queue)
+    classes = (
+        (rule.author, rule.inject.queue_priority) for rule in rules if rule.inject.queue_priority
+    )
+    return queue.Default(queue=next(named, None), priority=next(classes, None))
 
 
 def _received(intents: Intents, origin: Origin) -> Intents:
@@ -236,7 +240,7 @@ def warn_of_missing(pod: PodDraft, intents: Intents, facts: Facts, autoscaling: 
     needs: dict[str, tuple[str, ...]] = {
         "dapr": (dapr.SYSTEM,),
         "mesh": (mesh.SYSTEM,),
-        "queue": ("kueue", "volcano"),
+        "queue": queue.SYSTEMS,
     }
     if autoscaling:
         needs["scale"] = (knative.SYSTEM[autoscaling],)

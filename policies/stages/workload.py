@@ -62,9 +62,11 @@ def update(context: Context, kind: Kind) -> Outcome | None:
 def _follow(work: Work, before: Work, changed: frozenset[str], outcome: Outcome) -> None:
     """Set anew what follows the changed intents; the rest stays as it was."""
     fixed = (changed & frozenset(KEYS)) - changes.TEMPLATE_FREE
+    if "queue" in changed and queue.system_of(work.context.facts) != "kueue":
+        fixed |= {"queue"}  # it stands in the templates
     if work.kind.immutable and fixed:
         judge.refuse_change(work, before, fixed, outcome)
-        changed = changed & changes.TEMPLATE_FREE
+        changed = changed & changes.TEMPLATE_FREE - fixed
     anew = changes.families(changed)
     if work.kind.immutable:
         anew -= {"carry", "dapr", "mesh", "early"}
@@ -220,22 +222,35 @@ def _queue(work: Work, own: list[Rule], *, claims: Claims, prior: Claims, outcom
     """Put the object, or what of it the queue manages, into its queue."""
     named = [work.intents.queue, *(work.intents_of(one).queue for one in work.templates)]
     wanted = replace(work.intents, queue=next(filter(None, named), ""))
-    places: list[Path] = [METADATA]
+    given, facts = pod_stage.queue_default(own), work.context.facts
+    if not wanted.queue and not given.queue and not given.priority:
+        return
+    pod, kind = work.whole(claims, prior), work.kind.name
+    places = [
+        one for one in _queue_places(work) if receive.walkable(work.draft.object, (*one, "labels"))
+    ]
+    queue.inject(pod, wanted, given, facts=facts, places=places, kind=kind)
+    outcome.collect(pod)
+    for template in work.templates:
+        pod = work.at_workload(template, claims, prior)
+        pod.accepts, pod.rejects = template.kind.accepts, _rejected(work, template)
+        queue.inject_pods(pod, wanted, given, facts=facts, kind=kind)
+        outcome.collect(pod)
+
+
+def _queue_places(work: Work) -> list[Path]:
+    """Give the metadata on which a queue that manages objects finds its label."""
     if work.kind.queue == "jobTemplate":
-        places = [JOB_TEMPLATE]
-    elif work.kind.queue == "template":
-        places = [one.metadata for one in work.templates if one.metadata]
-    for place in places:
-        if receive.walkable(work.draft.object, (*place, "labels")):
-            pod = work.whole(claims, prior)
-            policy = pod_stage.queue_policy(own)
-            queue.inject(pod, wanted, policy, metadata=place, facts=work.context.facts)
-            outcome.collect(pod)
+        return [JOB_TEMPLATE]
+    if work.kind.queue == "template":
+        return [one.metadata for one in work.templates if one.metadata]
+    return [METADATA]
 
 
 def _queue_of(work: Work) -> str:
-    place = JOB_TEMPLATE if work.kind.queue == "jobTemplate" else METADATA
-    return queue.queued_by(work.draft.object, METADATA) or queue.queued_by(work.draft.object, place)
+    places = [METADATA, *_queue_places(work)]
+    places += [one.metadata for one in work.templates if one.metadata]
+    return queue.queued_by(work.draft.object, places, work.kind.name)
 
 
 def _templates_differ(work: Work, before: Work) -> bool:

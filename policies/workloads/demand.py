@@ -196,6 +196,7 @@ def _devices(
     Name the classes that a template's intent asks for, by resource.
 
     Where the template can't hold resources, its pods get them when they are made: they count too.
+    So do devices that are claimed rather than requested.
     """
     metadata = template.metadata or ("metadata",)
     intents = read(lookup(obj, (*metadata, "annotations")))
@@ -205,11 +206,13 @@ def _devices(
     names = {}
     for device in intents.accelerator:
         found = accelerators.get(device.device_class)
-        if found is None or not found.resource:
+        if found is None:
             continue
-        if later and template.definition.compute:
-            request.amounts.values.setdefault(found.resource, Decimal(device.count))
-        names[found.resource] = found.name
+        resource = found.resource or f"deviceclass/{found.device_class_name}"
+        if template.definition.compute and (later or not found.resource):
+            each = 1 if found.resource else max(len(intents.containers), 1)
+            request.amounts.values.setdefault(resource, Decimal(device.count * each))
+        names[resource] = found.name
     return names
 
 

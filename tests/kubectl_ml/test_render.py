@@ -267,8 +267,8 @@ def test_the_version_flag_beats_the_facts(tmp_path: Path) -> None:
     old = render("--facts", facts, "-n", "vision", text=pod)
     new = render("--facts", facts, "-n", "vision", "--kube-version", "v1.36.1-gke.3", text=pod)
 
-    assert (old.code, new.code) == (1, 0)
-    assert "this is 1.30" in old.err
+    assert (old.code, new.code) == (0, 0)
+    assert ("shareProcessNamespace" in old.out, "shareProcessNamespace" in new.out) == (True, False)
 
 
 def test_every_fault_of_a_policy_file_is_said(tmp_path: Path) -> None:
@@ -298,3 +298,74 @@ def test_policies_of_a_cluster_that_nobody_named(tmp_path: Path) -> None:
         f"error: {missing}: there is no kubeconfig\n"
         "hint: --kubeconfig FILE or the variable KUBECONFIG names yours\n"
     )
+
+
+DEVICE_CLASS = """\
+apiVersion: kubectl-ml.io/v1alpha1
+kind: Accelerator
+metadata: {name: h100.dra}
+spec: {deviceClassName: gpu.nvidia.com}
+"""
+CLAIMING = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: bert, namespace: ml, annotations: {kubectl-ml.io/accelerator: "h100.dra:2"}}
+spec: {containers: [{name: main, image: x}]}
+"""
+TEMPLATE = {
+    "apiVersion": "resource.k8s.io/v1",
+    "kind": "ResourceClaimTemplate",
+    "metadata": {"name": "kubectl-ml-h100.dra-2", "namespace": "ml"},
+    "spec": {
+        "spec": {
+            "devices": {
+                "requests": [
+                    {
+                        "name": "h100-dra",
+                        "exactly": {
+                            "deviceClassName": "gpu.nvidia.com",
+                            "allocationMode": "ExactCount",
+                            "count": 2,
+                        },
+                    }
+                ]
+            }
+        }
+    },
+}
+
+
+@pytest.fixture
+def device_class(tmp_path: Path) -> Path:
+    (tmp_path / "class.yaml").write_text(DEVICE_CLASS)
+    return tmp_path
+
+
+def test_claims_come_with_their_template_once(device_class: Path) -> None:
+    once = render("--policies", device_class, text=CLAIMING + "---\n" + CLAIMING)
+    twice = render("--policies", device_class, text=once.out)
+
+    found = [each for each in manifests.documents(once.out) if each]
+    assert (once.code, once.err, twice) == (0, "", once)
+    assert [each["kind"] for each in found] == ["Pod", "Pod", "ResourceClaimTemplate"]
+    assert found[2] == TEMPLATE
+
+
+def test_a_template_is_a_patch_of_nothing(device_class: Path) -> None:
+    outcome = render("--policies", device_class, "-o", "patch", text=CLAIMING)
+
+    assert json.loads(outcome.out.splitlines()[1]) == {
+        "ref": "ResourceClaimTemplate.resource.k8s.io/ml/kubectl-ml-h100.dra-2",
+        "patch": [{"op": "add", "path": "", "value": TEMPLATE}],
+    }
+
+
+def test_admission_says_which_template_the_pods_wait_for(device_class: Path) -> None:
+    outcome = render("--policies", device_class, "--stage", "admission", text=CLAIMING)
+
+    assert outcome.err == (
+        'Warning: devices: pods with "h100.dra:2" wait for the ResourceClaimTemplate '
+        '"kubectl-ml-h100.dra-2" in their namespace; `kubectl ml render` prints it beside the '
+        "workload\n"
+    )
+    assert "ResourceClaimTemplate\n" not in outcome.out

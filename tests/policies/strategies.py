@@ -50,6 +50,14 @@ spec: {hostPath: /mnt/disk}
 kind: DataSource
 metadata: {name: driver}
 spec: {csi: {driver: inline.example.com}}
+---
+kind: Accelerator
+metadata: {name: h100.dra}
+spec: {deviceClassName: gpu.nvidia.com, extraResources: {hugepages-2Mi: 1Gi}, shm: 4Gi}
+---
+kind: Accelerator
+metadata: {name: gpu-8g}
+spec: {resource: nvidia.com/gpu, extraResources: {nvidia.com/gpumem: 8000}, perDevice: {cpu: 2}}
 """
 ADDITIONS = (
     "{env: [{name: TEAM, value: ml}, {name: MODE, value: policy}]}",
@@ -66,6 +74,7 @@ ADDITIONS = (
     "{envFrom: [{configMapRef: {name: settings}}], mounts: ['shared:/shared:ro'], shm: 2Gi}",
     "{dapr: {app-port: '9000'}, mesh: 'false'}",
     "{accelerator: 'l4:1'}",
+    "{accelerator: 'h100.dra:1', queue: {name: team-b, priorityClass: low}}",
 )
 CONFLICTS = ("Keep", "Override", "Deny")
 VALUES: dict[str, tuple[str, ...]] = {
@@ -75,6 +84,9 @@ VALUES: dict[str, tuple[str, ...]] = {
         "a100:2, rdma:2",
         "mig-1g.10gb",
         "tpu-v5e:4",
+        "h100.dra:2",
+        "h100.dra, rdma",
+        "gpu-8g:2",
         "nope",
         "a100:0",
     ),
@@ -141,11 +153,12 @@ resources = _some(
                 {"nvidia.com/gpu": "1"},
                 {"nvidia.com/gpu": 2, "cpu": "1"},
                 {"memory": "1Gi"},
+                {"nvidia.com/gpumem": "3000"},
                 {},
             )
         ),
         "requests": st.sampled_from(({"cpu": "500m"}, {"rdma/hca": "1"}, {})),
-        "claims": st.just([{"name": "gpu"}]),
+        "claims": st.sampled_from(([{"name": "gpu"}], [{"name": "h100-dra", "request": "x"}])),
     }
 )
 members = _some(
@@ -235,6 +248,13 @@ def pod_specs(draw: st.DrawFn) -> Manifest:
                 "securityContext": st.sampled_from(({"runAsNonRoot": False}, {}, None)),
                 "shareProcessNamespace": st.booleans(),
                 "x-unknown": st.just({"kept": ["as", "it", "is"]}),
+                "resourceClaims": st.sampled_from(
+                    (
+                        [],
+                        [{"name": "gpu", "resourceClaimTemplateName": "kubectl-ml-h100.dra-2"}],
+                        [{"name": "h100-dra", "resourceClaimName": "mine"}],
+                    )
+                ),
             }
         )
     )
@@ -307,6 +327,8 @@ facts = st.sampled_from(
         Facts(kube_version=(1, 28)),
         Facts(kube_version=(1, 34)),
         Facts(installed=frozenset({"volcano"})),
+        Facts(installed=frozenset({"volcano", "dra"})),
+        Facts(installed=frozenset({"kai", "dra"})),
         Facts(installed=frozenset()),
     )
 )

@@ -322,7 +322,7 @@ def test_without_a_queueing_system_the_user_is_told() -> None:
     decision = review(job(queue="team-a"), facts=Facts(installed=frozenset()))
 
     assert decision.warnings == (
-        "intents: kubectl-ml.io/queue needs kueue or volcano, which isn't installed",
+        "intents: kubectl-ml.io/queue needs kueue or volcano or kai, which isn't installed",
     )
 
 

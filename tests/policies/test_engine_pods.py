@@ -485,7 +485,7 @@ def test_an_intent_written_as_a_label_is_warned_about() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "system"),
-    [("dapr", "dapr"), ("mesh", "istio"), ("queue", "kueue or volcano")],
+    [("dapr", "dapr"), ("mesh", "istio"), ("queue", "kueue or volcano or kai")],
 )
 @pytest.mark.parametrize("kind", ["Pod", "Deployment"])
 def test_what_is_not_installed_is_warned_about(kind: str, wanted: str, system: str) -> None:

@@ -135,6 +135,8 @@ def test_reads_every_field_of_an_accelerator() -> None:
         metadata: {name: shared.gpu, labels: {a: b}}
         spec:
           deviceClassName: gpu.nvidia.com
+          resourceClaimTemplateName: half-a-gpu
+          extraResources: {hugepages-2Mi: 1Gi, nvidia.com/gpumem: 8000}
           nodeSelector: {a: [x, x1], b: z}
           tolerations: [{operator: Exists}]
           runtimeClassName: nvidia
@@ -151,6 +153,8 @@ def test_reads_every_field_of_an_accelerator() -> None:
         name="shared.gpu",
         digest=accelerator.digest,
         device_class_name="gpu.nvidia.com",
+        resource_claim_template_name="half-a-gpu",
+        extra_resources={"hugepages-2Mi": "1Gi", "nvidia.com/gpumem": "8000"},
         node_selector={"a": ("x", "x1"), "b": "z"},
         tolerations=({"operator": "Exists"},),
         runtime_class_name="nvidia",
@@ -442,6 +446,30 @@ def sidecar(security_context: str) -> str:
             accelerator("{resource: a, deviceClassName: b}"),
             "(Accelerator x): spec: only one of resource, deviceClassName may be given; keep one",
             id="resource-and-device-class",
+        ),
+        pytest.param(
+            accelerator("{resource: a, resourceClaimTemplateName: b}"),
+            "(Accelerator x): spec.resourceClaimTemplateName: only a class with a deviceClassName "
+            "has claims; take it out",
+            id="claim-template-without-a-device-class",
+        ),
+        pytest.param(
+            accelerator("{resource: a, extraResources: {a: 1}}"),
+            "(Accelerator x): spec.extraResources.a: is the resource of the class, whose amount is "
+            "the count; take it out",
+            id="resource-as-an-extra-one",
+        ),
+        pytest.param(
+            accelerator("{resource: a, extraResources: {b.c/d: some}}"),
+            '(Accelerator x): spec.extraResources["b.c/d"]: "some" is not a quantity; write for '
+            'example "80Gi"',
+            id="extra-resource-of-some",
+        ),
+        pytest.param(
+            accelerator("{resource: a, extraResources: {memory: 1Gi}}"),
+            '(Accelerator x): spec.extraResources: "memory" is not the name of an extended '
+            'resource, or of huge pages; write for example "nvidia.com/gpumem"',
+            id="memory-as-an-extra-resource",
         ),
         pytest.param(
             accelerator("{resource: a, maxPerPod: 0}"),
