@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from policies import intents
+from policies import autoscaling, daprd, intents
 from policies.errors import UnusableIntent
 from policies.model import (
     Accelerator,
@@ -58,6 +58,8 @@ _VARIABLES = {
     "hf": {"endpoint": "HF_ENDPOINT"},
 }
 
+
+_LIMITS = ("containerConcurrency", "timeoutSeconds")  # numbers beside the keys of `scale`
 
 # What the API server writes where an object says nothing: the defaults of the schemas.
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -335,6 +337,10 @@ def dapr(value: Any) -> dict[str, str] | None:
     settings = strings(value)
     short = any("/" not in key for key in settings)
     on = {"enabled": "true"} if short and "dapr.io/enabled" not in settings else {}
+    full = {key if "/" in key else daprd.PREFIX + key: text for key, text in settings.items()}
+    wrong = [*daprd.faults(full)]
+    if wrong:
+        raise UnusableIntent("; ".join(wrong))
     return {**on, **settings}
 
 
@@ -345,9 +351,17 @@ def knative(value: Any) -> dict[str, str]:
     if isinstance(value, str):
         return dict(_read("scale", value).scale)
     settings = strings(value)
-    short = [f"{key}={text}" for key, text in settings.items() if "/" not in key]
+    short = [
+        f"{key}={text}" for key, text in settings.items() if "/" not in key and key not in _LIMITS
+    ]
     if short:
         _read("scale", ",".join(short))
+    wrong = [*autoscaling.faults(settings)]
+    for name in autoscaling.unknown(settings):
+        near = intents.nearest(name, autoscaling.known())
+        wrong += [f"there is no {autoscaling.PREFIX}{name}{near}"] if near else []
+    if wrong:
+        raise UnusableIntent("; ".join(wrong))
     return settings
 
 

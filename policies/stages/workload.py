@@ -131,7 +131,7 @@ def _carry_to(
         if "knative" in families:
             knative.inject(pod, intents if intents.scale else work.intents, rules, work.kind)
         if "dapr" in families:
-            dapr.inject(pod, intents, rules, name=work.name)
+            dapr.inject(pod, intents, rules, name=work.name, facts=work.context.facts)
         if "mesh" in families:
             mesh.inject(pod, intents, rules)
     outcome.collect(pod)

@@ -32,8 +32,11 @@ ADDITIONS = (
     " {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [a]}]}]}}}}",
     "{topologySpread: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]}",
     "{envFrom: [{configMapRef: {name: settings}}], mounts: ['shared:/shared:ro'], shm: 2Gi}",
-    "{dapr: {app-port: '9000'}, mesh: 'false'}",
+    "{dapr: {app-port: '9000', dapr.io/log-level: debug}, mesh: 'false'}",
     "{accelerator: 'l4:1'}",
+    "{knative: {min: 2, metric: cpu, containerConcurrency: 4, timeoutSeconds: 60,"
+    " networking.knative.dev/visibility: cluster-local,"
+    " serving.knative.dev/rollout-duration: 300s}}",
 )
 CONFLICTS = ("Keep", "Override", "Deny")
 VALUES: dict[str, tuple[str, ...]] = {
@@ -211,7 +214,10 @@ def pods(draw: st.DrawFn, *, carried: bool = False) -> Manifest:
         _some(
             {
                 "dapr.io/app-id": st.just("mine"),
+                "dapr.io/enabled": st.sampled_from(("true", "no")),
+                "dapr.io/enable-native-sidecar": st.sampled_from(("true", "false")),
                 "kubectl.kubernetes.io/default-container": st.sampled_from(("second", "nope")),
+                "autoscaling.knative.dev/maxScale": st.just("1"),
                 "note": st.just("mine"),
             }
         )
@@ -249,6 +255,8 @@ def policies(draw: st.DrawFn, *, override: bool = True) -> str:
                     "",
                     "",
                     ", match: {kinds: [Pod, Deployment.apps, Job.batch, DaemonSet.apps]}",
+                    ", match: {kinds: [Service.serving.knative.dev,"
+                    " InferenceService.serving.kserve.io]}",
                     ", match: {intents: [accelerator]}",
                     ", optIn: true",
                     ", mode: Preview",
