@@ -30,12 +30,26 @@ _WHOLE = re.compile(r"^[+-]?\d{1,18}$", re.ASCII)
 _KPA_METRICS = ("concurrency", "rps")
 _ALGORITHMS = ("linear", "weightedExponential", "weighted-exponential")
 
+NAMES = {
+    "min": "min-scale", "max": "max-scale", "initial": "initial-scale", "target": "target",
+    "metric": "metric", "window": "window", "retention": "scale-to-zero-pod-retention-period",
+}  # fmt: skip
+BY_RESOURCES = ("cpu", "memory")  # metrics that only the class of the HPA knows
+
 Check = Callable[[str], str]  # gives what is wrong with a value, or nothing
 
 
 def is_of_object(key: str) -> bool:
     """Tell whether a key belongs on the Service itself rather than on its template."""
     return key.startswith(_OF_OBJECTS)
+
+
+def written_out(settings: Mapping[str, str]) -> dict[str, str]:
+    """Write the keys of the `scale` intent as annotations; Knative's own stay."""
+    full = {PREFIX + NAMES[key] if key in NAMES else key: settings[key] for key in settings}
+    if settings.get("metric") in BY_RESOURCES:
+        full.setdefault(PREFIX + "class", HPA)
+    return full
 
 
 def spelled(key: str, annotations: Any) -> str:

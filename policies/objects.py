@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from policies import autoscaling, daprd, intents
+from policies import foreign, intents
 from policies.errors import UnusableIntent
 from policies.model import (
     Accelerator,
@@ -59,8 +59,6 @@ _VARIABLES = {
 }
 
 
-_LIMITS = ("containerConcurrency", "timeoutSeconds")  # numbers beside the keys of `scale`
-
 # What the API server writes where an object says nothing: the defaults of the schemas.
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "InjectionPolicy": {"mode": "Apply", "optIn": False, "order": 0, "onConflict": "Keep"},
@@ -102,7 +100,7 @@ def accelerator(name: str, spec: Manifest) -> Accelerator:
         digest=digest("Accelerator", spec),
         resource=spec.get("resource", ""),
         device_class_name=spec.get("deviceClassName", ""),
-        memory=_text(spec.get("memory")),
+        memory=foreign.text(spec.get("memory")),
         node_selector={
             key: tuple(value) if isinstance(value, list) else value
             for key, value in _mapping(spec, "nodeSelector").items()
@@ -110,8 +108,8 @@ def accelerator(name: str, spec: Manifest) -> Accelerator:
         tolerations=_items(spec, "tolerations"),
         runtime_class_name=spec.get("runtimeClassName", ""),
         env=_items(spec, "env"),
-        shm=_text(spec.get("shm")),
-        per_device=strings(_mapping(spec, "perDevice")),
+        shm=foreign.text(spec.get("shm")),
+        per_device=foreign.strings(_mapping(spec, "perDevice")),
         max_per_pod=spec.get("maxPerPod", 0),
         weight=float(spec.get("weight", 1)),
         cost_per_hour=float(spec.get("costPerHour", 0)),
@@ -221,7 +219,7 @@ def _selector(spec: Manifest | None) -> LabelSelector | None:
     if spec is None:
         return None
     return LabelSelector(
-        match_labels=strings(_mapping(spec, "matchLabels")),
+        match_labels=foreign.strings(_mapping(spec, "matchLabels")),
         match_expressions=_items(spec, "matchExpressions"),
     )
 
@@ -251,15 +249,15 @@ def service_account(text: str) -> str:
 def _inject(spec: Manifest) -> Inject:
     return Inject(
         accelerator=devices(spec.get("accelerator")),
-        shm=_text(spec.get("shm")),
+        shm=foreign.text(spec.get("shm")),
         mounts=mounts(spec.get("mounts")),
         sidecars=tuple(_sidecar(item) for item in _items(spec, "sidecars")),
         init_containers=_items(spec, "initContainers"),
         env=_items(spec, "env"),
         env_from=_items(spec, "envFrom"),
-        labels=strings(_mapping(spec, "labels")),
-        annotations=strings(_mapping(spec, "annotations")),
-        node_selector=strings(_mapping(spec, "nodeSelector")),
+        labels=foreign.strings(_mapping(spec, "labels")),
+        annotations=foreign.strings(_mapping(spec, "annotations")),
+        node_selector=foreign.strings(_mapping(spec, "nodeSelector")),
         tolerations=_items(spec, "tolerations"),
         affinity=spec.get("affinity"),
         topology_spread=_items(spec, "topologySpread"),
@@ -270,12 +268,12 @@ def _inject(spec: Manifest) -> Inject:
         image_pull_secrets=_items(spec, "imagePullSecrets"),
         security_context=spec.get("securityContext"),
         resources=spec.get("resources"),
-        dapr=dapr(spec.get("dapr")),
-        knative=knative(spec.get("knative")),
-        mesh=_text(spec.get("mesh")),
+        dapr=foreign.dapr(spec.get("dapr")),
+        knative=foreign.knative(spec.get("knative")),
+        mesh=foreign.text(spec.get("mesh")),
         queue=spec.get("queue", ""),
-        tracking=_tracking(spec.get("tracking")),
-        scrape=scrape(spec.get("scrape")),
+        tracking=foreign.tracking(spec.get("tracking")),
+        scrape=foreign.scrape(spec.get("scrape")),
     )
 
 
@@ -287,7 +285,7 @@ def devices(value: Any) -> str:
         item if isinstance(item, str) else f"{item['class']}:{item.get('count', 1)}"
         for item in ([value] if isinstance(value, str) else value)
     ]
-    found = _read("accelerator", ",".join(items)).accelerator
+    found = foreign.read("accelerator", ",".join(items)).accelerator
     return ",".join(f"{device.device_class}:{device.count}" for device in found)
 
 
@@ -301,7 +299,7 @@ def mounts(value: Any) -> tuple[str, ...]:
     ]
     return tuple(
         ":".join([mount.written.replace(",", "%2C"), mount.path, *filter(None, [mount.mode])])
-        for mount in _read("mounts", ",".join(items)).mounts
+        for mount in foreign.read("mounts", ",".join(items)).mounts
     )
 
 
@@ -321,91 +319,7 @@ def _sidecar(item: Manifest) -> Sidecar:
     )
 
 
-def dapr(value: Any) -> dict[str, str] | None:
-    """
-    Read Dapr's settings: true, pairs or a mapping.
-
-    A key of the intent (`app-id`) turns Dapr on, as the intent does. Full `dapr.io/*` keys alone
-    don't: they are defaults for pods that have it.
-    """
-    if value is None or value in (False, "false"):
-        return None
-    if value in (True, "true"):
-        return {"enabled": "true"}
-    if isinstance(value, str):
-        return {"enabled": "true", **(_read("dapr", value).dapr or {})}
-    settings = strings(value)
-    short = any("/" not in key for key in settings)
-    on = {"enabled": "true"} if short and "dapr.io/enabled" not in settings else {}
-    full = {key if "/" in key else daprd.PREFIX + key: text for key, text in settings.items()}
-    wrong = [*daprd.faults(full)]
-    if wrong:
-        raise UnusableIntent("; ".join(wrong))
-    return {**on, **settings}
-
-
-def knative(value: Any) -> dict[str, str]:
-    """Read autoscaling: pairs, or a mapping of the keys of `scale` and Knative's own."""
-    if not value:
-        return {}
-    if isinstance(value, str):
-        return dict(_read("scale", value).scale)
-    settings = strings(value)
-    short = [
-        f"{key}={text}" for key, text in settings.items() if "/" not in key and key not in _LIMITS
-    ]
-    if short:
-        _read("scale", ",".join(short))
-    wrong = [*autoscaling.faults(settings)]
-    for name in autoscaling.unknown(settings):
-        near = intents.nearest(name, autoscaling.known())
-        wrong += [f"there is no {autoscaling.PREFIX}{name}{near}"] if near else []
-    if wrong:
-        raise UnusableIntent("; ".join(wrong))
-    return settings
-
-
-def _tracking(spec: Manifest | None) -> dict[str, Any]:
-    if not spec:
-        return {}
-    names = spec.get("experiment", [])
-    return {
-        "experiment": [names] if isinstance(names, str) else list(names),
-        "env": list(_items(spec, "env")),
-    }
-
-
-def scrape(value: Any) -> dict[str, str]:
-    """Read what Prometheus scrapes; `true` is the usual path on the port it finds."""
-    if not value:
-        return {}
-    return {"path": "/metrics", **(strings(value) if isinstance(value, dict) else {})}
-
-
-def _read(key: str, text: str) -> intents.Intents:
-    """Read `text` as an intent is read, so that both have one grammar."""
-    found = intents.read({intents.PREFIX + key: text})
-    for fault in found.faults:
-        raise UnusableIntent(fault.message.removeprefix(intents.PREFIX + key + " "))
-    return found
-
-
 # --- values -----------------------------------------------------------------------------------
-
-
-def strings(mapping: Mapping[str, Any]) -> dict[str, str]:
-    """Give a mapping string values, as annotations and labels need them."""
-    return {key: _text(value) for key, value in mapping.items()}
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _mapping(spec: Mapping[str, Any], key: str) -> Manifest:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policies import autoscaling
-from policies.autoscaling import HPA, PREFIX
+from policies.autoscaling import BY_RESOURCES, HPA, NAMES, PREFIX
 from policies.inject.pod import Author, PodDraft, family_author
 from policies.inject.prepared import Rule
 from policies.intents import Intents, nearest
@@ -29,10 +29,6 @@ POLICY = "knative"
 DIGEST = "00000001"
 INTENT = "scale"
 SYSTEM = {"knative": "knative", "kserve": "kserve"}
-_ANNOTATIONS = {
-    "min": "min-scale", "max": "max-scale", "initial": "initial-scale", "target": "target",
-    "metric": "metric", "window": "window", "retention": "scale-to-zero-pod-retention-period",
-}  # fmt: skip
 FIELDS = {
     "min": "minReplicas",
     "max": "maxReplicas",
@@ -56,7 +52,6 @@ MARKS = (
 )
 _KSERVE_VISIBILITY = "networking.kserve.io/visibility"
 _OBJECT: Path = ("metadata",)
-_BY_RESOURCES = ("cpu", "memory")  # metrics that only the class of the HPA knows
 
 
 def inject(pod: PodDraft, intents: Intents, rules: list[Rule], kind: Kind) -> None:
@@ -73,7 +68,7 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], kind: Kind) -> No
 
 
 def _scale(pod: PodDraft, author: Author, wanted: Mapping[str, str], kind: Kind) -> None:
-    if kind.autoscaling == "knative" and wanted.get("metric") in _BY_RESOURCES:
+    if kind.autoscaling == "knative" and wanted.get("metric") in BY_RESOURCES:
         wanted = {PREFIX + "class": HPA, **wanted}
     for key, value in wanted.items():
         if key in LIMITS["knative"]:
@@ -91,7 +86,7 @@ def _scale(pod: PodDraft, author: Author, wanted: Mapping[str, str], kind: Kind)
 
 def _annotate(pod: PodDraft, author: Author, key: str, value: str) -> None:
     present = _annotations(pod)
-    full = autoscaling.spelled(key if "/" in key else PREFIX + _ANNOTATIONS[key], present)
+    full = autoscaling.spelled(key if "/" in key else PREFIX + NAMES[key], present)
     if full not in present:
         known = set(autoscaling.faults(present))
         new = [one for one in autoscaling.faults({**present, full: value}) if one not in known]

@@ -23,6 +23,7 @@ ADDITIONS = (
     "{env: [{name: TEAM, value: ml}, {name: MODE, value: policy}]}",
     "{tolerations: [{key: team, operator: Exists}], nodeSelector: {pool: ml}}",
     "{sidecars: [{container: {name: agent, image: agent:1}}]}",
+    "{sidecars: [{container: {name: proxy, image: proxy:1, restartPolicy: Always}}]}",
     "{initContainers: [{name: warm, image: warm:1}], imagePullSecrets: [{name: registry}]}",
     "{labels: {cost: ml}, annotations: {note: from-policy}, scrape: {port: '8080'}}",
     "{priorityClassName: training, schedulerName: bin-packer, serviceAccountName: trainer}",

@@ -603,6 +603,20 @@ def sidecar(security_context: str) -> str:
             id="number-as-a-variable",
         ),
         pytest.param(
+            policy(
+                "{inject: {sidecars: [{container: {name: c, image: i, restartPolicy: Never}}]}}"
+            ),
+            '(InjectionPolicy x): spec.inject.sidecars[0].container.restartPolicy: "Never" is refused:'
+            ' only a native sidecar has one; write "Always" or take it out',
+            id="restart-policy-of-a-sidecar",
+        ),
+        pytest.param(
+            policy("{inject: {initContainers: [{name: c, image: i, startupProbe: {}}]}}"),
+            "(InjectionPolicy x): spec.inject.initContainers[0].startupProbe: an init container "
+            "that ends has none; take it out, or write restartPolicy: Always beside it",
+            id="probe-of-an-init-container",
+        ),
+        pytest.param(
             policy("{inject: {sidecars: [{container: {name: c}}]}}"),
             '(InjectionPolicy x): spec.inject.sidecars[0].container: "image" is missing; add it',
             id="container-without-an-image",

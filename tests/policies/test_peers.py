@@ -71,6 +71,12 @@ def test_knative_would_refuse(key: str, value: str, sentence: str) -> None:
     assert refusal("knative", **{SCALING + key: value}) == f'{key} "{value}" {sentence}'
 
 
+def test_knative_would_refuse_what_policies_write_in_two_ways() -> None:
+    assert refusal("knative", **{"min": "5", SCALING + "max-scale": "2"}) == (
+        "max-scale=2 is less than min-scale=5"
+    )
+
+
 def test_knative_would_refuse_the_old_spelling_too() -> None:
     assert refusal("knative", **{SCALING + "minScale": "x"}) == (
         'min-scale "x" is not a whole number of 0 or more'

@@ -1,0 +1,105 @@
+"""
+What policies say in the words of other systems: Dapr's, Knative's, Prometheus's, a tracker's.
+
+    dapr: app-port=8080   ->  {"enabled": "true", "app-port": "8080"}
+
+The same thing may be written in several ways, as for `policies.objects`; what the other system
+would refuse raises `UnusableIntent` with the sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from policies import autoscaling, daprd, intents
+from policies.errors import UnusableIntent
+from policies.model import Manifest
+
+_LIMITS = ("containerConcurrency", "timeoutSeconds")  # numbers beside the keys of `scale`
+
+
+def dapr(value: Any) -> dict[str, str] | None:
+    """
+    Read Dapr's settings: true, pairs or a mapping.
+
+    A key of the intent (`app-id`) turns Dapr on, as the intent does. Full `dapr.io/*` keys alone
+    don't: they are defaults for pods that have it.
+    """
+    if value is None or value in (False, "false"):
+        return None
+    if value in (True, "true"):
+        return {"enabled": "true"}
+    if isinstance(value, str):
+        return {"enabled": "true", **(read("dapr", value).dapr or {})}
+    settings = strings(value)
+    short = any("/" not in key for key in settings)
+    on = {"enabled": "true"} if short and "dapr.io/enabled" not in settings else {}
+    full = {key if "/" in key else daprd.PREFIX + key: text for key, text in settings.items()}
+    wrong = [*daprd.faults(full)]
+    if wrong:
+        raise UnusableIntent("; ".join(wrong))
+    return {**on, **settings}
+
+
+def knative(value: Any) -> dict[str, str]:
+    """Read autoscaling: pairs, or a mapping of the keys of `scale` and Knative's own."""
+    if not value:
+        return {}
+    if isinstance(value, str):
+        return dict(read("scale", value).scale)
+    settings = strings(value)
+    short = [
+        f"{key}={text}" for key, text in settings.items() if "/" not in key and key not in _LIMITS
+    ]
+    if short:
+        read("scale", ",".join(short))
+    wrong = [*autoscaling.faults(autoscaling.written_out(settings))]
+    for name in autoscaling.unknown(settings):
+        near = intents.nearest(name, autoscaling.known())
+        wrong += [f"there is no {autoscaling.PREFIX}{name}{near}"] if near else []
+    if wrong:
+        raise UnusableIntent("; ".join(wrong))
+    return settings
+
+
+def tracking(spec: Manifest | None) -> dict[str, Any]:
+    """Read what experiment trackers are told: names of variables, and variables."""
+    if not spec:
+        return {}
+    names = spec.get("experiment", [])
+    return {
+        "experiment": [names] if isinstance(names, str) else list(names),
+        "env": list(spec.get("env") or ()),
+    }
+
+
+def scrape(value: Any) -> dict[str, str]:
+    """Read what Prometheus scrapes; `true` is the usual path on the port it finds."""
+    if not value:
+        return {}
+    return {"path": "/metrics", **(strings(value) if isinstance(value, dict) else {})}
+
+
+def read(key: str, value: str) -> intents.Intents:
+    """Read `value` as an intent is read, so that both have one grammar."""
+    found = intents.read({intents.PREFIX + key: value})
+    for fault in found.faults:
+        raise UnusableIntent(fault.message.removeprefix(intents.PREFIX + key + " "))
+    return found
+
+
+def strings(mapping: Mapping[str, Any]) -> dict[str, str]:
+    """Give a mapping string values, as annotations and labels need them."""
+    return {key: text(value) for key, value in mapping.items()}
+
+
+def text(value: Any) -> str:
+    """Write a value as annotations have it: `true`, not `True`; `5`, not `5.0`."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
