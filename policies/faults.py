@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from policies import foreign, kinds, objects, restricted, sentences, twice
+from policies import foreign, kinds, objects, references, restricted, sentences, twice
 from policies.errors import UnusableIntent
 from policies.workloads import catalogue, paths
 
@@ -129,9 +129,11 @@ def _inject(inject: Mapping[str, Any]) -> Iterator[Found]:
         ("mounts", objects.mounts),
         ("dapr", foreign.dapr),
         ("knative", foreign.knative),
+        ("scrape", foreign.scrape),
     ):
         yield from _tried((field,), read, inject.get(field))
     yield from twice.of_inject(inject)
+    yield from references.of_inject(inject)
     for path, container in _containers(inject):
         for inner, message in (*restricted.faults(container), *_lasting(path[0], container)):
             yield (*path, *inner), message

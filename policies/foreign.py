@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies import autoscaling, daprd, intents
+from policies import autoscaling, daprd, intents, peers
 from policies.errors import UnusableIntent
 from policies.model import Manifest
 
@@ -78,7 +78,13 @@ def scrape(value: Any) -> dict[str, str]:
     """Read what Prometheus scrapes; `true` is the usual path on the port it finds."""
     if not value:
         return {}
-    return {"path": "/metrics", **(strings(value) if isinstance(value, dict) else {})}
+    found = {"path": "/metrics", **(strings(value) if isinstance(value, dict) else {})}
+    port = found.get("port", "1")
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= peers.MAX_PORT):
+        raise UnusableIntent(f'port "{port}" is not a port from 1 to {peers.MAX_PORT}')
+    if not found["path"].startswith("/"):
+        raise UnusableIntent(f'path "{found["path"]}" is not a path; write it from "/"')
+    return found
 
 
 def read(key: str, value: str) -> intents.Intents:

@@ -194,6 +194,7 @@ class Inject:
     runtime_class_name: str = ""
     service_account_name: str = ""
     image_pull_secrets: tuple[Manifest, ...] = ()
+    termination_grace_period_seconds: int = 0  # 0: nothing is said
     security_context: Manifest | None = None
     resources: Manifest | None = None
     dapr: Mapping[str, str] | None = None  # {"enabled": "true", "app-id": …} or dapr.io/* keys

@@ -266,6 +266,7 @@ def _inject(spec: Manifest) -> Inject:
         runtime_class_name=spec.get("runtimeClassName", ""),
         service_account_name=spec.get("serviceAccountName", ""),
         image_pull_secrets=_items(spec, "imagePullSecrets"),
+        termination_grace_period_seconds=spec.get("terminationGracePeriodSeconds", 0),
         security_context=spec.get("securityContext"),
         resources=spec.get("resources"),
         dapr=foreign.dapr(spec.get("dapr")),

@@ -35,6 +35,8 @@ ADDITIONS = (
     "{envFrom: [{configMapRef: {name: settings}}], mounts: ['shared:/shared:ro'], shm: 2Gi}",
     "{dapr: {app-port: '9000', dapr.io/log-level: debug}, mesh: 'false'}",
     "{accelerator: 'l4:1'}",
+    "{terminationGracePeriodSeconds: 120, env: [{name: THREADS, valueFrom: {resourceFieldRef:"
+    " {resource: limits.cpu}}}, {name: OMP_NUM_THREADS, value: $(THREADS)}]}",
     "{knative: {min: 2, metric: cpu, containerConcurrency: 4, timeoutSeconds: 60,"
     " networking.knative.dev/visibility: cluster-local,"
     " serving.knative.dev/rollout-duration: 300s}}",
@@ -196,6 +198,7 @@ def pod_specs(draw: st.DrawFn) -> Manifest:
                     )
                 ),
                 "restartPolicy": st.sampled_from(("Always", "Never", "OnFailure")),
+                "terminationGracePeriodSeconds": st.sampled_from((30, 60)),
                 "schedulerName": st.sampled_from(("default-scheduler", "mine")),
                 "priorityClassName": st.just("mine"),
                 "serviceAccountName": st.sampled_from(("default", "mine")),
