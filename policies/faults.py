@@ -129,6 +129,7 @@ def _inject(inject: Mapping[str, Any]) -> Iterator[Found]:
         ("mounts", objects.mounts),
         ("dapr", foreign.dapr),
         ("knative", foreign.knative),
+        ("mesh", foreign.mesh),
         ("scrape", foreign.scrape),
     ):
         yield from _tried((field,), read, inject.get(field))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies import autoscaling, daprd, intents, peers
+from policies import autoscaling, daprd, intents, istio, peers
 from policies.errors import UnusableIntent
 from policies.model import Manifest
 
@@ -58,6 +58,23 @@ def knative(value: Any) -> dict[str, str]:
     for name in autoscaling.unknown(settings):
         near = intents.nearest(name, autoscaling.known())
         wrong += [f"there is no {autoscaling.PREFIX}{name}{near}"] if near else []
+    if wrong:
+        raise UnusableIntent("; ".join(wrong))
+    return settings
+
+
+def mesh(value: Any) -> dict[str, str]:
+    """
+    Read the mesh: true, false, or a mapping of `inject` and Istio's own keys.
+
+    Istio's own keys alone switch nothing: they are for pods that aren't switched off.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        return {"inject": text(value)}
+    settings = strings(value)
+    wrong = [*istio.faults(settings)]
     if wrong:
         raise UnusableIntent("; ".join(wrong))
     return settings

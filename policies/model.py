@@ -201,7 +201,9 @@ class Inject:
     knative: Mapping[str, str] = field(
         default_factory=dict
     )  # keys of `scale`, or autoscaling.knative.dev/* keys
-    mesh: str = ""  # "true", "false" or nothing
+    mesh: Mapping[str, str] = field(
+        default_factory=dict
+    )  # {"inject": "true"} or "false", and Istio's own labels and annotations
     queue: str = ""
     tracking: Mapping[str, Any] = field(
         default_factory=dict

@@ -271,7 +271,7 @@ def _inject(spec: Manifest) -> Inject:
         resources=spec.get("resources"),
         dapr=foreign.dapr(spec.get("dapr")),
         knative=foreign.knative(spec.get("knative")),
-        mesh=foreign.text(spec.get("mesh")),
+        mesh=foreign.mesh(spec.get("mesh")),
         queue=spec.get("queue", ""),
         tracking=foreign.tracking(spec.get("tracking")),
         scrape=foreign.scrape(spec.get("scrape")),

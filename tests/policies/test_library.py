@@ -78,6 +78,8 @@ def test_has_the_policies() -> None:
         "dapr-defaults",
         "device-shm",
         "device-tolerations",
+        "istio-defaults",
+        "istio-training",
         "knative-defaults",
         "lineage",
         "logs",

@@ -259,8 +259,14 @@ def test_reads_every_member_of_match() -> None:
             {"max": "5", "target": "0.5", "autoscaling.knative.dev/activation-scale": "2"},
             id="knative-mapping",
         ),
-        pytest.param("mesh", False, "false", id="mesh-as-a-boolean"),
-        pytest.param("mesh", "true", "true", id="mesh-as-a-string"),
+        pytest.param("mesh", False, {"inject": "false"}, id="mesh-as-a-boolean"),
+        pytest.param("mesh", "true", {"inject": "true"}, id="mesh-as-a-string"),
+        pytest.param(
+            "mesh",
+            {"inject": True, "traffic.sidecar.istio.io/excludeInboundPorts": 29500},
+            {"inject": "true", "traffic.sidecar.istio.io/excludeInboundPorts": "29500"},
+            id="mesh-mapping",
+        ),
         pytest.param("labels", {"a": "true", "b.c/D": ""}, {"a": "true", "b.c/D": ""}, id="labels"),
         pytest.param("annotations", {"A.b/c": "d e"}, {"A.b/c": "d e"}, id="annotations"),
         pytest.param(

@@ -225,6 +225,27 @@ def test_dapr_takes_what_it_documents() -> None:
     assert loaded("dapr", **annotations).injections[0].inject.dapr == annotations
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        pytest.param(
+            "sidecar.istio.io/nativeSidecar", "yes", 'is neither "true" nor "false"', id="flag"
+        ),
+        pytest.param("istio.io/dataplane-mode", "on", "is not one of ambient, none", id="mode"),
+        pytest.param(
+            "traffic.sidecar.istio.io/excludeInboundPorts", "29500,nccl",
+            'is not a list of ports; write "29500,9090"', id="ports",
+        ),
+        pytest.param(
+            "proxy.istio.io/config", "hold",
+            'is not a mapping; write "holdApplicationUntilProxyStarts: true"', id="config",
+        ),
+    ],
+)  # fmt: skip
+def test_istio_would_not_read(key: str, value: str, sentence: str) -> None:
+    assert refusal("mesh", **{key: value}) == f'{key} "{value}" {sentence}'
+
+
 def test_knative_takes_what_it_documents() -> None:
     annotations = {
         SCALING + "class": "kpa.autoscaling.knative.dev",
