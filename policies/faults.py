@@ -13,7 +13,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from policies import kinds, matches, objects, restricted, sentences, source_faults, twice
+from policies import (
+    foreign,
+    kinds,
+    matches,
+    objects,
+    references,
+    restricted,
+    sentences,
+    source_faults,
+    twice,
+)
 from policies.errors import UnusableIntent
 from policies.workloads import catalogue, paths
 
@@ -118,14 +128,37 @@ def _inject(inject: Mapping[str, Any]) -> Iterator[Found]:
     for field, read in (
         ("accelerator", objects.devices),
         ("mounts", objects.mounts),
-        ("dapr", objects.dapr),
-        ("knative", objects.knative),
+        ("dapr", foreign.dapr),
+        ("knative", foreign.knative),
+        ("mesh", foreign.mesh),
+        ("scrape", foreign.scrape),
     ):
         yield from _tried((field,), read, inject.get(field))
     yield from twice.of_inject(inject)
+    yield from references.of_inject(inject)
     for path, container in _containers(inject):
-        for inner, message in restricted.faults(container):
+        for inner, message in (*restricted.faults(container), *_lasting(path[0], container)):
             yield (*path, *inner), message
+
+
+def _lasting(member: str | int, container: Any) -> Iterator[Found]:
+    """Find what the API server refuses in containers that end, and in those that don't."""
+    if not isinstance(container, dict):
+        return
+    policy = container.get("restartPolicy")
+    if policy not in (None, "Always"):
+        yield (
+            ("restartPolicy",),
+            f'"{policy}" is refused: only a native sidecar has one; write "Always" or take it out',
+        )
+    if member == "initContainers" and policy is None:
+        for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
+            if field in container:
+                yield (
+                    (field,),
+                    "an init container that ends has none; take it out, or write restartPolicy: "
+                    "Always beside it",
+                )
 
 
 def _containers(inject: Mapping[str, Any]) -> Iterator[tuple[sentences.Path, Any]]:

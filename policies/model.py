@@ -200,13 +200,16 @@ class Inject:
     runtime_class_name: str = ""
     service_account_name: str = ""
     image_pull_secrets: tuple[Manifest, ...] = ()
+    termination_grace_period_seconds: int = 0  # 0: nothing is said
     security_context: Manifest | None = None
     resources: Manifest | None = None
     dapr: Mapping[str, str] | None = None  # {"enabled": "true", "app-id": …} or dapr.io/* keys
     knative: Mapping[str, str] = field(
         default_factory=dict
     )  # keys of `scale`, or autoscaling.knative.dev/* keys
-    mesh: str = ""  # "true", "false" or nothing
+    mesh: Mapping[str, str] = field(
+        default_factory=dict
+    )  # {"inject": "true"} or "false", and Istio's own labels and annotations
     queue: str = ""
     queue_priority: str = ""  # a WorkloadPriorityClass of Kueue
     tracking: Mapping[str, Any] = field(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies import digests, intents, matches, members
+from policies import digests, foreign, intents, matches, members
 from policies.errors import UnusableIntent
 from policies.model import (
     Accelerator,
@@ -192,14 +192,15 @@ def _inject(spec: Manifest) -> Inject:
         runtime_class_name=spec.get("runtimeClassName", ""),
         service_account_name=spec.get("serviceAccountName", ""),
         image_pull_secrets=members.items(spec, "imagePullSecrets"),
+        termination_grace_period_seconds=spec.get("terminationGracePeriodSeconds", 0),
         security_context=spec.get("securityContext"),
         resources=spec.get("resources"),
-        dapr=dapr(spec.get("dapr")),
-        knative=knative(spec.get("knative")),
-        mesh=members.text(spec.get("mesh")),
+        dapr=foreign.dapr(spec.get("dapr")),
+        knative=foreign.knative(spec.get("knative")),
+        mesh=foreign.mesh(spec.get("mesh")),
         **_queue(spec.get("queue", "")),
-        tracking=_tracking(spec.get("tracking")),
-        scrape=scrape(spec.get("scrape")),
+        tracking=foreign.tracking(spec.get("tracking")),
+        scrape=foreign.scrape(spec.get("scrape")),
     )
 
 
@@ -211,7 +212,7 @@ def devices(value: Any) -> str:
         item if isinstance(item, str) else f"{item['class']}:{item.get('count', 1)}"
         for item in ([value] if isinstance(value, str) else value)
     ]
-    found = _read("accelerator", ",".join(items)).accelerator
+    found = foreign.read("accelerator", ",".join(items)).accelerator
     return ",".join(f"{device.device_class}:{device.count}" for device in found)
 
 
@@ -225,7 +226,7 @@ def mounts(value: Any) -> tuple[str, ...]:
     ]
     return tuple(
         ":".join([mount.written.replace(",", "%2C"), mount.path, *filter(None, [mount.mode])])
-        for mount in _read("mounts", ",".join(items)).mounts
+        for mount in foreign.read("mounts", ",".join(items)).mounts
     )
 
 
@@ -252,55 +253,6 @@ def _sidecar(item: Manifest) -> Sidecar:
         volumes=members.items(item, "volumes"),
         volume_mounts=members.items(item, "volumeMounts"),
     )
-
-
-def dapr(value: Any) -> dict[str, str] | None:
-    """
-    Read Dapr's settings: true, pairs or a mapping.
-
-    A key of the intent (`app-id`) turns Dapr on, as the intent does. Full `dapr.io/*` keys alone
-    don't: they are defaults for pods that have it.
-    """
-    if value is None or value in (False, "false"):
-        return None
-    if value in (True, "true"):
-        return {"enabled": "true"}
-    if isinstance(value, str):
-        return {"enabled": "true", **(_read("dapr", value).dapr or {})}
-    settings = members.strings(value)
-    short = any("/" not in key for key in settings)
-    on = {"enabled": "true"} if short and "dapr.io/enabled" not in settings else {}
-    return {**on, **settings}
-
-
-def knative(value: Any) -> dict[str, str]:
-    """Read autoscaling: pairs, or a mapping of the keys of `scale` and Knative's own."""
-    if not value:
-        return {}
-    if isinstance(value, str):
-        return dict(_read("scale", value).scale)
-    settings = members.strings(value)
-    short = [f"{key}={text}" for key, text in settings.items() if "/" not in key]
-    if short:
-        _read("scale", ",".join(short))
-    return settings
-
-
-def _tracking(spec: Manifest | None) -> dict[str, Any]:
-    if not spec:
-        return {}
-    names = spec.get("experiment", [])
-    return {
-        "experiment": [names] if isinstance(names, str) else list(names),
-        "env": list(members.items(spec, "env")),
-    }
-
-
-def scrape(value: Any) -> dict[str, str]:
-    """Read what Prometheus scrapes; `true` is the usual path on the port it finds."""
-    if not value:
-        return {}
-    return {"path": "/metrics", **(members.strings(value) if isinstance(value, dict) else {})}
 
 
 def _read(key: str, text: str) -> intents.Intents:

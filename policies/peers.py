@@ -23,7 +23,7 @@ _APP_ID = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", re.ASCII)
 def dapr_faults(found: Mapping[str, str]) -> Iterator[str]:
     """Check as Dapr does. Source: dapr/dapr pkg/injector, validation.ValidateKubernetesAppID."""
     app_id = found.get("app-id", "x")
-    if len(app_id) > MAX_APP_ID or not _APP_ID.match(app_id):
+    if not is_app_id(app_id):
         yield (
             f'app-id "{app_id}" is not a name Dapr takes; use at most {MAX_APP_ID} lower case '
             'letters, digits and "-"'
@@ -54,6 +54,11 @@ def scale_faults(found: Mapping[str, str]) -> Iterator[str]:
         yield f'window="{found["window"]}" is not a duration from 6s to 1h'
     if seconds(found.get("retention", "0s")) is None:
         yield f'retention="{found["retention"]}" is not a duration; write "10m"'
+
+
+def is_app_id(text: str) -> bool:
+    """Tell whether Dapr takes `text` as an app's id on Kubernetes."""
+    return len(text) <= MAX_APP_ID and bool(_APP_ID.match(text))
 
 
 def _is_number(text: str) -> bool:

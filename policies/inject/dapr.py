@@ -4,26 +4,33 @@ Dapr: the `dapr` intent becomes the annotations that Dapr's own injector reads.
     kubectl-ml.io/dapr: app-id=reco,app-port=8080
 
 They are set on the template, because Dapr's injector may run before ours at the Pod. A `dapr.io/*`
-annotation that the user wrote wins. Source: docs.dapr.io, "Dapr arguments and annotations".
+annotation that the user wrote wins; what Dapr would not read is warned about. In pods that finish
+Dapr's sidecar is asked to be a native one, so that it ends with them. Source: docs.dapr.io, "Dapr
+arguments and annotations" and "Running Dapr with a Kubernetes Job".
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
+from policies import daprd
+from policies.daprd import ENABLED, NATIVE, PREFIX
 from policies.inject.pod import Author, PodDraft, family_author
 from policies.inject.prepared import Rule
-from policies.intents import Intents
+from policies.intents import Intents, nearest
+from policies.model import Facts
 from policies.peers import MAX_APP_ID
 
 POLICY = "dapr"
 DIGEST = "00000001"
-PREFIX = "dapr.io/"
 SYSTEM = "dapr"
+NATIVE_SINCE = (1, 29)  # KEP-753: on by default
+_SHUTDOWN = "POST http://localhost:3500/v1.0/shutdown"
 
 
-def inject(pod: PodDraft, intents: Intents, rules: list[Rule], *, name: str) -> None:
+def inject(pod: PodDraft, intents: Intents, rules: list[Rule], *, name: str, facts: Facts) -> None:
     """Set Dapr's annotations from the intent, then from policies; `name` is the workload's."""
     if pod.metadata is None:
         return
@@ -33,12 +40,18 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], *, name: str) -> 
     for rule in rules:
         if rule.inject.dapr is not None:
             _annotate(pod, rule.author, rule.inject.dapr)
-    enabled = pod.draft.get((*pod.metadata, "annotations", PREFIX + "enabled")) == "true"
-    if enabled and name and (intents.dapr is not None or pod.claims.by_policy):
-        _default_app_id(pod, author, intents, name)
+    found = _annotations(pod)
+    if not daprd.is_true(found.get(ENABLED)):
+        return
+    ours = intents.dapr is not None or any(rule.inject.dapr is not None for rule in rules)
+    if ours and name:
+        _default_app_id(pod, author, name)
+    _check(pod)
+    if ours and pod.finishes and NATIVE not in found:
+        _end_with_the_pod(pod, author, facts)
 
 
-def _default_app_id(pod: PodDraft, author: Author, intents: Intents, name: str) -> None:
+def _default_app_id(pod: PodDraft, author: Author, name: str) -> None:
     """Name the app after its workload, as Dapr would after each pod; an id that is set stays."""
     app_id = re.sub(r"[^-a-z0-9]+", "-", name.lower())[:MAX_APP_ID].strip("-")
     path = (*(pod.metadata or ()), "annotations", PREFIX + "app-id")
@@ -50,3 +63,32 @@ def _annotate(pod: PodDraft, author: Author, wanted: Mapping[str, str]) -> None:
     for key, value in wanted.items():
         path = (*(pod.metadata or ()), "annotations", key if "/" in key else PREFIX + key)
         pod.put(author, path, value, quiet=True)
+
+
+def _annotations(pod: PodDraft) -> Mapping[str, Any]:
+    return pod.draft.get((*(pod.metadata or ()), "annotations")) or {}
+
+
+def _check(pod: PodDraft) -> None:
+    """Warn about what Dapr would not read."""
+    found = _annotations(pod)
+    for sentence in daprd.faults(found):
+        pod.warn(f"{POLICY}: {sentence}")
+    for key in daprd.unknown(found):
+        pod.warn(f"{POLICY}: Dapr knows no {key}{nearest(key, daprd.known())}")
+
+
+def _end_with_the_pod(pod: PodDraft, author: Author, facts: Facts) -> None:
+    """Ask for a native sidecar; where there is none, only the program itself can end Dapr's."""
+    if facts.kube_version < NATIVE_SINCE:
+        major, minor = facts.kube_version
+        pod.warn(
+            f"{POLICY}: Kubernetes {major}.{minor} has no native sidecars, so Dapr's keeps this "
+            f"pod from finishing until the program calls {_SHUTDOWN}"
+        )
+        return
+    pod.put(author, (*(pod.metadata or ()), "annotations", NATIVE), "true")
+    pod.warn(
+        f"{POLICY}: {NATIVE} is set, so that Dapr's sidecar ends with this pod; a Dapr that is too "
+        f"old to know it needs the program to call {_SHUTDOWN} at its end"
+    )

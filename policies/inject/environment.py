@@ -3,8 +3,10 @@ Environment: variables, labels and annotations that policies give, the experimen
 
     kubectl-ml.io/experiment: bert-42
 
-sets the variables that a `tracking` policy names (MLFLOW_EXPERIMENT_NAME, WANDB_NAME, …). Touches
-`env` and `envFrom` of receiving containers, and the pod's labels and annotations.
+sets the variables that a `tracking` policy names (MLFLOW_EXPERIMENT_NAME, WANDB_NAME, …). A value
+may come from the pod's own fields (`fieldRef`, `resourceFieldRef`), and refer to a variable before
+it: `$(NAME)`. Touches `env` and `envFrom` of receiving containers, and the pod's labels and
+annotations.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 from policies.inject.pod import PodDraft
 from policies.inject.prepared import Rule
 from policies.intents import Intents
+from policies.model import Manifest
 
 SCRAPE = "prometheus.io/"
 
@@ -34,10 +37,11 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule]) -> None:
 
 
 def _tracking(pod: PodDraft, intents: Intents, rule: Rule) -> None:
-    pod.add_env(rule.author, rule.inject.tracking.get("env") or ())
-    if intents.experiment:
+    items: list[Manifest] = []
+    if intents.experiment:  # first, so that what follows can refer to it
         names = rule.inject.tracking.get("experiment") or ()
-        pod.add_env(rule.author, [{"name": name, "value": intents.experiment} for name in names])
+        items = [{"name": name, "value": intents.experiment} for name in names]
+    pod.add_env(rule.author, [*items, *(rule.inject.tracking.get("env") or ())])
 
 
 def _metadata(pod: PodDraft, rule: Rule) -> None:

@@ -29,7 +29,11 @@ _OF_CONTAINERS = frozenset(
     }
 )
 # What the API server or its plugins write where nothing was set: not what the user set.
-_DEFAULTS = {"schedulerName": "default-scheduler", "serviceAccountName": "default"}
+_DEFAULTS = {
+    "schedulerName": "default-scheduler",
+    "serviceAccountName": "default",
+    "terminationGracePeriodSeconds": 30,
+}
 
 
 def inject(pod: PodDraft, author: Author, wanted: Inject) -> None:
@@ -131,6 +135,7 @@ def _scalars(pod: PodDraft, author: Author, wanted: Inject) -> None:
         ("schedulerName", wanted.scheduler_name),
         ("runtimeClassName", wanted.runtime_class_name),
         ("serviceAccountName", wanted.service_account_name),
+        ("terminationGracePeriodSeconds", wanted.termination_grace_period_seconds),
     ):
         if value and pod.allows(name):
             pod.put(author, (*pod.spec, name), value, unset=_DEFAULTS.get(name))

@@ -195,7 +195,12 @@ class PodDraft:
         return None
 
     def add_env(self, author: Author, items: Iterable[Mapping[str, Any]]) -> None:
-        """Add environment variables to every receiving container."""
+        """
+        Add environment variables to every receiving container.
+
+        One that refers to another, which this template can't hold, waits for the pod with it.
+        """
+        waiting: list[str] = []
         for item in items:
             source = item.get("valueFrom") or ()
             fields = [
@@ -203,7 +208,9 @@ class PodDraft:
                 for name in ("fieldRef", "resourceFieldRef")
                 if name in source
             ]
-            if not self.allows("env", *fields):
+            value = item.get("value") or ""
+            if not self.allows("env", *fields) or any(name in value for name in waiting):
+                waiting.append(f"$({item['name']})")
                 continue
             for container in self.containers:
                 self.add(author, container.env, item)

@@ -112,7 +112,7 @@ _FAMILIES = {
     "placement": (
         "node_selector", "tolerations", "affinity", "topology_spread", "scheduler_name",
         "priority_class_name", "runtime_class_name", "service_account_name", "image_pull_secrets",
-        "security_context", "resources",
+        "security_context", "resources", "termination_grace_period_seconds",
     ),
     "environment": ("env", "env_from", "labels", "annotations", "tracking", "scrape"),
     "sidecars": ("sidecars", "init_containers"),
@@ -144,6 +144,6 @@ def _rule(policy: InjectionPolicy) -> Rule:
         families=frozenset(
             family
             for family, members in _FAMILIES.items()
-            if any(getattr(inject, member) not in (None, "", (), {}) for member in members)
+            if any(getattr(inject, member) not in (None, "", (), {}, 0) for member in members)
         ),
     )

@@ -4,8 +4,11 @@ Sidecars and init containers: offered by name with the `sidecars` intent, or giv
     kubectl-ml.io/sidecars: logs
 
 In pods that finish a sidecar is a native one (an init container with `restartPolicy: Always`), so
-that it doesn't keep its Job from completing. Touches `containers`, `initContainers`, `volumes` and
-the `volumeMounts` of receiving containers; never puts anything first.
+that it doesn't keep its Job from completing. Elsewhere it is an ordinary container, unless its
+policy writes `restartPolicy: Always` into it: then it is native wherever the server has such, and
+starts before the containers, after the init containers that are there and in the order of the
+policies. Touches `containers`, `initContainers`, `volumes` and the `volumeMounts` of receiving
+containers; never puts anything first.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any
 from policies.inject.pod import PodDraft
 from policies.inject.prepared import Rule, offered
 from policies.intents import Intents, nearest
-from policies.model import Facts, Sidecar
+from policies.model import Facts, Manifest, Sidecar
 from policies.patch import lookup
 
 POLICY = "sidecars"
@@ -33,7 +36,7 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], facts: Facts) -> 
                 _sidecar(pod, rule, sidecar, facts)
         if rule.init_containers and pod.allows("initContainers"):
             for container in rule.init_containers:
-                pod.add_container(rule.author, "initContainers", container)
+                _init_container(pod, rule, container, facts)
     _refuse_unknown(pod, wanted, rules)
 
 
@@ -74,15 +77,32 @@ def _refuse_unknown(pod: PodDraft, wanted: set[str], rules: list[Rule]) -> None:
         )
 
 
+def _init_container(pod: PodDraft, rule: Rule, container: Manifest, facts: Facts) -> None:
+    if container.get("restartPolicy") and facts.kube_version < NATIVE_SINCE:
+        pod.warn(
+            f'{rule.author.name}: the init container "{container["name"]}" is left out, because '
+            f"{_no_native(facts)}, and without them it would never let this pod start"
+        )
+        return
+    pod.add_container(rule.author, "initContainers", container)
+
+
 def _sidecar(pod: PodDraft, rule: Rule, sidecar: Sidecar, facts: Facts) -> None:
     name = sidecar.container["name"]
-    member, other, container = "containers", "initContainers", sidecar.container
-    if pod.finishes:
-        if facts.kube_version < NATIVE_SINCE:
-            _refuse_unending(pod, rule, name, facts)
-            return
+    member, other, container = "containers", "initContainers", dict(sidecar.container)
+    asked = container.pop("restartPolicy", "") == "Always"
+    old = facts.kube_version < NATIVE_SINCE
+    if pod.finishes and old:
+        _refuse_unending(pod, rule, name, facts)
+        return
+    if pod.finishes or (asked and not old):
         member, other = other, member
-        container = {**container, "restartPolicy": "Always"}
+        container["restartPolicy"] = "Always"
+    elif asked:
+        pod.warn(
+            f'{rule.author.name}: the sidecar "{name}" is an ordinary container, because '
+            f"{_no_native(facts)}; it starts with the others, not before them"
+        )
     if not _allowed(pod, sidecar, member):
         return
     if name in pod.names(other):
@@ -95,13 +115,17 @@ def _sidecar(pod: PodDraft, rule: Rule, sidecar: Sidecar, facts: Facts) -> None:
 
 
 def _refuse_unending(pod: PodDraft, rule: Rule, name: str, facts: Facts) -> None:
-    major, minor = facts.kube_version
     pod.refuse(
         rule.author.name,
-        f'the sidecar "{name}" would keep this pod from finishing, because Kubernetes '
-        f"{major}.{minor} has no native sidecars; leave it out",
+        f'the sidecar "{name}" would keep this pod from finishing, because {_no_native(facts)}; '
+        "leave it out",
         code=422,
     )
+
+
+def _no_native(facts: Facts) -> str:
+    major, minor = facts.kube_version
+    return f"Kubernetes {major}.{minor} has no native sidecars"
 
 
 def _allowed(pod: PodDraft, sidecar: Sidecar, member: str) -> bool:

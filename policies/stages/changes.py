@@ -21,18 +21,16 @@ from policies.workloads.locate import Template
 ALL = frozenset({"carry", "dapr", "mesh", "knative", "queue", "early"})
 TEMPLATE_FREE = USED_UP - {"roles"}  # intents that leave templates as they are
 _FOREIGN = (
-    "kueue.x-k8s.io/",
-    "scheduling.volcano.sh/",
-    "kai.scheduler/",
-    "dapr.io/",
-    "sidecar.istio.io/",
-    "autoscaling.knative.dev/",
-)
+    "kueue.x-k8s.io/", "scheduling.volcano.sh/", "kai.scheduler/", "dapr.io/",
+    "autoscaling.knative.dev/", "serving.knative.dev/", "networking.knative.dev/",
+    "sidecar.istio.io/", "traffic.sidecar.istio.io/", "proxy.istio.io/", "istio.io/",
+    "networking.kserve.io/",
+)  # fmt: skip
 _MARKS = {
     "carry": ("/kubectl-ml.io~1",),
     "dapr": ("/dapr.io~1",),
-    "mesh": ("/sidecar.istio.io~1",),
-    "knative": (".knative.dev~1", *(f"/{name}" for name in knative.FIELDS.values())),
+    "mesh": (".istio.io~1", "/istio.io~1"),
+    "knative": (".knative.dev~1", ".kserve.io~1visibility", *knative.MARKS),
     "queue": (
         "/kueue.x-k8s.io~1",
         "/scheduling.volcano.sh~1",

@@ -126,7 +126,7 @@ def inject(pod: PodDraft, context: Context, target: Target, intents: Intents, *,
     rules = pod_rules(context, target, intents)
     refuse_profiles(pod, context, intents)
     run_families(pod, context, target, intents, rules)
-    run_annotations(pod, intents, rules, name=name)
+    run_annotations(pod, context, intents, rules, name=name)
 
 
 def run_families(
@@ -148,12 +148,15 @@ def run_families(
     sidecars.inject(pod, intents, rules, context.facts)
 
 
-def run_annotations(pod: PodDraft, intents: Intents, rules: list[Rule], *, name: str) -> None:
+def run_annotations(
+    pod: PodDraft, context: Context, intents: Intents, rules: list[Rule], *, name: str
+) -> None:
     """Run the families that other injectors read, which a workload sets on its templates."""
     if intents.dapr is not None or _has(rules, "dapr"):
-        dapr.inject(pod, intents, rules, name=name)
+        dapr.inject(pod, intents, rules, name=name, facts=context.facts)
     if intents.mesh or _has(rules, "mesh"):
-        mesh.inject(pod, intents, rules)
+        namespace = context.request.namespace
+        mesh.inject(pod, intents, rules, facts=context.facts, namespace=namespace)
 
 
 def missed(pod: PodDraft) -> tuple[Violation, ...]:
@@ -179,7 +182,7 @@ def preview(context: Context, pod: PodDraft) -> dict[str, tuple[str, ...]]:
         trial.finishes = finishes(trial, origin)
         asked = replace(intents, sidecars=())
         run_families(trial, context, target, asked, [rule])
-        run_annotations(trial, asked, [rule], name="")
+        run_annotations(trial, context, asked, [rule], name="")
         added = trial.claims.pointers().get(rule.author.key)
         if added:
             found[rule.author.key] = added

@@ -114,6 +114,7 @@ class Work:
             metadata=template.metadata,
             whole=True,
             keyed=template.keyed,
+            finishes=self.finishes(template),
             claims=claims,
             prior=prior,
             known=self.known.get(_WHOLE, _NO_CLAIMS),
@@ -148,8 +149,13 @@ class Work:
     def _receive(self, pod: PodDraft, template: Template, intents: Intents) -> PodDraft:
         role = template.definition
         pod.containers = receive.containers(pod, intents, role, role.primary)
-        pod.finishes = template.kind.finishes or pod.get("restartPolicy") in ("Never", "OnFailure")
+        pod.finishes = self.finishes(template)
         return pod
+
+    def finishes(self, template: Template) -> bool:
+        """Tell whether a template's pods run to an end."""
+        policy = lookup(self.draft.object, (*template.pod_spec, "restartPolicy"))
+        return template.kind.finishes or policy in ("Never", "OnFailure")
 
     def signs_itself(self, template: Template) -> bool:
         """Tell whether a template has metadata that is its alone, where its provenance can be."""

@@ -133,9 +133,11 @@ def _carry_to(
         if "knative" in families:
             knative.inject(pod, intents if intents.scale else work.intents, rules, work.kind)
         if "dapr" in families:
-            dapr.inject(pod, intents, rules, name=work.name)
+            dapr.inject(pod, intents, rules, name=work.name, facts=work.context.facts)
         if "mesh" in families:
-            mesh.inject(pod, intents, rules)
+            context = work.context
+            namespace = context.request.namespace
+            mesh.inject(pod, intents, rules, facts=context.facts, namespace=namespace)
     outcome.collect(pod)
 
 

@@ -63,6 +63,7 @@ ADDITIONS = (
     "{env: [{name: TEAM, value: ml}, {name: MODE, value: policy}]}",
     "{tolerations: [{key: team, operator: Exists}], nodeSelector: {pool: ml}}",
     "{sidecars: [{container: {name: agent, image: agent:1}}]}",
+    "{sidecars: [{container: {name: proxy, image: proxy:1, restartPolicy: Always}}]}",
     "{initContainers: [{name: warm, image: warm:1}], imagePullSecrets: [{name: registry}]}",
     "{labels: {cost: ml}, annotations: {note: from-policy}, scrape: {port: '8080'}}",
     "{priorityClassName: training, schedulerName: bin-packer, serviceAccountName: trainer}",
@@ -72,9 +73,14 @@ ADDITIONS = (
     " {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [a]}]}]}}}}",
     "{topologySpread: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]}",
     "{envFrom: [{configMapRef: {name: settings}}], mounts: ['shared:/shared:ro'], shm: 2Gi}",
-    "{dapr: {app-port: '9000'}, mesh: 'false'}",
+    "{dapr: {app-port: '9000', dapr.io/log-level: debug}, mesh: 'false'}",
     "{accelerator: 'l4:1'}",
     "{accelerator: 'h100.dra:1', queue: {name: team-b, priorityClass: low}}",
+    "{terminationGracePeriodSeconds: 120, env: [{name: THREADS, valueFrom: {resourceFieldRef:"
+    " {resource: limits.cpu}}}, {name: OMP_NUM_THREADS, value: $(THREADS)}]}",
+    "{knative: {min: 2, metric: cpu, containerConcurrency: 4, timeoutSeconds: 60,"
+    " networking.knative.dev/visibility: cluster-local,"
+    " serving.knative.dev/rollout-duration: 300s}}",
 )
 CONFLICTS = ("Keep", "Override", "Deny")
 VALUES: dict[str, tuple[str, ...]] = {
@@ -242,6 +248,7 @@ def pod_specs(draw: st.DrawFn) -> Manifest:
                     )
                 ),
                 "restartPolicy": st.sampled_from(("Always", "Never", "OnFailure")),
+                "terminationGracePeriodSeconds": st.sampled_from((30, 60)),
                 "schedulerName": st.sampled_from(("default-scheduler", "mine")),
                 "priorityClassName": st.just("mine"),
                 "serviceAccountName": st.sampled_from(("default", "mine")),
@@ -269,7 +276,10 @@ def pods(draw: st.DrawFn, *, carried: bool = False) -> Manifest:
         _some(
             {
                 "dapr.io/app-id": st.just("mine"),
+                "dapr.io/enabled": st.sampled_from(("true", "no")),
+                "dapr.io/enable-native-sidecar": st.sampled_from(("true", "false")),
                 "kubectl.kubernetes.io/default-container": st.sampled_from(("second", "nope")),
+                "autoscaling.knative.dev/maxScale": st.just("1"),
                 "note": st.just("mine"),
             }
         )
@@ -307,6 +317,8 @@ def policies(draw: st.DrawFn, *, override: bool = True) -> str:
                     "",
                     "",
                     ", match: {kinds: [Pod, Deployment.apps, Job.batch, DaemonSet.apps]}",
+                    ", match: {kinds: [Service.serving.knative.dev,"
+                    " InferenceService.serving.kserve.io]}",
                     ", match: {intents: [accelerator]}",
                     ", optIn: true",
                     ", mode: Preview",

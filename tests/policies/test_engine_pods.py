@@ -396,7 +396,8 @@ UNUSABLE = [
     ),
     pytest.param(
         {"profile": "ddp"},
-        'intents: kubectl-ml.io/profile: no policy can be opted into as "ddp"',
+        'intents: kubectl-ml.io/profile: no policy can be opted into as "ddp"; '
+        "known: checkpoints, lineage, openfeature, otel, scrape, tensorboard, threads, undisturbed",
         id="unknown-profile",
     ),
     pytest.param(

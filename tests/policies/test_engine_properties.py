@@ -17,7 +17,8 @@ from tests.builders import INJECTED, PREFIX, applied, mutated, review
 from tests.policies import strategies
 
 STAGES = st.sampled_from(("admission", "template"))
-DEFAULTS = ("default-scheduler", "default")  # what the API server writes where nothing was set
+# What the API server writes where nothing was set; 30 are the seconds of a termination.
+DEFAULTS = ("default-scheduler", "default", 30)
 IMMUTABLE = {one.kind for one in catalogue.builtin().kinds.values() if one.immutable}
 
 

@@ -74,12 +74,22 @@ def test_has_a_source_for_every_scheme() -> None:
 
 def test_has_the_policies() -> None:
     assert [policy.name for policy in library.injections] == [
+        "checkpoints",
         "dapr-defaults",
         "device-shm",
         "device-tolerations",
+        "istio-defaults",
+        "istio-training",
         "knative-defaults",
+        "lineage",
         "logs",
+        "openfeature",
+        "otel",
+        "scrape",
+        "tensorboard",
+        "threads",
         "tracking",
+        "undisturbed",
     ]
 
 
@@ -90,7 +100,7 @@ def test_changes_nothing_without_an_intent() -> None:
             sidecar.offered for sidecar in policy.inject.sidecars
         )
 
-        assert policy.match.intents or offers_only, policy.name
+        assert policy.match.intents or policy.opt_in or offers_only, policy.name
 
 
 @pytest.mark.parametrize("name", CLASSES)

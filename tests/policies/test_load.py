@@ -263,8 +263,14 @@ def test_reads_every_member_of_match() -> None:
             {"max": "5", "target": "0.5", "autoscaling.knative.dev/activation-scale": "2"},
             id="knative-mapping",
         ),
-        pytest.param("mesh", False, "false", id="mesh-as-a-boolean"),
-        pytest.param("mesh", "true", "true", id="mesh-as-a-string"),
+        pytest.param("mesh", False, {"inject": "false"}, id="mesh-as-a-boolean"),
+        pytest.param("mesh", "true", {"inject": "true"}, id="mesh-as-a-string"),
+        pytest.param(
+            "mesh",
+            {"inject": True, "traffic.sidecar.istio.io/excludeInboundPorts": 29500},
+            {"inject": "true", "traffic.sidecar.istio.io/excludeInboundPorts": "29500"},
+            id="mesh-mapping",
+        ),
         pytest.param("labels", {"a": "true", "b.c/D": ""}, {"a": "true", "b.c/D": ""}, id="labels"),
         pytest.param("annotations", {"A.b/c": "d e"}, {"A.b/c": "d e"}, id="annotations"),
         pytest.param(
@@ -629,6 +635,41 @@ def sidecar(security_context: str) -> str:
             "(InjectionPolicy x): spec.inject.env[0].value: 1 is not a string; put it in quotes: "
             '"1"',
             id="number-as-a-variable",
+        ),
+        pytest.param(
+            policy("{inject: {sidecars: [{container: {name: c, image: i, restartPolicy: A}}]}}"),
+            '(InjectionPolicy x): spec.inject.sidecars[0].container.restartPolicy: "A" is refused:'
+            ' only a native sidecar has one; write "Always" or take it out',
+            id="restart-policy-of-a-sidecar",
+        ),
+        pytest.param(
+            policy("{inject: {initContainers: [{name: c, image: i, startupProbe: {}}]}}"),
+            "(InjectionPolicy x): spec.inject.initContainers[0].startupProbe: an init container "
+            "that ends has none; take it out, or write restartPolicy: Always beside it",
+            id="probe-of-an-init-container",
+        ),
+        pytest.param(
+            policy('{inject: {env: [{name: A, value: "$(B)"}, {name: B, value: b}]}}'),
+            '(InjectionPolicy x): spec.inject.env[0].value: "$(B)" refers to B, which is set after '
+            "it; write B above A",
+            id="reference-to-what-comes-later",
+        ),
+        pytest.param(
+            policy("{inject: {scrape: {port: 70000}}}"),
+            '(InjectionPolicy x): spec.inject.scrape: port "70000" is not a port from 1 to 65535',
+            id="port-to-scrape",
+        ),
+        pytest.param(
+            policy("{inject: {scrape: {path: metrics}}}"),
+            '(InjectionPolicy x): spec.inject.scrape: path "metrics" is not a path; write it from '
+            '"/"',
+            id="path-to-scrape",
+        ),
+        pytest.param(
+            policy("{inject: {terminationGracePeriodSeconds: 0}}"),
+            "(InjectionPolicy x): spec.inject.terminationGracePeriodSeconds: 0 is too small; write "
+            "1 or more",
+            id="grace-period",
         ),
         pytest.param(
             policy("{inject: {sidecars: [{container: {name: c}}]}}"),
