@@ -10,7 +10,7 @@ LOCKS := requirements.lock requirements-dev.lock
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test coverage bench lint format reference generate certificates lock clean controlplane cluster cluster-down e2e
+.PHONY: help demo test coverage bench lint format reference generate certificates lock clean controlplane cluster cluster-down e2e operators e2e-operators
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -69,7 +69,13 @@ cluster-down: $(READY) ## end it
 	@$(BIN)/python -m tests.e2e.controlplane down
 
 e2e: $(READY) ## run the tests on a real API server
-	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+	@$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/operators $(ARGS)
+
+operators: $(READY) ## build real operators (JobSet, Kueue) for the tests beside them
+	@$(BIN)/python -m tests.e2e.operators.programs
+
+e2e-operators: $(READY) ## run the tests beside real operators
+	@$(BIN)/python -m pytest tests/e2e/operators $(ARGS)
 
 lock: ## write the lock files anew (ARGS=--upgrade: newest versions)
 	@python=$$(PYTHON='$(PYTHON)' scripts/find-python) && mkdir -p build && scripts/lock "$$python" $(ARGS)

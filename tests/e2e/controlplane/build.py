@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +36,12 @@ class Module:
     name: str
     gives: tuple[str, ...]
     ldflags: str = "-s -w"
+    beside: Path = HERE
 
     @property
     def source(self) -> Path:
         """The folder with its go.mod and go.sum."""
-        return HERE / self.name
+        return self.beside / self.name
 
     def key(self) -> str:
         """Name the build: another lock file or another flag makes another key."""
@@ -98,10 +99,12 @@ def cache_directory(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(base) / "kubectl-ml"
 
 
-def find(environ: Mapping[str, str] = os.environ) -> Programs | None:
+def find(
+    environ: Mapping[str, str] = os.environ, modules: Sequence[Module] = MODULES
+) -> Programs | None:
     """Find the programs without building anything."""
     paths = {}
-    for module in MODULES:
+    for module in modules:
         for name in module.gives:
             path = _find_one(name, module, environ)
             if path is None:
@@ -117,14 +120,16 @@ def _find_one(name: str, module: Module, environ: Mapping[str, str]) -> Path | N
     return next((folder / name for folder in folders if (folder / name).exists()), None)
 
 
-def ensure(environ: Mapping[str, str] = os.environ) -> Programs:
+def ensure(
+    environ: Mapping[str, str] = os.environ, modules: Sequence[Module] = MODULES
+) -> Programs:
     """Find the programs, or build those that are missing."""
-    if programs := find(environ):
+    if programs := find(environ, modules):
         return programs
     cache = cache_directory(environ)
     missing = [
         (module, [name for name in module.gives if not _find_one(name, module, environ)])
-        for module in MODULES
+        for module in modules
     ]
     go = shutil.which("go", path=environ.get("PATH"))
     if go is None:
@@ -136,7 +141,7 @@ def ensure(environ: Mapping[str, str] = os.environ) -> Programs:
         if names:
             with _only_one(cache / f".{module.name}.lock"):
                 _build(module, go=_Go(go, module.source, environ), target=cache / module.key())
-    programs = find(environ)
+    programs = find(environ, modules)
     if programs is None:
         raise errors.BuildError(f"the build left nothing usable in {cache}: remove it, try again")
     return programs
@@ -165,7 +170,8 @@ def _build(module: Module, *, go: "_Go", target: Path) -> None:
     """Build into a folder beside the target and rename it: a build is whole or not there."""
     if target.exists():
         return
-    _say(f"building {', '.join(module.gives[:-1])} into {target}: minutes, the first time")
+    built = ", ".join(name for name in module.gives if name != _SIDE)
+    _say(f"building {built} into {target}: minutes, the first time")
     began = time.monotonic()
     prefix = f".building-{module.name}-"
     for left_over in target.parent.glob(f"{prefix}*"):  # by a build that was killed
@@ -174,9 +180,9 @@ def _build(module: Module, *, go: "_Go", target: Path) -> None:
         whole = Path(scratch) / "whole"
         whole.mkdir()
         go("build", "-trimpath", "-ldflags", module.ldflags, "-o", f"{whole}/", "tool")
-        if module.name == "kubernetes":
+        if "etcd" in module.gives:
             (whole / "server").rename(whole / "etcd")  # its package is go.etcd.io/etcd/server
-        else:
+        if _SIDE in module.gives:
             _copy_stages(go, whole / _SIDE)
         whole.rename(target)
     _say(f"built in {time.monotonic() - began:.0f} s")
@@ -189,6 +195,16 @@ def _copy_stages(go: "_Go", target: Path) -> None:
         shutil.copyfile(folder / "kustomize" / "stage" / stage, target / Path(stage).name)
 
 
+def folder_of(module: Module, path: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Find where Go keeps the sources of what a module of tools is built from: its manifests."""
+    go = shutil.which("go", path=environ.get("PATH"))
+    if go is None:
+        raise errors.NotAvailableError(f"Go isn't there to tell where {path} is")
+    found = _Go(go, module.source, environ)
+    found("mod", "download", path)
+    return Path(found("list", "-m", "-f", "{{.Dir}}", path).strip())
+
+
 @dataclass(frozen=True, slots=True)
 class _Go:
     """Go in one module: what is locked there and nothing from the surroundings."""
@@ -198,7 +214,9 @@ class _Go:
     environ: Mapping[str, str]
 
     def __call__(self, verb: str, *args: str) -> str:
-        flags = ("-mod=readonly", "-buildvcs=false") if verb == "build" else ("-mod=readonly",)
+        flags = {"build": ("-mod=readonly", "-buildvcs=false"), "mod": ()}.get(
+            verb, ("-mod=readonly",)
+        )
         done = subprocess.run(  # noqa: S603 -- Go itself, with arguments from this file
             (self.path, verb, *flags, *args),
             cwd=self.source,

@@ -6,6 +6,7 @@ server takes 2.8 GB.
 """
 
 import json
+from collections.abc import Sequence
 
 from tests.e2e.controlplane import errors, processes
 from tests.e2e.controlplane.client import Manifest
@@ -25,8 +26,14 @@ def load(control_plane: ControlPlane, *names: str) -> None:
         except errors.RequestError as error:
             if error.status != _CONFLICT:  # an earlier test loaded it
                 raise
-    for manifest in manifests:
-        control_plane.wait_for(f"{_DEFINITIONS}/{manifest['metadata']['name']}", _is_established)
+    wait(control_plane, manifests)
+
+
+def wait(control_plane: ControlPlane, definitions: Sequence[Manifest]) -> None:
+    """Wait until definitions that were applied are served."""
+    for definition in definitions:
+        name = definition["metadata"]["name"]
+        control_plane.wait_for(f"{_DEFINITIONS}/{name}", _is_established)
 
 
 def _read(name: str) -> Manifest:

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from tests.e2e.controlplane import crds
 from tests.e2e.controlplane.client import Manifest
 from tests.e2e.controlplane.cluster import ControlPlane
 
@@ -29,11 +30,13 @@ def read(control_plane: ControlPlane, source: Path | str) -> list[Manifest]:
 
 
 def point_at(objects: Iterable[Manifest], *, port: int, ca: bytes) -> list[Manifest]:
-    """Point every webhook of these objects, and the Services they name, at a local port."""
+    """Point every webhook and conversion, and the Services they name, at a local port."""
     changed = copy.deepcopy(list(objects))
     services = set()
-    for webhook in _webhooks(changed):
-        config = webhook["clientConfig"]
+    for config in [
+        *(webhook["clientConfig"] for webhook in _webhooks(changed)),
+        *_conversions(changed),
+    ]:
         config["caBundle"] = base64.b64encode(ca).decode()
         config["service"]["port"] = port
         services.add((config["service"]["namespace"], config["service"]["name"]))
@@ -51,6 +54,16 @@ def _webhooks(objects: Iterable[Manifest]) -> list[Any]:
         if each["kind"] in _CONFIGURATIONS
         for webhook in each.get("webhooks", ())
         if "service" in webhook["clientConfig"]
+    ]
+
+
+def _conversions(objects: Iterable[Manifest]) -> list[Any]:
+    """List where definitions have objects converted from one version to another."""
+    return [
+        each["spec"]["conversion"]["webhook"]["clientConfig"]
+        for each in objects
+        if each["kind"] == "CustomResourceDefinition"
+        and each["spec"].get("conversion", {}).get("strategy") == "Webhook"
     ]
 
 
@@ -86,11 +99,10 @@ def _apply(control_plane: ControlPlane, objects: Sequence[Manifest]) -> None:
     control_plane.kubectl(
         *("apply", "--server-side", "--force-conflicts", "-f", "-"), stdin=_list(objects)
     )
-    if definitions := [each for each in objects if each["kind"] == "CustomResourceDefinition"]:
-        control_plane.kubectl(
-            *("wait", "--for=condition=Established", "--timeout=60s", "-f", "-"),
-            stdin=_list(definitions),
-        )
+    # Not `kubectl wait`, which takes a status whose conditions are null for an error.
+    crds.wait(
+        control_plane, [each for each in objects if each["kind"] == "CustomResourceDefinition"]
+    )
 
 
 def uninstall(control_plane: ControlPlane, objects: Sequence[Manifest]) -> None:
