@@ -17,6 +17,8 @@ from typing import Any
 import click
 
 from kubectl_ml import servers, wishes
+from kubectl_ml.dapr_objects import DaprParts
+from kubectl_ml.serve_extras import KServeExtras
 from kubectl_ml.suggest import did_you_mean
 from policies import intents, manifests
 from policies.errors import UnusableIntent
@@ -80,7 +82,18 @@ class ServeSpec:
     mounts: tuple[str, ...] = ()
     sidecars: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    concurrency: int = 0  # of each replica; 0: no bound
+    timeout_seconds: int = 0  # 0: the backend's default
+    tag: str = ""
+    kserve: KServeExtras = field(default_factory=KServeExtras)
+    dapr_parts: DaprParts = field(default_factory=DaprParts)
     around: Surroundings = Surroundings()
+
+    @property
+    def app_id(self) -> str:
+        """Give the id under which Dapr knows it."""
+        wanted = wishes.read_intents(wishes.annotations_of({"dapr": self.dapr})).dapr or {}
+        return wanted.get("app-id", self.name)
 
     @property
     def server(self) -> servers.Server | None:
@@ -147,13 +160,21 @@ def intent_annotations(found: ServeSpec, *, mount_model: bool) -> dict[str, str]
         mounts = (found.model.mount, *mounts)
     wanted = {
         "accelerator": found.accelerator,
-        "dapr": found.dapr,
+        "dapr": _with_configuration(found),
         "mounts": ",".join(mounts),
         "scale": ",".join(f"{key}={value}" for key, value in found.scale.items()),
         "shm": found.shm,
         "sidecars": ",".join(found.sidecars),
     }
     return wishes.annotations_of(wanted)
+
+
+def _with_configuration(found: ServeSpec) -> str:
+    """Name the Configuration that comes along, unless --dapr names one."""
+    name = found.dapr_parts.configuration
+    if not name or "config=" in found.dapr:
+        return found.dapr
+    return f"config={name}" if found.dapr == "true" else f"{found.dapr},config={name}"
 
 
 def checked_name(name: str) -> str:

@@ -54,6 +54,7 @@ def _check(spec: ServeSpec, keda: bool | None) -> None:
             if spec.around.knative is False
             else "--backend knative or --backend kserve",
         )
+    predictor.refuse_extras(spec, requests=False, kserve=False)
     if spec.model and spec.model.scheme == "https":
         raise PluginError(
             f'--model "{spec.model.text}": only KServe fetches from https',

@@ -32,6 +32,7 @@ def objects(spec: ServeSpec) -> list[Manifest]:
             "--trigger is KEDA's; Knative counts requests itself",
             hint="leave --trigger out, or --backend deployment",
         )
+    predictor.refuse_extras(spec, kserve=False)
     if spec.model and spec.model.scheme == "https":
         raise PluginError(
             f'--model "{spec.model.text}": only KServe fetches from https',
@@ -80,11 +81,16 @@ def _service(spec: ServeSpec) -> Manifest:
         "spec": {
             "template": {
                 "metadata": {"labels": predictor.labels(spec), "annotations": dict(_PATIENCE)},
-                "spec": {"containers": [_container(spec)]},
+                "spec": {"containers": [_container(spec)], **_limits(spec)},
             },
             "traffic": _traffic(spec),
         },
     }
+
+
+def _limits(spec: ServeSpec) -> Manifest:
+    found = {"containerConcurrency": spec.concurrency, "timeoutSeconds": spec.timeout_seconds}
+    return {name: value for name, value in found.items() if value}
 
 
 def _container(spec: ServeSpec) -> Manifest:
@@ -95,8 +101,9 @@ def _container(spec: ServeSpec) -> Manifest:
 
 
 def _traffic(spec: ServeSpec) -> list[Manifest]:
+    newest: Manifest = {"latestRevision": True} | ({"tag": spec.tag} if spec.tag else {})
     if not spec.canary:
-        return [{"latestRevision": True, "percent": 100}]
+        return [newest | {"percent": 100}]
     if not spec.around.stable_revision:
         raise PluginError(
             f'--canary needs the cluster: which revision of "{spec.name}" keeps the rest of the '
@@ -104,7 +111,7 @@ def _traffic(spec: ServeSpec) -> list[Manifest]:
             hint="--dry-run=server changes nothing either",
         )
     rest = {"revisionName": spec.around.stable_revision, "percent": 100 - spec.canary}
-    return [{"latestRevision": True, "percent": spec.canary}, {"latestRevision": False} | rest]
+    return [newest | {"percent": spec.canary}, {"latestRevision": False} | rest]
 
 
 def domain_mapping(spec: ServeSpec, service: str) -> Manifest:

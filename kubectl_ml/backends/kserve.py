@@ -12,15 +12,18 @@ decides, the object says so; else the cluster's default holds.
 
 from __future__ import annotations
 
+from kubectl_ml import servers
 from kubectl_ml.backends import knative, predictor
 from kubectl_ml.backends.backend import Backend
 from kubectl_ml.errors import PluginError
 from kubectl_ml.serving import Model, ServeSpec, intent_annotations
+from policies import intents
 from policies.model import Manifest
 
 API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 MODE = "serving.kserve.io/deploymentMode"
+AUTOSCALER = "serving.kserve.io/autoscalerClass"
 VISIBILITY = "networking.kserve.io/visibility"
 CONTAINER = "kserve-container"
 SERVERLESS, RAW = "Serverless", "RawDeployment"
@@ -36,6 +39,7 @@ def objects(spec: ServeSpec) -> list[Manifest]:
             hint="leave --trigger out, or --backend deployment",
         )
     _check_target(spec)
+    _check_extras(spec)
     mode = _mode(spec)
     found = [_inference_service(spec, mode)]
     if spec.expose:
@@ -52,8 +56,44 @@ def _check_target(spec: ServeSpec) -> None:
         )
 
 
+def _check_extras(spec: ServeSpec) -> None:
+    """Raise where KServe refuses what is asked for together."""
+    if spec.tag:
+        raise PluginError("--tag is Knative's; KServe names no revisions", hint="leave --tag out")
+    scheme = spec.model.scheme if spec.model else ""
+    if spec.kserve.storage_key and (scheme != "s3" or not spec.format):
+        raise PluginError(
+            "--storage-key is for a --model in a bucket (s3://) with a --format",
+            hint="leave --storage-key out",
+        )
+    if spec.kserve.nodes == 1:
+        return
+    if scheme != "pvc" or not spec.format:
+        raise PluginError(
+            f"--nodes {spec.kserve.nodes}: KServe spreads only a model with a --format, from a "
+            "claim that many nodes can mount",
+            hint="--model pvc://CLAIM/path",
+        )
+    if spec.scale.get("min", "1") != spec.scale.get("max", "1"):
+        raise PluginError(
+            f"--nodes {spec.kserve.nodes}: KServe doesn't scale what spreads over nodes",
+            hint="leave --scale out",
+        )
+
+
 def _mode(spec: ServeSpec) -> str:
     """Say which way of KServe's the spec needs; empty: either does."""
+    needed, asked = _needed_mode(spec), spec.kserve.mode
+    if asked and needed and asked != needed:
+        raise PluginError(
+            f"--mode {asked}: what is asked for besides needs {needed}", hint="leave --mode out"
+        )
+    return asked or needed
+
+
+def _needed_mode(spec: ServeSpec) -> str:
+    if spec.kserve.nodes > 1:
+        return RAW
     reason = _needs_knative(spec)
     by_resources = spec.scale.get("metric") in _BY_RESOURCES
     if reason and by_resources:
@@ -90,6 +130,8 @@ def _needs_knative(spec: ServeSpec) -> str:
 
 def _inference_service(spec: ServeSpec, mode: str) -> Manifest:
     own = intent_annotations(spec, mount_model=_is_mounted(spec.model))
+    autoscaler = spec.kserve.autoscaler or ("external" if spec.kserve.nodes > 1 else "")
+    own |= {AUTOSCALER: autoscaler} if autoscaler else {}
     metadata = predictor.metadata(spec, own | ({MODE: mode} if mode else {}))
     if not spec.expose:
         metadata["labels"] = metadata["labels"] | {VISIBILITY: "cluster-local"}
@@ -104,7 +146,42 @@ def _inference_service(spec: ServeSpec, mode: str) -> Manifest:
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": metadata,
-        "spec": {"predictor": found},
+        "spec": {"predictor": found | _predictor_extras(spec), **_components(spec)},
+    }
+
+
+def _predictor_extras(spec: ServeSpec) -> Manifest:
+    wanted: Manifest = {
+        "containerConcurrency": spec.concurrency,
+        "timeout": spec.timeout_seconds,
+        "logger": dict(spec.kserve.logger),
+        "batcher": dict(spec.kserve.batcher),
+    }
+    if spec.kserve.nodes > 1:
+        devices = intents.devices(spec.accelerator)[0].count if spec.accelerator else 1
+        wanted["workerSpec"] = {
+            "pipelineParallelSize": spec.kserve.nodes,
+            "tensorParallelSize": devices,
+        }
+    return {name: value for name, value in wanted.items() if value}
+
+
+def _components(spec: ServeSpec) -> Manifest:
+    """Give what stands beside the predictor, each one container of the user's own."""
+    images = {"transformer": spec.kserve.transformer, "explainer": spec.kserve.explainer}
+    return {
+        name: {
+            "labels": predictor.labels(spec),
+            "containers": [
+                {
+                    "name": CONTAINER,
+                    "image": image,
+                    "securityContext": servers.security_context(user=0, non_root=False),
+                }
+            ],
+        }
+        for name, image in images.items()
+        if image
     }
 
 
@@ -122,7 +199,11 @@ def _model(spec: ServeSpec) -> Manifest:
     found: Manifest = {"modelFormat": {"name": spec.format}}
     if spec.server and spec.server.v2_only:
         found["protocolVersion"] = "v2"
-    if spec.model and spec.model.scheme:
+    if spec.model and spec.kserve.storage_key:
+        bucket, _, path = spec.model.text.removeprefix("s3://").partition("/")
+        parameters = {"type": "s3", "bucket": bucket}
+        found["storage"] = {"key": spec.kserve.storage_key, "path": path, "parameters": parameters}
+    elif spec.model and spec.model.scheme:
         found["storageUri"] = storage_uri(spec.model)
     if spec.image:
         found["image"] = spec.image

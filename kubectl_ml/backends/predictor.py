@@ -62,6 +62,23 @@ def image(spec: ServeSpec) -> str:
     return (spec.accelerator and spec.server.gpu_image) or spec.server.image
 
 
+def refuse_extras(spec: ServeSpec, *, requests: bool = True, kserve: bool = True) -> None:
+    """Raise where a backend can't do what only others can: `requests` says that it counts them."""
+    if not requests:
+        for flag, wanted in (
+            ("--concurrency", spec.concurrency),
+            ("--timeout", spec.timeout_seconds),
+            ("--tag", spec.tag),
+        ):
+            if wanted:
+                raise PluginError(
+                    f"{flag} needs a backend that stands before each request; a Deployment doesn't",
+                    hint="--backend knative",
+                )
+    if spec.kserve.first_flag and not kserve:
+        raise PluginError(f"{spec.kserve.first_flag} is KServe's", hint="--backend kserve")
+
+
 def environment(values: dict[str, str]) -> list[Manifest]:
     """Write variables as a container has them."""
     return [{"name": name, "value": value} for name, value in values.items()]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from kubectl_ml import objects
+from kubectl_ml import dapr_objects, objects
 from kubectl_ml.backends import deployment, knative, kserve, predictor
 from kubectl_ml.backends.backend import NAME_LABEL, Backend
 from kubectl_ml.errors import NotAllowed, NotFound, NotInstalled, PluginError
@@ -44,6 +44,15 @@ class Cluster(Protocol):
 
     def find_all(self, api_version: str, kind: str, *, labels: str = "") -> list[Manifest]:
         """List the objects with these labels."""
+
+
+def made(backend: Backend[ServeSpec], spec: ServeSpec) -> list[Manifest]:
+    """Write the backend's objects, and those of Dapr's beside them."""
+    own = predictor.metadata(spec)
+    return [
+        *backend.objects(spec),
+        *dapr_objects.of(spec.dapr_parts, metadata=own, app_id=spec.app_id),
+    ]
 
 
 def choose(
@@ -131,7 +140,7 @@ def stale(
     kept = {(each["kind"], each["metadata"]["name"]) for each in wanted}
     return [
         found
-        for kind in _EXTRAS[backend.name]
+        for kind in (*_EXTRAS[backend.name], *dapr_objects.KINDS)
         for found in _labelled(cluster, kind, spec)
         if (found["kind"], found["metadata"]["name"]) not in kept
         and _is_ours(found, spec)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from kubectl_ml import flags, servers, serving, submit, wishes
+from kubectl_ml import dapr_objects, flags, serve_extras, servers, serving, submit, wishes
 from kubectl_ml.backends import serving as backends
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.serving import ServeSpec
@@ -143,6 +143,8 @@ from policies.model import Manifest
     type=click.Choice(["yaml", "json", "name"]),
     help="Print the objects.",
 )
+@dapr_objects.options
+@serve_extras.options
 @flags.policies
 @flags.cluster
 @flags.verbosity
@@ -204,8 +206,8 @@ def _objects(
             submit.note(
                 f"backend {backend.name}: --dry-run=client asks no cluster; --backend names another"
             )
-        return backend.objects(spec), []
-    made = backend.objects(spec)
+        return backends.made(backend, spec), []
+    made = backends.made(backend, spec)
     backends.check_room(backend, spec, made, cluster)
     return made, backends.stale(backend, spec, made, cluster)
 
@@ -225,6 +227,8 @@ def _spec(
     *, scale: str, triggers: tuple[str, ...], env: tuple[str, ...], **given: Any
 ) -> ServeSpec:
     """Read what the flags say, each in its own grammar."""
+    given |= serve_extras.read(given)
+    given["dapr_parts"] = dapr_objects.read(given)
     return serving.spec(
         scale=serving.read_scale(scale),
         triggers=tuple(serving.read_trigger(each) for each in triggers),

@@ -19,6 +19,7 @@ from typing import Any
 
 from policies import autoscaling
 from policies.autoscaling import BY_RESOURCES, HPA, NAMES, PREFIX
+from policies.inject import kserve
 from policies.inject.pod import Author, PodDraft, family_author
 from policies.inject.prepared import Rule
 from policies.intents import Intents, nearest
@@ -61,14 +62,14 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], kind: Kind) -> No
     if intents.scale:
         _scale(pod, family_author(POLICY, DIGEST), intents.scale, kind)
         _refuse_contradictions(pod, kind)
-        _warn_of_idle(pod, intents)
+        _warn_of_idle(pod, intents, kind)
     for rule in rules:
         if rule.inject.knative:
             _scale(pod, rule.author, rule.inject.knative, kind)
 
 
 def _scale(pod: PodDraft, author: Author, wanted: Mapping[str, str], kind: Kind) -> None:
-    if kind.autoscaling == "knative" and wanted.get("metric") in BY_RESOURCES:
+    if wanted.get("metric") in BY_RESOURCES and not kserve.is_raw(pod):
         wanted = {PREFIX + "class": HPA, **wanted}
     for key, value in wanted.items():
         if key in LIMITS["knative"]:
@@ -137,8 +138,10 @@ def _replicas(pod: PodDraft, more: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _warn_of_idle(pod: PodDraft, intents: Intents) -> None:
+def _warn_of_idle(pod: PodDraft, intents: Intents, kind: Kind) -> None:
     present = _annotations(pod)
+    for sentence in kserve.idle(pod, intents.scale) if kind.autoscaling == "kserve" else ():
+        pod.warn(f"{POLICY}: {sentence}")
     for sentence in autoscaling.idle(present):
         pod.warn(f"{POLICY}: {sentence}")
     for name in autoscaling.unknown(present):

@@ -310,6 +310,8 @@ class PodDraft:
         before = self.prior.take(author.name, at)
         if before is None:
             before = self.known.take(author.name, at)
+            if before is not None and self.claims.before(at) is not None:
+                return  # another policy has set it this time
         if before is None:
             self.unclaimed.append((author, at))
         else:

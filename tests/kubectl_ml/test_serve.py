@@ -56,6 +56,22 @@ CASES = {
     "knative-image": f"{IMAGE} --backend knative --scale min=0,max=5,target=10",
     "knative-exposed": f"{IMAGE} --backend knative --expose app.example.com --accelerator t4",
     "knative-model": f"{IRIS} --backend knative --env LEVEL=debug",
+    "deployment-dapr": (
+        f"{IMAGE} --backend deployment --dapr app-id=reco,app-port=8000 "
+        "--dapr-subscribe pubsub/orders.eu:/orders "
+        "--dapr-resiliency timeout=30s,retries=3,breaker=5"
+    ),
+    "knative-limits": (f"{IMAGE} --backend knative --concurrency 4 --timeout 5m --tag next"),
+    "kserve-extras": (
+        f"{IRIS} --backend kserve --concurrency 4 --timeout 5m --mode raw --autoscaler keda "
+        "--transformer registry.example.com/transform:1 --explainer registry.example.com/explain:1 "
+        "--log-requests http://broker.logs/default,request --batch size=32,latency=500 "
+        "--storage-key models"
+    ),
+    "kserve-over-nodes": (
+        "serve llm --model pvc://models/llama --format huggingface --backend kserve --nodes 2 "
+        "--accelerator a100:8"
+    ),
     "kserve-sklearn": f"{IRIS} --backend kserve --scale min=1,max=3 --cpus 1 --memory 2Gi",
     "kserve-language-model": (
         "serve llm --model hf://Qwen/Qwen2.5-7B-Instruct@main --format huggingface "
@@ -82,6 +98,9 @@ def _after(command: str) -> list[str]:
 
 def uninjected(command: str) -> Outcome:
     return serve(command, "--dry-run=client", "--inject=server", "-o", "yaml")
+
+
+OFFLINE = ("--dry-run=client", "--inject", "server", "-o", "json")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -118,7 +137,8 @@ def _definition(found: Any) -> Any:
     group, _, version = found["apiVersion"].rpartition("/")
     if found["kind"] == "DomainMapping" or "." not in group or group.endswith(".k8s.io"):
         return None
-    file = CRDS / f"{found['kind'].lower()}s.{group}.json"
+    plural = f"{found['kind'].lower()}s".replace("ys", "ies")
+    file = CRDS / f"{plural}.{group}.json"
     if not file.exists():
         pytest.skip(f"needs ../shared/crds/{file.name} beside the checkout")
     versions = json.loads(file.read_text())["spec"]["versions"]
@@ -165,6 +185,73 @@ def test_a_dry_run_says_that_it_was_one() -> None:
     assert outcome.err.splitlines()[-1] == "next: the same without --dry-run"
 
 
+COMPONENTS = """
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: statestore}
+spec: {type: state.redis, version: v1, metadata: [{name: redisHost, value: "redis:6379"}]}
+---
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: shared}
+spec: {type: pubsub.redis, version: v1}
+scopes: [reco, other]
+---
+apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata: {name: traced}
+spec: {tracing: {samplingRate: "1"}}
+"""
+
+
+def test_components_are_scoped_and_the_configuration_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "dapr.yaml"
+    file.write_text(COMPONENTS)
+
+    outcome = serve(f"{IMAGE} --backend deployment --dapr true --dapr-file {file}", *OFFLINE)
+
+    made = {each["metadata"]["name"]: each for each in json.loads(outcome.out)["items"]}
+    assert made["statestore"]["scopes"] == ["app"]
+    assert made["shared"]["scopes"] == ["reco", "other"]
+    assert made["traced"]["metadata"]["labels"]["kubectl-ml.io/name"] == "app"
+    assert "scopes" not in made["traced"]
+
+
+def test_the_configuration_that_comes_along_is_the_intents(tmp_path: Path) -> None:
+    file = tmp_path / "dapr.yaml"
+    file.write_text(COMPONENTS)
+
+    outcome = serve(f"{IMAGE} --backend deployment --dapr true --dapr-file {file}", *OFFLINE)
+
+    deployment = json.loads(outcome.out)["items"][0]
+    assert deployment["metadata"]["annotations"]["kubectl-ml.io/dapr"] == "config=traced"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        pytest.param(
+            "{kind: Secret, apiVersion: v1, metadata: {name: a}}",
+            "Secret is no Component and no Configuration of dapr.io/v1alpha1; apply it by itself",
+            id="another-kind",
+        ),
+        pytest.param(
+            "{kind: Component, apiVersion: dapr.io/v1alpha1}",
+            "a Component has no metadata.name; add it",
+            id="no-name",
+        ),
+    ],
+)
+def test_other_documents_than_daprs_are_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    file = tmp_path / "dapr.yaml"
+    file.write_text(text)
+
+    outcome = serve(f"{IMAGE} --dapr true --dapr-file {file}", *OFFLINE)
+
+    assert outcome.code == 2
+    assert f"--dapr-file {file}: {sentence}" in outcome.err
+
+
 # --- what is refused --------------------------------------------------------------------------
 
 
@@ -175,6 +262,38 @@ USAGE = {
     "serve App --image i --port 1": (
         '"App" can\'t be a name: up to 63 lower case letters, digits and "-", '
         "beginning with a letter"
+    ),
+    "serve app --image i --port 1 --timeout soon": '--timeout "soon" is not a duration; write 5m',
+    "serve app --image i --port 1 --tag latest": (
+        '--tag "latest" can\'t be a tag: lower case letters, digits and "-", beginning with a '
+        'letter, and not "latest"'
+    ),
+    "serve app --image i --port 1 --log-requests broker": (
+        '--log-requests "broker" is not a URL; write http://broker/default'
+    ),
+    "serve app --image i --port 1 --log-requests http://b,some": (
+        '--log-requests: "some" is not one of all, request, response'
+    ),
+    "serve app --image i --port 1 --batch sise=3": (
+        '--batch: unknown key "sise"; did you mean "size"?'
+    ),
+    "serve app --image i --port 1 --batch size=0": (
+        '--batch size="0" is not a whole number of 1 or more'
+    ),
+    "serve app --image i --port 1 --dapr-subscribe a/b:/c": (
+        "--dapr-subscribe, --dapr-resiliency and --dapr-file need --dapr"
+    ),
+    "serve app --image i --port 1 --dapr true --dapr-subscribe orders": (
+        '--dapr-subscribe "orders": write PUBSUB/TOPIC:/ROUTE, such as pubsub/orders:/orders'
+    ),
+    "serve app --image i --port 1 --dapr true --dapr-resiliency timeot=3s": (
+        '--dapr-resiliency: unknown key "timeot"; did you mean "timeout"?'
+    ),
+    "serve app --image i --port 1 --dapr true --dapr-resiliency timeout=3": (
+        '--dapr-resiliency timeout="3" is not a duration'
+    ),
+    "serve app --image i --port 1 --dapr true --dapr-resiliency retries=all": (
+        '--dapr-resiliency retries="all" is not a whole number'
     ),
     "serve app --image i": "--image needs --port: on which port does it listen?",
     "serve app --image i --port 70000": (
@@ -277,6 +396,32 @@ ZERO = (
 )
 
 REFUSED = {
+    f"{IMAGE} --concurrency 4 --backend deployment": (
+        "--concurrency needs a backend that stands before each request; a Deployment doesn't",
+        "--backend knative",
+    ),
+    f"{IMAGE} --transformer i --backend knative": ("--transformer is KServe's", "--backend kserve"),
+    f"{IRIS} --tag next --backend kserve": (
+        "--tag is Knative's; KServe names no revisions",
+        "leave --tag out",
+    ),
+    f"{IRIS} --nodes 2 --backend kserve": (
+        "--nodes 2: KServe spreads only a model with a --format, from a claim that many nodes can "
+        "mount",
+        "--model pvc://CLAIM/path",
+    ),
+    "serve llm --model pvc://c/m --format huggingface --nodes 2 --scale max=3 --backend kserve": (
+        "--nodes 2: KServe doesn't scale what spreads over nodes",
+        "leave --scale out",
+    ),
+    f"{IRIS} --mode raw --scale min=0,max=3 --backend kserve": (
+        "--mode RawDeployment: what is asked for besides needs Serverless",
+        "leave --mode out",
+    ),
+    f"{IMAGE} --storage-key k --backend kserve": (
+        "--storage-key is for a --model in a bucket (s3://) with a --format",
+        "leave --storage-key out",
+    ),
     f"{IMAGE} --backend deployment --canary 10": (
         "--canary needs a backend that splits traffic between revisions; a Deployment can't",
         "--backend knative or --backend kserve",

@@ -530,3 +530,23 @@ def test_an_unknown_intent_that_a_job_gets_later_is_warned_about() -> None:
     assert decision.warnings == (
         'intents: unknown intent "accelerater"; did you mean "accelerator"?',
     )
+
+
+def test_a_value_is_the_policys_that_sets_it_now_and_no_other_ones() -> None:
+    given = """
+kind: InjectionPolicy
+metadata: {name: first}
+spec: {match: {intents: [accelerator]}, inject: {mesh: "false"}}
+---
+kind: InjectionPolicy
+metadata: {name: second}
+spec: {inject: {mesh: "false", dapr: {app-port: 9000}}}
+---
+kind: InjectionPolicy
+metadata: {name: earlier}
+spec: {order: -1, match: {intents: [accelerator]}, inject: {dapr: {app-port: 9000}}}
+"""
+    stored = mutated(workload("Deployment"), given)
+    changed = workload("Deployment", accelerator="a100:2")
+
+    assert mutated(changed, given, old=stored) == mutated(changed, given)
