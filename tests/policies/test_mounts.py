@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -243,6 +246,38 @@ def test_what_another_store_holds_is_kept_elsewhere() -> None:
     assert kept("https://a") != kept("https://b")
 
 
+def run(given: Manifest, folder: Path, *args: str) -> int:
+    """Run a container's command as Kubernetes would, with /mnt/data in a folder of the test."""
+    command = [*given["command"], *given.get("args", ())]
+    words = [word.replace("$$", "$").replace("/mnt/data", str(folder)) for word in command]
+    done = subprocess.run([*words, *args], timeout=10, check=False)  # noqa: S603 -- our own words
+    return done.returncode
+
+
+def test_what_was_fetched_is_kept_whole_and_fetched_once(tmp_path: Path) -> None:
+    log, fetch = tmp_path / "log", tmp_path / "fetch"
+    fetch.write_text(
+        f'#!/bin/sh\necho "$1" >> {log}\necho data > "$2/file"\n[ ! -e {log}.fails ]\n'
+    )
+    fetch.chmod(0o755)
+    given = source(f"{{s3: b/k, cache: {{claimName: c}}, command: [{fetch}], image: x}}")
+    (container,) = mounted("data:/data", given)["initContainers"]
+    folder = tmp_path / "kept"
+    folder.mkdir()
+
+    Path(f"{log}.fails").touch()
+    failed = run(container, folder)
+    nothing = [*folder.glob("of-ml/*")]
+    Path(f"{log}.fails").unlink()
+    codes = [run(container, folder) for _ in range(3)]
+
+    (kept,) = folder.glob("of-ml/*")
+    assert (failed, nothing, codes) == (1, [], [0, 0, 0])
+    assert log.read_text() == "s3://b/k\n" * 2
+    assert (kept / "file").read_text() == "data\n"
+    assert kept.stat().st_mode & 0o777 == 0o755
+
+
 # --- files of an image, from a sidecar --------------------------------------------------------
 
 IMAGE = "oci://registry.example.com/bert:1:/model"
@@ -298,6 +333,33 @@ def test_the_sidecar_runs_as_who_reads_its_files(
         "mounts: the files come from a sidecar that runs as user 1000, and no other user can read "
         'them; set securityContext.runAsUser: 1000 in container "main"'
     ] * int(warned)
+
+
+def test_the_sidecar_links_its_files_and_ends_well(tmp_path: Path) -> None:
+    (tmp_path / "models" / "sub").mkdir(parents=True)
+    (tmp_path / "models" / "sub" / "weights").write_text("data")
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    spec = mutated(pod(mounts="data/sub:/m"), source("{oci: r/m:1}"), facts=OLD)["spec"]
+    (beside,) = spec["initContainers"]
+    words = [
+        word.replace("$$", "$")
+        .replace("/mnt/data", str(folder))
+        .replace("/models", f"{tmp_path}/models")
+        for word in beside["command"]
+    ]
+
+    with subprocess.Popen(words) as program:  # noqa: S603 -- our own words
+        for _ in range(100):
+            if (folder / "weights").exists():
+                break
+            time.sleep(0.05)
+        found = (folder / "weights").read_text()
+        probe = run(beside["startupProbe"]["exec"], folder)
+        program.terminate()
+        code = program.wait(timeout=10)
+
+    assert (found, probe, code) == ("data", 0, 0)
 
 
 # --- what annotations can't reach -------------------------------------------------------------
