@@ -278,6 +278,35 @@ def test_what_was_fetched_is_kept_whole_and_fetched_once(tmp_path: Path) -> None
     assert kept.stat().st_mode & 0o777 == 0o755
 
 
+@pytest.mark.parametrize(
+    ("mount", "value"),
+    [
+        pytest.param("gs://b/k%2Cuid=0", "k,uid=0", id="another-option"),
+        pytest.param("gs://b%2Co=rw/k", "b,o=rw", id="in-the-bucket"),
+        pytest.param("gs://b/k k", "k k", id="a-blank"),
+    ],
+)
+def test_a_uri_adds_no_options_to_a_driver(mount: str, value: str) -> None:
+    decision = review(pod(mounts=f"{mount}:/data"), source("{gcs: {}, fetch: CSI}", "gs"))
+
+    assert messages(decision) == [
+        f'kubectl-ml.io/mounts: "{mount.replace("%2C", ",")}": "{value}" would be read as options '
+        "of gcsfuse.csi.storage.gke.io; name a path of letters, digits and . _ - = / alone"
+    ]
+
+
+def test_scratch_is_of_the_storage_class_that_policy_names() -> None:
+    given = source("{scratch: {storageClassName: local-nvme}}", "scratch")
+
+    (volume,) = mounted("scratch://100Gi:/tmp/work", given)["volumes"]
+
+    assert volume["ephemeral"]["volumeClaimTemplate"]["spec"] == {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "100Gi"}},
+        "storageClassName": "local-nvme",
+    }
+
+
 # --- files of an image, from a sidecar --------------------------------------------------------
 
 IMAGE = "oci://registry.example.com/bert:1:/model"
