@@ -73,8 +73,17 @@ def _row(found: DataSource) -> tables.Row:
             _who(found.namespaces),
         ),
         wide=(secret, found.image, found.description),
-        manifest=tables.manifest("DataSource", found.name, _spec(found), keep=found.type),
+        manifest=_manifest(found),
     )
+
+
+def _manifest(found: DataSource) -> dict[str, Any]:
+    namespace, _, name = found.name.rpartition("/")
+    kind = "NamespacedDataSource" if namespace else "DataSource"
+    made = tables.manifest(kind, name, _spec(found), keep=found.type)
+    if namespace:
+        made["metadata"]["namespace"] = namespace
+    return made
 
 
 def _is_read_only(found: DataSource) -> bool:
@@ -88,9 +97,11 @@ def becomes(found: DataSource) -> str:
 
     `s3://datasets/imagenet/v3, fetched by an init container`; `claim datasets`.
     """
-    how = _fetch(found)
+    how = " and ".join(filter(None, [_fetch(found), _kept(found)]))
     default = "…" if found.name in _SCHEMES else found.name.rpartition("/")[2]
     what = _what(found.type, found.parameters, default)
+    if found.revision:
+        what += f" at {found.revision}"
     return f"{what}, {how}" if how else what
 
 
@@ -98,12 +109,27 @@ def _fetch(found: DataSource) -> str:
     match found.fetch or ("Init" if found.type in _FETCHED else ""):
         case "Init":
             return "fetched by an init container"
+        case "CSI" if not found.parameters.get("claimName") and _driver(found):
+            return f"mounted by {_driver(found)}"
         case "CSI":
-            return "mounted by its CSI driver"
+            claim = found.parameters.get("claimName") or found.name.rpartition("/")[2]
+            return f"mounted by the claim {claim}"
         case "Fluid":
             return "cached by Fluid"
         case _:
             return ""
+
+
+def _driver(found: DataSource) -> str:
+    default = "gcsfuse.csi.storage.gke.io" if found.type == "gcs" else ""
+    return str(found.parameters.get("driver") or default)
+
+
+def _kept(found: DataSource) -> str:
+    path, claim = found.cache.get("hostPath"), found.cache.get("claimName")
+    if path:
+        return f"kept in {path} of the node"
+    return f"kept in the claim {claim}" if claim else ""
 
 
 def _what(kind: str, of: Mapping[str, Any], default: str) -> str:
@@ -128,7 +154,7 @@ def _uri(kind: str, of: Mapping[str, Any]) -> str:
             revision = f"@{of['revision']}" if of.get("revision") else ""
             return f"hf://{of.get('repo', '…')}{revision}"
         case "oci":
-            return f"image volume {of.get('reference') or of.get('image') or '…'}"
+            return f"image {of.get('reference') or of.get('image') or '…'}"
         case _:
             scheme = "gs" if kind == "gcs" else kind
             place = "/".join(filter(None, [of.get("bucket", "…"), of.get("prefix")]))
@@ -187,7 +213,9 @@ def _spec(found: DataSource) -> dict[str, Any]:
         "env": list(found.env),
         "namespaces": namespaces,
         "cache": dict(found.cache),
+        "revision": found.revision,
         "image": found.image,
+        "command": list(found.command),
         "resources": dict(found.resources),
     }
 

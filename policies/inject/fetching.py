@@ -24,7 +24,8 @@ KEYS = "/var/secrets/gs"  # where a Secret with a key of Google's is mounted
 # What is complete has its name; whoever comes second at the same time throws its copy away.
 _CACHED = (
     'uri=$1 to=$2; shift 2; [ -e "$to" ] && exit 0; '
-    'mkdir -p "${to%/*}" && new=`mktemp -d "$to.XXXXXX"` && "$@" "$uri" "$new" || exit 1; '
+    'mkdir -p "${to%/*}" && new=`mktemp -d "$to.XXXXXX"` || exit 1; '
+    '"$@" "$uri" "$new" || { rm -rf "$new"; exit 1; }; '
     'chmod 755 "$new"; mv -T "$new" "$to" 2>/dev/null || { rm -rf "$new"; [ -e "$to" ]; }'
 )
 # `$$$$` is what Kubernetes makes `$$` of: the shell's own process. Links lead through it to the

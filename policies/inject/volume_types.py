@@ -6,6 +6,7 @@ Each builder gets one mount with its place told apart, and raises UnusableIntent
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ IMAGE_VOLUMES_SINCE = (1, 35)  # KEP-4639: on by default
 GCS_FUSE = "gcsfuse.csi.storage.gke.io"
 FLUID_NODE = "fluid.io/s-"  # + NAMESPACE-DATASET: the label of nodes that hold its cache
 MAX_LABEL_NAME = 63
+_PLAIN = re.compile(r"^[\w.=/-]*\Z", re.ASCII)  # what no driver takes for another option
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -85,6 +87,12 @@ def _driven(asked: Asked, bucket: str, prefix: str) -> Built:
     driver = asked.parameter("driver") or (GCS_FUSE if source.type == "gcs" else "")
     if source.parameters.get("claimName") or not driver:
         return _bucket_claim(asked)
+    for value in (bucket, prefix):
+        if not _PLAIN.match(value):
+            raise UnusableIntent(
+                f'"{asked.mount.written}": "{value}" would be read as options of {driver}; name a '
+                "path of letters, digits and . _ - = / alone"
+            )
     csi: Manifest = {
         "driver": driver,
         "readOnly": True,

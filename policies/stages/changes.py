@@ -115,7 +115,7 @@ def settle(work: Work, before: Work, claims: Claims, anew: frozenset[str]) -> Cl
     """Take out what is to be set anew and give back the rest; tell which claims still hold."""
     old = before.draft.object
     whole = work.whole()
-    out, back = Claims(), Claims()
+    out, back = Claims(), Claims(revisions={} if "early" in anew else claims.revisions)
     for policy, at, value in claims:
         (out if _family(at) in anew else back).add(policy, at, value)
     restore.withdraw(whole, old, out, old_base=before.whole())
