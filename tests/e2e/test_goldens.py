@@ -220,3 +220,23 @@ def test_two_receiving_containers_have_devices_of_their_own(
         for result in claim["status"]["allocation"]["devices"]["results"]
     ]
     assert sorted(given) == [f"gpu-{number}" for number in range(4)]
+
+
+def test_two_trainings_share_a_template(
+    controlplane: ControlPlane, namespace: str, devices: str, tmp_path: Path
+) -> None:
+    (tmp_path / "class.yaml").write_text(CLASS)
+    admin = controlplane.admin
+
+    def train(name: str) -> list[str]:
+        flags = ("--image=registry.example.com/main:1", "--accelerator=h100.dra", "-n", namespace)
+        return admin.kubectl("ml", "train", name, *flags, f"--policies={tmp_path}").splitlines()
+
+    first, second = train("one"), train("two")
+    admin.kubectl("ml", "delete", "one", "-n", namespace)
+
+    template = "resourceclaimtemplate.resource.k8s.io/kubectl-ml-h100.dra-1"
+    assert first == ["job.batch/one created", f"{template} created"]
+    assert second == ["job.batch/two created", f"{template} unchanged"]
+    path = f"{RESOURCE}/namespaces/{namespace}/resourceclaimtemplates"
+    assert [one["metadata"]["name"] for one in admin.get(path)["items"]] == [template.split("/")[1]]
