@@ -16,9 +16,11 @@ import pytest
 from policies import manifests
 from policies.workloads import catalogue
 from policies.workloads.catalogue import Kind
+from tests.e2e.acting import Place
 from tests.e2e.controlplane import nodes, processes, waiting
 from tests.e2e.controlplane.client import Answer, Manifest
 from tests.e2e.controlplane.cluster import ControlPlane
+from tests.e2e.installed import Installed
 
 CONTROL_PLANE = "goldens"
 TESTDATA = processes.CHECKOUT / "tests" / "policies" / "testdata"
@@ -240,3 +242,30 @@ def test_two_trainings_share_a_template(
     assert second == ["job.batch/two created", f"{template} unchanged"]
     path = f"{RESOURCE}/namespaces/{namespace}/resourceclaimtemplates"
     assert [one["metadata"]["name"] for one in admin.get(path)["items"]] == [template.split("/")[1]]
+
+
+def test_where_the_webhook_injects_train_makes_the_template(
+    enabled: Place, installed: Installed, devices: str, tmp_path: Path
+) -> None:
+    (tmp_path / "class.yaml").write_text(CLASS)
+    installed.set_policies(CLASS)
+    admin = enabled.admin
+
+    printed = admin.kubectl(
+        *("ml", "train", "bert", "--image=registry.example.com/main:1", "-n", enabled.name),
+        *("--accelerator=h100.dra:2", f"--policies={tmp_path}"),
+    )
+
+    pods = f"/api/v1/namespaces/{enabled.name}/pods"
+    [pod] = waiting.until(lambda: admin.get(pods)["items"], what="the pod of the job")
+    waiting.until(
+        lambda: admin.get(f"{pods}/{pod['metadata']['name']}")["spec"].get("nodeName") == devices,
+        what="the pod to be bound",
+    )
+    assert printed.splitlines() == [
+        "job.batch/bert created",
+        "resourceclaimtemplate.resource.k8s.io/kubectl-ml-h100.dra-2 created",
+    ]
+    assert pod["spec"]["resourceClaims"] == [
+        {"name": "h100-dra", "resourceClaimTemplateName": "kubectl-ml-h100.dra-2"}
+    ]
