@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubectl_ml import objects
 from kubectl_ml.answers import WHAT_CAN_BE_NAMED
@@ -107,6 +107,14 @@ class Injector:
             )
         done: Manifest = decision.object
         return done
+
+    def needed(self, found: Manifest) -> tuple[Manifest, ...]:
+        """Make what pods that a webhook injects need besides, as far as our policies tell."""
+        quiet = replace(self, warn=lambda _: None)  # the webhook says it
+        try:
+            return self.beside(quiet.injected(found))
+        except Refused:  # the cluster's own policies may know better
+            return ()
 
     def beside(self, injected: Manifest) -> tuple[Manifest, ...]:
         """Make what the pods of an injected object need besides, in its namespace."""

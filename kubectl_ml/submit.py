@@ -188,6 +188,9 @@ def _send(made: list[Manifest], options: Options, session: Session) -> list[Done
         ready = _injected(made, options, session, facts=facts, namespace=cluster.namespace)
         if options.inject == AUTO and ready != made:
             note("no webhook injects here, so the plugin does (--inject server leaves it out)")
+    elif options.policies:  # the webhook injects, and says what its pods need besides
+        injector = _injector(options, session, injection.facts_of(cluster), cluster.namespace)
+        ready = [*made, *injector.needed(made[0])]
     done = _written(ready, options, cluster)
     if options.inject == SERVER and (keys := injection.left_undone(made[0], done[0][0])):
         session.warn(
@@ -228,12 +231,18 @@ def _injected(
     made: list[Manifest], options: Options, session: Session, *, facts: Facts, namespace: str
 ) -> list[Manifest]:
     """Fold into the objects what their pods will be, by the policies that the plugin has."""
-    policies = flags.read_policies(options.policies, library=options.library)
-    injector = injection.Injector(
-        policies=policies, facts=facts, namespace=namespace, warn=session.warn
-    )
+    injector = _injector(options, session, facts, namespace)
     ready = [injector.injected(each) for each in made]
     return [*ready, *injector.beside(ready[0])]
+
+
+def _injector(
+    options: Options, session: Session, facts: Facts, namespace: str
+) -> injection.Injector:
+    policies = flags.read_policies(options.policies, library=options.library)
+    return injection.Injector(
+        policies=policies, facts=facts, namespace=namespace, warn=session.warn
+    )
 
 
 def _rehearsed(found: Manifest, cluster: Cluster, *, anew: bool = True) -> Manifest:

@@ -6,6 +6,9 @@ Touches `nodeSelector`, `affinity`, `tolerations`, `topologySpreadConstraints`, 
 and, for receiving containers, `resources`. Steered by InjectionPolicies alone.
 
     inject: {tolerations: [{key: team, operator: Exists}], priorityClassName: training}
+
+A spread or a pod affinity term without a labelSelector is about the pods of the same workload: it
+gets the label by which that workload's controller marks them, as soon as pods have it.
 """
 
 from __future__ import annotations
@@ -14,9 +17,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from policies import quantity
-from policies.inject.pod import Author, Container, PodDraft
+from policies.inject.pod import Author, Container, PodDraft, covers
 from policies.model import Inject, Manifest
 
+_PAIR = ("topologyKey", "whenUnsatisfiable")
+_OF_PODS = ("podAffinity", "podAntiAffinity")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 # core/v1 SecurityContext members that a pod's own securityContext doesn't have
 _OF_CONTAINERS = frozenset(
@@ -27,6 +32,17 @@ _OF_CONTAINERS = frozenset(
         "procMount",
         "readOnlyRootFilesystem",
     }
+)
+# By which controllers mark the pods of one workload; the outermost first.
+_WORKLOAD_LABELS = (
+    "jobset.sigs.k8s.io/jobset-name",
+    "leaderworkerset.sigs.k8s.io/name",
+    "training.kubeflow.org/job-name",
+    "ray.io/cluster",
+    "volcano.sh/job-name",
+    "batch.kubernetes.io/job-name",
+    "kubectl-ml.io/name",
+    "pod-template-hash",
 )
 # What the API server or its plugins write where nothing was set: not what the user set.
 _DEFAULTS = {
@@ -123,11 +139,27 @@ def _lift_limit(pod: PodDraft, author: Author, container: Container, resource: s
 
 def _lists(pod: PodDraft, author: Author, wanted: Inject) -> None:
     for constraint in wanted.topology_spread:
-        if pod.allows("topologySpreadConstraints"):
-            pod.add_value(author, (*pod.spec, "topologySpreadConstraints"), constraint)
+        completed = _of_the_workload(pod, constraint)
+        if completed and pod.allows("topologySpreadConstraints"):
+            _spread(pod, author, completed)
     for secret in wanted.image_pull_secrets:
         if pod.allows("imagePullSecrets"):
             pod.add(author, (*pod.spec, "imagePullSecrets"), secret)
+
+
+def _spread(pod: PodDraft, author: Author, wanted: Manifest) -> None:
+    """Add a constraint; the API server takes one for each topologyKey and whenUnsatisfiable."""
+    path = (*pod.spec, "topologySpreadConstraints")
+    for present in pod.draft.get(path) or ():
+        pair = all(present.get(key) == wanted.get(key) for key in _PAIR)
+        if pair and not covers(present, wanted):
+            pod.warn(
+                f"{author.name}: the pod has a topologySpreadConstraint for "
+                f'"{wanted.get("topologyKey")}" ({wanted.get("whenUnsatisfiable")}) itself; '
+                "kept as it was written"
+            )
+            return
+    pod.add_value(author, path, wanted)
 
 
 def _scalars(pod: PodDraft, author: Author, wanted: Inject) -> None:
@@ -177,7 +209,33 @@ def _affinity(pod: PodDraft, author: Author, wanted: Manifest) -> None:
                 _require_terms(pod, author, value)
             else:
                 for term in value or ():
-                    pod.add_value(author, path, term)
+                    completed = _own_pods(pod, term) if kind in _OF_PODS else term
+                    if completed:
+                        pod.add_value(author, path, completed)
+
+
+def _own_pods(pod: PodDraft, term: Manifest) -> Manifest | None:
+    """Complete a pod affinity term, which lies inside a weighted one where it is preferred."""
+    inner = term.get("podAffinityTerm")
+    if inner is None:
+        return _of_the_workload(pod, term)
+    completed = _of_the_workload(pod, inner)
+    return completed and {**term, "podAffinityTerm": completed}
+
+
+def _of_the_workload(pod: PodDraft, term: Manifest) -> Manifest | None:
+    """
+    Say which pods a term without a labelSelector is about: those of the same workload.
+
+    None in a template whose pods get that label later: they get the term then, too.
+    """
+    if "labelSelector" in term:
+        return term
+    labels = (pod.draft.get((*pod.metadata, "labels")) if pod.metadata else None) or {}
+    for key in _WORKLOAD_LABELS if labels else ():
+        if labels.get(key):
+            return {**term, "labelSelector": {"matchLabels": {key: labels[key]}}}
+    return term if pod.spec == ("spec",) else None
 
 
 def _require_terms(pod: PodDraft, author: Author, wanted: Manifest) -> None:

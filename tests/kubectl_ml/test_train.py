@@ -286,3 +286,21 @@ def test_only_a_namespace_that_was_named_is_written(flags: tuple[str, ...]) -> N
         bool(flags),
         False,
     )
+
+
+def test_claims_come_with_the_template_that_they_are_made_from(tmp_path: Path) -> None:
+    (tmp_path / "class.yaml").write_text(
+        "apiVersion: kubectl-ml.io/v1alpha1\nkind: Accelerator\nmetadata: {name: h100.dra}\n"
+        "spec: {deviceClassName: gpu.nvidia.com}\n"
+    )
+
+    outcome = invoke(
+        *("train", "bert", "--image", "x", "--accelerator", "h100.dra:4", "-n", "team"),
+        *("--policies", tmp_path, "--dry-run=client", "-o", "yaml"),
+    )
+
+    found = [each for each in manifests.documents(outcome.out) if each]
+    assert outcome.code == 0
+    assert [each["kind"] for each in found] == ["Job", "ResourceClaimTemplate"]
+    assert found[1]["metadata"] == {"name": "kubectl-ml-h100.dra-4", "namespace": "team"}
+    assert "wait for the ResourceClaimTemplate" not in outcome.err

@@ -75,6 +75,8 @@ ADDITIONS = (
     "{envFrom: [{configMapRef: {name: settings}}], mounts: ['shared:/shared:ro'], shm: 2Gi}",
     "{dapr: {app-port: '9000', dapr.io/log-level: debug}, mesh: 'false'}",
     "{accelerator: 'l4:1'}",
+    "{affinity: {podAffinity: {preferredDuringSchedulingIgnoredDuringExecution:"
+    " [{weight: 1, podAffinityTerm: {topologyKey: zone}}]}}}",
     "{accelerator: 'h100.dra:1', queue: {name: team-b, priorityClass: low}}",
     "{terminationGracePeriodSeconds: 120, env: [{name: THREADS, valueFrom: {resourceFieldRef:"
     " {resource: limits.cpu}}}, {name: OMP_NUM_THREADS, value: $(THREADS)}]}",
@@ -249,6 +251,9 @@ def pod_specs(draw: st.DrawFn) -> Manifest:
                 ),
                 "restartPolicy": st.sampled_from(("Always", "Never", "OnFailure")),
                 "terminationGracePeriodSeconds": st.sampled_from((30, 60)),
+                "topologySpreadConstraints": st.just(
+                    [{"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]
+                ),
                 "schedulerName": st.sampled_from(("default-scheduler", "mine")),
                 "priorityClassName": st.just("mine"),
                 "serviceAccountName": st.sampled_from(("default", "mine")),
@@ -284,7 +289,9 @@ def pods(draw: st.DrawFn, *, carried: bool = False) -> Manifest:
             }
         )
     )
-    labels = draw(st.sampled_from(({}, {"app": "bert"}, {"cost": "mine"})))
+    labels = draw(
+        st.sampled_from(({}, {"app": "bert"}, {"cost": "mine"}, {"pod-template-hash": "5d9c"}))
+    )
     owner = None
     if not carried and draw(st.booleans()):
         owner = builders.controlled_by("ReplicaSet", "apps/v1", "bert-5d9c7b8f4")
