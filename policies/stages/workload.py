@@ -244,9 +244,10 @@ def _queue_places(work: Work) -> list[Path]:
     """Give the metadata on which a queue that manages objects finds its label."""
     if work.kind.queue == "jobTemplate":
         return [JOB_TEMPLATE]
+    pods = [one.metadata for one in work.templates if one.metadata]
     if work.kind.queue == "template":
-        return [one.metadata for one in work.templates if one.metadata]
-    return [METADATA]
+        return pods
+    return [METADATA, *pods] if work.kind.queue == "pods" else [METADATA]
 
 
 def _queue_of(work: Work) -> str:

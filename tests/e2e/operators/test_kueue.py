@@ -22,7 +22,8 @@ from tests.e2e.operators.test_jobset import job_set, template
 KUEUE = "/apis/kueue.x-k8s.io/v1beta2"
 QUEUE = "gpus"
 NODE = "gpu-a100-0"
-FLAVORS = {"t4": "Tesla-T4", "a100": "NVIDIA-A100-SXM4-80GB"}  # in the order that Kueue tries
+# In the order that Kueue tries; the last one's nodes have no devices.
+FLAVORS = {"t4": "Tesla-T4", "a100": "NVIDIA-A100-SXM4-80GB", "cpu": ""}
 COVERED = ("cpu", "memory", foretold.CLASS)
 
 
@@ -30,10 +31,10 @@ COVERED = ("cpu", "memory", foretold.CLASS)
 def cluster_queue(beside: Installed) -> None:
     admin = beside.control_plane.admin
     for name, product in FLAVORS.items():
-        spec = {
-            "nodeLabels": {"nvidia.com/gpu.product": product},
-            "nodeTaints": [nodes.GPU_TAINT],
-        }
+        spec: Manifest = {}
+        if product:
+            spec["nodeLabels"] = {"nvidia.com/gpu.product": product}
+            spec["nodeTaints"] = [nodes.GPU_TAINT]
         admin.create(f"{KUEUE}/resourceflavors", _named("ResourceFlavor", name, spec))
     quotas = [
         {"name": name, "nominalQuota": amount}
