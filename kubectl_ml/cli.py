@@ -17,6 +17,10 @@ VERBS = {
         module="kubectl_ml.commands.render",
         summary="Show what the policies make of manifests, offline",
     ),
+    "strip": Verb(
+        module="kubectl_ml.commands.strip",
+        summary="Take out of manifests what was injected",
+    ),
     "demand": Verb(
         module="kubectl_ml.commands.demand",
         summary="Count the pods, devices, cpu and memory that manifests ask for",

@@ -4,6 +4,7 @@ The one pipeline: a request, the policies and the facts in, a decision out.
     review   what the webhook answers: workloads carry intents, pods are injected
     render   what the pods will be, folded back into the templates of the object
     beside   what these pods need besides: ResourceClaimTemplates
+    strip    the object without anything that was added to it
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from policies.inject.sound import is_sound, is_sound_metadata
 from policies.intents import PREFIX, written
 from policies.model import DOMAIN, Decision, Facts, Manifest, PolicySet, Request
 from policies.patch import lookup
-from policies.stages import own
+from policies.stages import own, undo
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
@@ -45,6 +46,14 @@ def beside(request: Request, policies: PolicySet) -> tuple[Manifest, ...]:
     specs = [lookup(request.object, one.pod_spec) for one in found]
     sound = [spec for spec in specs if is_sound(spec, None)]
     return tuple(claims.templates(sound, policies.accelerators))
+
+
+def strip(request: Request, policies: PolicySet) -> undo.Stripped:
+    """Take out of `request.object` what was added to it, and put back what was overridden."""
+    context = Context.of(request, policies, Facts())
+    if not isinstance(request.object, dict) or not is_sound_metadata(context.metadata):
+        return undo.Stripped(object=request.object)
+    return undo.strip(context)
 
 
 def _decide(context: Context) -> Decision:
