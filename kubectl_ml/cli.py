@@ -17,6 +17,10 @@ VERBS = {
         module="kubectl_ml.commands.render",
         summary="Show what the policies make of manifests, offline",
     ),
+    "explain": Verb(
+        module="kubectl_ml.commands.explain",
+        summary="Tell what was or would be added, by which policy, and what wasn't",
+    ),
     "strip": Verb(
         module="kubectl_ml.commands.strip",
         summary="Take out of manifests what was injected",

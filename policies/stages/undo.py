@@ -7,6 +7,7 @@ An empty map or list, or a null, that was there before counts as absent, as it d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,9 +35,21 @@ class Stripped:
     left: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """One value that is ours: where it is from the object's root, and who added it."""
+
+    role: str  # of the template that holds it; empty: the object itself
+    policy: str  # policy@digest
+    path: Path
+    value: Any
+    before: Any = ABSENT  # what was there, where a policy overrode
+
+
 @dataclass(slots=True, kw_only=True)
 class _Undoing:
     draft: Draft
+    authors: dict[Path, str] = field(default_factory=dict)
     found: dict[Path, Any] = field(default_factory=dict)  # what is ours, with what was there
     shells: list[Path] = field(default_factory=list)  # elements made to hold what is ours
     signed: list[Path] = field(default_factory=list)  # the provenance annotations
@@ -76,6 +89,7 @@ class _Undoing:
                 ] = None
             else:
                 self.found.setdefault(path, before)
+                self.authors.setdefault(path, policy)
 
     def find_shells(self, at: Path) -> None:
         """Find the elements of a list that are wholly ours, from the last to the first."""
@@ -103,6 +117,34 @@ class _Undoing:
     def _remove(self, path: Path) -> None:
         if lookup(self.draft.object, path[:-1]) is not None:
             self.draft.remove(path)
+
+
+def account(context: Context) -> tuple[Added, ...]:
+    """List what was added to an object and its templates, in the order of its parts."""
+    obj, kind = context.request.object, context.kind
+    undoing, roles = _Undoing(draft=Draft(obj)), {}
+    if kind is not None and kind.name == _POD:
+        undoing.read(pod_stage.draft_of(context, obj))
+    elif kind is not None:
+        _read_workload(undoing, context, kind)
+        for one in Work.of(context, kind, undoing.draft).templates:
+            for part in (one.pod_spec, one.metadata or ()):
+                roles[undoing.draft.resolve(part)] = one.role
+    return tuple(
+        Added(
+            role=_role(roles, path),
+            policy=undoing.authors[path],
+            path=path,
+            value=lookup(obj, path),
+            before=undoing.found[path],
+        )
+        for path in sorted(undoing.found, key=_position)
+    )
+
+
+def _role(roles: Mapping[Path, str], path: Path) -> str:
+    inner = [at for at in roles if at and at != METADATA and path[: len(at)] == at]
+    return roles[max(inner, key=len)] if inner else ""
 
 
 def strip(context: Context) -> Stripped:
