@@ -14,10 +14,12 @@ import click
 from kubectl_ml import documents, inputs
 from kubectl_ml.cluster import Cluster
 from kubectl_ml.documents import Document
-from kubectl_ml.errors import NotFound, PluginError, Unreadable
+from kubectl_ml.errors import ClusterError, NotFound, PluginError, Unreadable
 from policies import manifests
 from policies.model import Manifest
 from policies.workloads.catalogue import Catalogue, Kind
+
+_LONGEST_CHAIN = 10  # a pod's Job's CronJob is two
 
 
 def check_usage(
@@ -64,6 +66,28 @@ def in_cluster(cluster: Cluster, known: Catalogue, text: str) -> Manifest:
         f"this cluster has no {kinds[0].name}",
         hint=f"kubectl api-resources | grep -i {kinds[0].kind}",
     )
+
+
+def owners(cluster: Cluster, found: Manifest) -> Iterator[Manifest]:
+    """Follow an object's controllers up to the workload that the user wrote."""
+    for _ in range(_LONGEST_CHAIN):
+        metadata = found.get("metadata") or {}
+        owner = next((one for one in metadata.get("ownerReferences") or () if _controls(one)), None)
+        if owner is None:
+            return
+        api_version, kind = str(owner["apiVersion"]), str(owner["kind"])
+        if not cluster.serves(api_version, kind):
+            return
+        try:
+            found = cluster.get(api_version, kind, str(owner["name"]))
+        except ClusterError as error:
+            click.echo(f"Warning: {kind} {owner['name']!r} can't be read: {error}", err=True)
+            return
+        yield found
+
+
+def _controls(owner: Manifest) -> bool:
+    return owner.get("controller") is True
 
 
 def as_document(manifest: Manifest, source: str) -> Document:

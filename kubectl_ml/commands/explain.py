@@ -55,7 +55,8 @@ def explain(
     Tell what was or would be added to objects, by which policy, and what wasn't and why.
 
     An object that was injected tells itself what was added; beside that stands what has changed
-    in the policies since. For others it is what the pods will be by today's policies.
+    in the policies since. For others it is what the pods will be by today's policies. After an
+    object of the cluster come its owners, up to the workload that somebody wrote.
 
     \b
     Examples:
@@ -98,4 +99,7 @@ def _from_cluster(
     explaining.namespace = cluster.namespace
     known = catalogue.of(explaining.policies)
     for name in names:
-        yield named.as_document(named.in_cluster(cluster, known, name), name)
+        found = named.in_cluster(cluster, known, name)
+        yield named.as_document(found, name)
+        for owner in named.owners(cluster, found):
+            yield named.as_document(owner, name)

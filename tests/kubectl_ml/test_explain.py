@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+from policies.model import Manifest
+from tests.kubectl_ml.apiserver import APIServer
 from tests.kubectl_ml.program import Outcome, invoke
 
 POLICY = """\
@@ -101,3 +104,57 @@ def test_an_object_without_metadata_or_pods_is_no_crash(tmp_path: Path) -> None:
     outcome = explain("apiVersion: v1\nkind: ConfigMap\n", tmp_path)
 
     assert outcome == Outcome(code=0, out="ConfigMap/default/\n  nothing would be added\n", err="")
+
+
+JOBS = "/apis/batch/v1/namespaces/ml/jobs"
+JOB: Manifest = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "bert", "namespace": "ml"},
+    "spec": {"template": {"spec": {"containers": [{"name": "main"}]}}},
+}
+OWNER = {"apiVersion": "batch/v1", "kind": "Job", "name": "bert", "controller": True}
+LIVE: Manifest = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "bert-x",
+        "namespace": "ml",
+        "ownerReferences": [OWNER],
+        "annotations": {
+            "kubectl-ml.io/injected": '{"v":1,"policies":{"old@00000001":[["/spec/nodeName"]]}}'
+        },
+    },
+    "spec": {"nodeName": "a", "containers": [{"name": "main"}]},
+}
+
+
+def test_a_pod_of_the_cluster_is_followed_by_the_workload_that_made_it(
+    server: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    server.add("/api/v1/namespaces/ml/pods/bert-x", LIVE)
+    server.add(f"{JOBS}/bert", JOB)
+
+    outcome = ml("explain", "pod/bert-x")
+
+    assert outcome == Outcome(
+        code=0,
+        out="Pod/ml/bert-x\n  the object\n"
+        '    + /spec/nodeName = "a"  [old]\n'
+        "  ! changed since: old: acted as 00000001, and would add nothing today\n"
+        "Job.batch/ml/bert\n  nothing would be added\n",
+        err="",
+    )
+
+
+def test_a_pod_of_the_cluster_is_stripped(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    server.add("/api/v1/namespaces/ml/pods/bert-x", LIVE)
+
+    outcome = ml("strip", "pod/bert-x", "-o", "json")
+
+    metadata = {key: value for key, value in LIVE["metadata"].items() if key != "annotations"}
+    assert json.loads(outcome.out) == {
+        **LIVE,
+        "metadata": metadata,
+        "spec": {"containers": [{"name": "main"}]},
+    }
