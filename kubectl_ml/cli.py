@@ -21,6 +21,10 @@ VERBS = {
         module="kubectl_ml.commands.explain",
         summary="Tell what was or would be added, by which policy, and what wasn't",
     ),
+    "inspect": Verb(
+        module="kubectl_ml.commands.inspect",
+        summary="List which objects hold which device class, data source and policy",
+    ),
     "strip": Verb(
         module="kubectl_ml.commands.strip",
         summary="Take out of manifests what was injected",

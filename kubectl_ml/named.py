@@ -68,6 +68,16 @@ def in_cluster(cluster: Cluster, known: Catalogue, text: str) -> Manifest:
     )
 
 
+def everything(cluster: Cluster, known: Catalogue) -> Iterator[Manifest]:
+    """List every object of every kind that makes pods, in all namespaces."""
+    for kind in known.kinds.values():
+        for version in kind.versions:
+            api_version = f"{kind.group}/{version}" if kind.group else version
+            if cluster.serves(api_version, kind.kind):
+                yield from cluster.find_all(api_version, kind.kind, namespace=None)
+                break
+
+
 def owners(cluster: Cluster, found: Manifest) -> Iterator[Manifest]:
     """Follow an object's controllers up to the workload that the user wrote."""
     for _ in range(_LONGEST_CHAIN):
