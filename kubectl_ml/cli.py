@@ -17,6 +17,18 @@ VERBS = {
         module="kubectl_ml.commands.render",
         summary="Show what the policies make of manifests, offline",
     ),
+    "explain": Verb(
+        module="kubectl_ml.commands.explain",
+        summary="Tell what was or would be added, by which policy, and what wasn't",
+    ),
+    "inspect": Verb(
+        module="kubectl_ml.commands.inspect",
+        summary="List which objects hold which device class, data source and policy",
+    ),
+    "strip": Verb(
+        module="kubectl_ml.commands.strip",
+        summary="Take out of manifests what was injected",
+    ),
     "demand": Verb(
         module="kubectl_ml.commands.demand",
         summary="Count the pods, devices, cpu and memory that manifests ask for",

@@ -136,8 +136,8 @@ class PatchWriter:
 class DiffWriter:
     """A unified diff of each object that changes."""
 
-    def __init__(self, *, color: bool) -> None:
-        self._color = color
+    def __init__(self, *, color: bool, done: str = "rendered") -> None:
+        self._color, self._done = color, done
         self._lines: list[str] = []
 
     def add(self, document: Document, value: Manifest | None, results: Sequence[Result]) -> None:
@@ -150,7 +150,7 @@ class DiffWriter:
                     manifests.dump(result.before).splitlines(keepends=True),
                     manifests.dump(result.after).splitlines(keepends=True),
                     fromfile=f"{document.source}: {result.reference}",
-                    tofile=f"{document.source}: {result.reference} (rendered)",
+                    tofile=f"{document.source}: {result.reference} ({self._done})",
                 )
 
     def write(self, stream: BinaryIO) -> None:
@@ -159,7 +159,7 @@ class DiffWriter:
         stream.writelines(line.encode() for line in lines)
 
 
-def writer(name: str, *, color: bool = False) -> Writer:
+def writer(name: str, *, color: bool = False, done: str = "rendered") -> Writer:
     """Give the writer for `-o name`."""
     match name:
         case "json":
@@ -167,7 +167,7 @@ def writer(name: str, *, color: bool = False) -> Writer:
         case "patch":
             return PatchWriter()
         case "diff":
-            return DiffWriter(color=color)
+            return DiffWriter(color=color, done=done)
         case _:
             return YAMLWriter()
 

@@ -4,17 +4,22 @@ The one pipeline: a request, the policies and the facts in, a decision out.
     review   what the webhook answers: workloads carry intents, pods are injected
     render   what the pods will be, folded back into the templates of the object
     beside   what these pods need besides: ResourceClaimTemplates
+    explain  the same as render, with what was not added and why
+    account  what an object says was added to it
+    strip    the object without anything that was added to it
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from policies.inject import claims
 from policies.inject.prepared import POD
 from policies.inject.sound import is_sound, is_sound_metadata
-from policies.intents import PREFIX, written
-from policies.model import DOMAIN, Decision, Facts, Manifest, PolicySet, Request
-from policies.patch import lookup
-from policies.stages import own
+from policies.intents import PREFIX, read, written
+from policies.model import DOMAIN, Decision, Facts, Manifest, PolicySet, Request, Skip
+from policies.patch import lookup, pointer
+from policies.stages import own, undo
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
@@ -45,6 +50,33 @@ def beside(request: Request, policies: PolicySet) -> tuple[Manifest, ...]:
     specs = [lookup(request.object, one.pod_spec) for one in found]
     sound = [spec for spec in specs if is_sound(spec, None)]
     return tuple(claims.templates(sound, policies.accelerators))
+
+
+def explain(request: Request, policies: PolicySet, facts: Facts, *, fold: bool = True) -> Decision:
+    """Decide as `render` (or `review`), and say too what was not added and why."""
+    context = Context.of(request, policies, facts, fold=fold)
+    context.skips = []
+    decision = _decide(context)
+    if not read(context.metadata.get("annotations")).inject:
+        at = pointer(("metadata", "annotations", f"{PREFIX}inject"))
+        context.skips.append(Skip(policy="intents", path=at, why="opted out, so nothing is added"))
+    return replace(decision, skipped=tuple(dict.fromkeys(context.skips)))
+
+
+def account(request: Request, policies: PolicySet) -> tuple[undo.Added, ...]:
+    """Tell what an object's provenance says was added to it, and by which policy."""
+    context = Context.of(request, policies, Facts())
+    if not isinstance(request.object, dict) or not is_sound_metadata(context.metadata):
+        return ()
+    return undo.account(context)
+
+
+def strip(request: Request, policies: PolicySet) -> undo.Stripped:
+    """Take out of `request.object` what was added to it, and put back what was overridden."""
+    context = Context.of(request, policies, Facts())
+    if not isinstance(request.object, dict) or not is_sound_metadata(context.metadata):
+        return undo.Stripped(object=request.object)
+    return undo.strip(context)
 
 
 def _decide(context: Context) -> Decision:

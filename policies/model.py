@@ -270,6 +270,15 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """What a policy would have added, and why it didn't; the pointer is from the object's root."""
+
+    policy: str
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """
     The engine's answer: `/mutate` uses patch and warnings, `/validate` violations and missed.
@@ -288,3 +297,4 @@ class Decision:
     preview: Mapping[str, tuple[str, ...]] = field(
         default_factory=dict
     )  # the same, of policies in mode Preview
+    skipped: tuple[Skip, ...] = ()  # only where it was asked for

@@ -262,6 +262,22 @@ def applied(obj: Any, decision: Decision) -> Any:
     return jsonpatch.apply_patch(json.loads(json.dumps(obj)), decision.patch, in_place=True)
 
 
+def stripped(obj: Any, given: PolicySet | str = "") -> Any:
+    """Take out of an object what was injected."""
+    found = policies(given) if isinstance(given, str) else given
+    return engine.strip(request(obj), found)
+
+
+def plain(node: Any) -> Any:
+    """Leave out nulls and what is empty, which say as much as what is absent."""
+    if isinstance(node, dict):
+        found = {key: plain(value) for key, value in node.items()}
+        return {key: value for key, value in found.items() if value not in (None, {}, [])}
+    if isinstance(node, list):
+        return [plain(item) for item in node]
+    return node
+
+
 def messages(decision: Decision) -> list[str]:
     """List the sentences that refuse an object."""
     return [one.message for one in decision.violations]

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from kubectl_ml import documents, flags, inputs, submit, tables
-from kubectl_ml.cluster import Cluster, Target
+from kubectl_ml import flags, named, submit, tables
+from kubectl_ml.cluster import Target
 from kubectl_ml.demanding import Demands, Row, total
-from kubectl_ml.documents import Document
-from kubectl_ml.errors import NotFound, PluginError, Unreadable
 from kubectl_ml.progress import Progress
-from policies.model import Manifest
 from policies.workloads import requests
-from policies.workloads.catalogue import Catalogue, Kind
 from policies.workloads.shares import RoleDemand, Share
 
 HEADERS = ("KIND", "NAME", "ROLE", "PODS", "DEVICES", "CPU", "MEMORY")
@@ -78,10 +73,7 @@ def demand(
       # What runs in the cluster
       kubectl ml demand deployment/web rayjob/tune
     """
-    if bool(names) == bool(filenames):
-        raise click.UsageError("give one of -f and KIND/NAME: what is to be counted?", ctx)
-    if filenames.count(inputs.STDIN) > 1:
-        raise click.UsageError("standard input (-f -) can be read only once", ctx)
+    named.check_usage(ctx, names, filenames, "counted")
     demands = Demands(
         policies=flags.read_policies(policies_, library=not no_library),
         facts=flags.read_facts(policies_),
@@ -108,7 +100,7 @@ def _from_files(demands: Demands, filenames: tuple[str, ...], *, recursive: bool
     progress = Progress(sys.stderr, live=sys.stderr.isatty())
     count = 0
     try:
-        for document in _documents(filenames, recursive=recursive):
+        for document in named.in_files(filenames, recursive=recursive):
             demands.add(document)
             count += 1
             if count % EVERY == 0 and sys.stderr.isatty():
@@ -117,55 +109,11 @@ def _from_files(demands: Demands, filenames: tuple[str, ...], *, recursive: bool
         progress.clear()
 
 
-def _documents(filenames: tuple[str, ...], *, recursive: bool) -> Iterator[Document]:
-    for each in inputs.inputs(filenames, recursive=recursive):
-        with each.open(sys.stdin.buffer) as file:
-            try:
-                yield from documents.read(file, each.name)
-            except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-                raise Unreadable(f"{each.name}: can't be read: {reason}") from error
-
-
 def _from_cluster(demands: Demands, names: tuple[str, ...], target: Target) -> None:
     cluster = submit.Session(target).cluster
     demands.namespace = cluster.namespace
     for text in names:
-        demands.count(_get(cluster, demands.known, text))
-
-
-def _get(cluster: Cluster, known: Catalogue, text: str) -> Manifest:
-    written, slash, name = text.partition("/")
-    if not (written and slash and name):
-        raise PluginError(
-            f'"{text}" names no object', hint="write KIND/NAME, such as deployment/web"
-        )
-    kinds = find_kinds(known, written)
-    if not kinds:
-        raise PluginError(
-            f'"{written}" is no kind that makes pods',
-            hint="write KIND or KIND.GROUP, such as rayjob.ray.io",
-        )
-    for kind in kinds:
-        for version in kind.versions:
-            api_version = f"{kind.group}/{version}" if kind.group else version
-            if cluster.serves(api_version, kind.kind):
-                namespace = None if kind.cluster_scoped else ""
-                return cluster.get(api_version, kind.kind, name, namespace=namespace)
-    raise NotFound(
-        f"this cluster has no {kinds[0].name}",
-        hint=f"kubectl api-resources | grep -i {kinds[0].kind}",
-    )
-
-
-def find_kinds(known: Catalogue, text: str) -> list[Kind]:
-    """Find the kinds that a user may mean by `job`, `jobs`, `Job` or `job.batch`."""
-    word, _, group = text.casefold().partition(".")
-    return [
-        kind
-        for kind in known.kinds.values()
-        if word in (kind.kind.casefold(), kind.plural) and group in ("", kind.group)
-    ]
+        demands.count(named.in_cluster(cluster, demands.known, text))
 
 
 # --- printing ----------------------------------------------------------------------------------

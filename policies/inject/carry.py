@@ -33,7 +33,11 @@ def inject(
     computes = selected(template, intents)
     for key in sorted(intents.keys - USED_UP) if intents.inject else ("inject",):
         name = PREFIX + key
-        if (key in COMPUTE_ONLY and not computes) or (name in own and own[name] != written[key]):
+        if key in COMPUTE_ONLY and not computes:
+            pod.skip(POLICY, (*annotations, name), "another role receives it")
+            continue
+        if name in own and own[name] != written[key]:
+            pod.skip(POLICY, (*annotations, name), "the template has its own")
             continue
         pod.put(AUTHOR, (*annotations, name), written[key])
     if kind.propagates and not computes and any(PREFIX + key in own for key in COMPUTE_ONLY):

@@ -18,7 +18,7 @@ from policies import quantity
 from policies.inject import provenance
 from policies.inject.provenance import ABSENT, Claims
 from policies.intents import INJECTED
-from policies.model import Violation
+from policies.model import Skip, Violation
 from policies.patch import Draft, Path, element, lookup, pointer
 
 LIMIT_RANGER = "kubernetes.io/limit-ranger"
@@ -88,6 +88,7 @@ class PodDraft:
     violations: list[Violation] = field(default_factory=list)
     unmet: list[tuple[str, str]] = field(default_factory=list)  # (policy, what) that was asked for
     skipped: list[str] = field(default_factory=list)  # fields that this template can't hold
+    skips: list[Skip] | None = None  # what wasn't added and why; None: nobody asks
     defaulted: frozenset[tuple[str, str, str]] = (
         frozenset()
     )  # by LimitRanger: container, kind, resource
@@ -103,6 +104,8 @@ class PodDraft:
             or (self.accepts is not None and name.partition(".")[0] not in self.accepts)
         ]
         self.skipped += refused
+        for name in refused:
+            self.skip("intents", (*self.spec, name), "this template can't hold it; its pods get it")
         return not refused
 
     def get(self, *steps: str | int) -> Any:
@@ -136,6 +139,8 @@ class PodDraft:
             self._again(author, path)
             return True
         if quiet and author.on_conflict == "Keep":
+            if self.skips is not None:
+                self.skip(author.name, path, f"already {_shown(current)}")
             return False
         return self._conflict(author, path, current, value)
 
@@ -227,6 +232,12 @@ class PodDraft:
         """Tell the user something, once."""
         if message not in self.warnings:
             self.warnings.append(message)
+
+    def skip(self, policy: str, path: Path, why: str) -> None:
+        """Say what isn't added and why, where somebody asks."""
+        if self.skips is not None:
+            at = pointer(self.draft.resolve(path))
+            self.skips.append(Skip(policy=policy, path=at, why=why))
 
     def refuse(self, policy: str, message: str, *, code: int, path: str = "") -> None:
         """Record why the object is refused."""
@@ -331,6 +342,7 @@ class PodDraft:
             self.refuse(author.name, f"{what}; take it out or set it so", code=403, path=at)
         else:
             self.warn(f"{author.name}: {what}; kept as it was written")
+            self.skip(author.name, path, f"already {_shown(current)}")
         return False
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from policies.inject.prepared import Prepared, prepare
 from policies.intents import Intents
 from policies.match import Target
-from policies.model import Facts, PolicySet, Request
+from policies.model import Facts, PolicySet, Request, Skip
 from policies.workloads.catalogue import Catalogue, Kind
 
 _NO_LABELS: Mapping[str, str] = {}
@@ -31,6 +31,7 @@ class Context:
     kind: Kind | None  # None: an object that makes no pods
     metadata: Mapping[str, Any]
     fold: bool = False
+    skips: list[Skip] | None = None  # filled where somebody asks
 
     @classmethod
     def of(

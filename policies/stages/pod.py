@@ -95,6 +95,7 @@ def draft_of(context: Context, obj: Any) -> PodDraft:
         metadata=metadata,
         whole=True,
         prior=provenance.read(annotation(obj, metadata, INJECTED)),
+        skips=context.skips,
         defaulted=limit_ranged(annotation(obj, metadata, LIMIT_RANGER)),
     )
 

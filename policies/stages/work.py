@@ -104,6 +104,7 @@ class Work:
             claims=claims or Claims(),
             prior=prior or Claims(),
             known=self.known.get(_WHOLE, _NO_CLAIMS),
+            skips=self.context.skips,
         )
 
     def at_workload(self, template: Template, claims: Claims, prior: Claims) -> PodDraft:
@@ -118,6 +119,7 @@ class Work:
             claims=claims,
             prior=prior,
             known=self.known.get(_WHOLE, _NO_CLAIMS),
+            skips=self.context.skips,
         )
 
     def as_pod(self, template: Template) -> PodDraft:
@@ -130,6 +132,7 @@ class Work:
             keyed=template.keyed,
             prior=provenance.read(annotation(obj, template.metadata, INJECTED)),
             known=self.known.get(template.pod_spec, _NO_CLAIMS),
+            skips=self.context.skips,
             defaulted=limit_ranged(annotation(obj, template.metadata, LIMIT_RANGER)),
         )
 

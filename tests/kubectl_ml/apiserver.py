@@ -113,7 +113,7 @@ class APIServer:
             items = [
                 found
                 for where, found in self.objects.items()
-                if where.rpartition("/")[0] == path and _matches(found, query)
+                if path in (where.rpartition("/")[0], _everywhere(where)) and _matches(found, query)
             ]
             return 200, {"kind": "List", "metadata": {}, "items": items}
         return 404, not_found(path.split("/")[-2], path)
@@ -128,6 +128,12 @@ class APIServer:
         if not dry_run:
             self.add(where, body)
         return 201, body
+
+
+def _everywhere(where: str) -> str:
+    """Give the path of a list over all namespaces that an object at `where` is in."""
+    base, _, rest = where.partition("/namespaces/")
+    return f"{base}/{rest.split('/')[1]}" if rest.count("/") == 2 else ""
 
 
 def _matches(found: Any, query: dict[str, str]) -> bool:

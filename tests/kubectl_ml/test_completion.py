@@ -25,6 +25,9 @@ def complete(*args: str) -> list[str]:
 def test_offers_the_commands_with_what_they_do() -> None:
     assert complete("") == [
         "render\tShow what the policies make of manifests, offline",
+        "explain\tTell what was or would be added, by which policy, and what wasn't",
+        "inspect\tList which objects hold which device class, data source and policy",
+        "strip\tTake out of manifests what was injected",
         "demand\tCount the pods, devices, cpu and memory that manifests ask for",
         "classes\tList the device classes that can be named",
         "sources\tList the data sources that can be named",

@@ -18,7 +18,7 @@ from policies.patch import lookup
 from policies.workloads import catalogue, locate
 from policies.workloads.catalogue import Kind
 from policies.workloads.locate import Template
-from tests.builders import PREFIX, applied, mutated, review
+from tests.builders import PREFIX, applied, mutated, plain, review, stripped
 
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples"
 WANTED = {
@@ -31,6 +31,7 @@ WANTED = {
     PREFIX + "mesh": "false",
     PREFIX + "queue": "team-a",
 }
+NO_POINTERS = '"intents@00000001":[]'
 STAGES = ("admission", "template")
 pytestmark = pytest.mark.skipif(
     not SAMPLES.is_dir(),
@@ -80,6 +81,22 @@ def test_with_intents_each_is_mutated_once_and_given_back_whole() -> None:
         assert json.dumps(wanted) == before, name
 
     assert count > 200
+
+
+def test_with_intents_each_is_stripped_to_what_it_was() -> None:
+    failed: list[tuple[str, str, str]] = []
+    for name, obj in samples():
+        annotations = {**(obj["metadata"].get("annotations") or {}), **WANTED}
+        wanted = {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
+        for stage in STAGES:
+            injected = review(wanted, stage=stage).object
+            found = stripped(injected)
+            lost = NO_POINTERS in str(injected)  # too much to be written: nothing is half undone
+            expected = injected if lost else wanted
+            if plain(found.object) != plain(expected) or bool(found.left) != lost:
+                failed.append((name, obj["kind"], stage))
+
+    assert failed == []
 
 
 def test_every_compute_role_is_injected_at_the_template_stage() -> None:

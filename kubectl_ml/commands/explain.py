@@ -1,0 +1,105 @@
+"""`kubectl ml explain`: what was or would be added, by whom, and what wasn't and why."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import click
+
+from kubectl_ml import flags, named, submit, tables
+from kubectl_ml.cluster import Target
+from kubectl_ml.documents import Document
+from kubectl_ml.explaining import Explaining, results, text
+from policies.workloads import catalogue
+
+
+@click.command(context_settings=flags.CONTEXT, options_metavar="(-f FILENAME | KIND/NAME…) [flags]")
+@click.argument("names", metavar="[KIND/NAME]...", nargs=-1)
+@click.option(
+    "-f",
+    "--filename",
+    "filenames",
+    multiple=True,
+    type=flags.ManifestPath(),
+    metavar="FILENAME",
+    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
+)
+@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
+@flags.policies
+@click.option(
+    "-o",
+    "--output",
+    "format_",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
+@flags.cluster
+@flags.verbosity
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    /,
+    target: Target,
+    *,
+    names: tuple[str, ...],
+    filenames: tuple[str, ...],
+    recursive: bool,
+    policies_: tuple[str, ...],
+    no_library: bool,
+    format_: str,
+) -> None:
+    """
+    Tell what was or would be added to objects, by which policy, and what wasn't and why.
+
+    An object that was injected tells itself what was added; beside that stands what has changed
+    in the policies since. For others it is what the pods will be by today's policies. After an
+    object of the cluster come its owners, up to the workload that somebody wrote.
+
+    \b
+    Examples:
+      # What would be added, and why?
+      kubectl ml explain -f train.yaml
+      # What did the webhook add to this pod, and what has changed since?
+      kubectl ml explain pod/train-abcde --policies cluster
+    """
+    named.check_usage(ctx, names, filenames, "explained")
+    explaining = Explaining(
+        policies=flags.read_policies(policies_, library=not no_library),
+        facts=flags.read_facts(policies_),
+        namespace=target.namespace or "default",
+    )
+    found = (
+        _from_cluster(explaining, names, target)
+        if names
+        else named.in_files(filenames, recursive=recursive)
+    )
+    for document in found:
+        explaining.add(document)
+    _print(explaining, format_)
+
+
+def _print(explaining: Explaining, format_: str) -> None:
+    if format_ != "text":
+        items = [result for one in explaining.found for result in results(one)]
+        whole = {"apiVersion": "config.kubernetes.io/v1", "kind": "ResultList", "items": items}
+        click.echo(tables.structured(whole, format_), nl=False)
+        return
+    color = flags.colors(sys.stdout)
+    for one in explaining.found:
+        click.echo(text(one, namespace=explaining.namespace, color=color))
+
+
+def _from_cluster(
+    explaining: Explaining, names: tuple[str, ...], target: Target
+) -> Iterator[Document]:
+    cluster = submit.Session(target).cluster
+    explaining.namespace = cluster.namespace
+    known = catalogue.of(explaining.policies)
+    for name in names:
+        found = named.in_cluster(cluster, known, name)
+        yield named.as_document(found, name)
+        for owner in named.owners(cluster, found):
+            yield named.as_document(owner, name)

@@ -1,0 +1,142 @@
+"""`kubectl ml inspect`: which objects hold which device class, data source, sidecar and policy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from kubectl_ml import flags, inspecting, named, submit, tables
+from kubectl_ml.cluster import Cluster, Target
+from kubectl_ml.explaining import Explaining
+from kubectl_ml.inspecting import Holding, Wanted
+from policies.workloads import catalogue
+
+HEADERS = ("NAMESPACE", "KIND", "NAME", "CLASSES", "SOURCES", "SIDECARS", "POLICIES")
+COLUMNS = tuple(header.lower() for header in HEADERS)
+
+
+@click.command(
+    context_settings=flags.CONTEXT, options_metavar="(-f FILENAME | KIND/NAME… | -A) [flags]"
+)
+@click.argument("names", metavar="[KIND/NAME]...", nargs=-1)
+@click.option(
+    "-f",
+    "--filename",
+    "filenames",
+    multiple=True,
+    type=flags.ManifestPath(),
+    metavar="FILENAME",
+    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
+)
+@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="All of the cluster.")
+@flags.policies
+@click.option("--class", "class_", default="", metavar="NAME", help="Only with this device class.")
+@click.option("--source", default="", metavar="NAME", help="Only with this data source or URI.")
+@click.option("--sidecar", default="", metavar="NAME", help="Only with this sidecar.")
+@click.option("--policy", default="", metavar="NAME", help="Only those this policy added to.")
+@click.option(
+    "--sort-by", type=click.Choice(COLUMNS), default="namespace", show_default=True, help="By what."
+)
+@click.option("--no-headers", is_flag=True, help="Leave the headers out.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "wide", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="What to print; wide adds the policies.",
+)
+@flags.cluster
+@flags.verbosity
+@click.pass_context
+def inspect(
+    ctx: click.Context,
+    /,
+    target: Target,
+    *,
+    names: tuple[str, ...],
+    filenames: tuple[str, ...],
+    recursive: bool,
+    everywhere: bool,
+    policies_: tuple[str, ...],
+    no_library: bool,
+    class_: str,
+    source: str,
+    sidecar: str,
+    policy: str,
+    sort_by: str,
+    no_headers: bool,
+    output: str,
+) -> None:
+    """
+    List which objects hold which device class, data source, sidecar and policy.
+
+    Objects that were injected tell it themselves; of others it is what today's policies would add.
+
+    \b
+    Examples:
+      # Who uses a100s?
+      kubectl ml inspect -A --class a100
+      # What do these manifests hold?
+      kubectl ml inspect -R -f manifests/ -o wide --sort-by classes
+    """
+    if not everywhere:
+        named.check_usage(ctx, names, filenames, "inspected")
+    elif names or filenames:
+        raise click.UsageError("-A is everything; leave out -f and KIND/NAME", ctx)
+    explaining = Explaining(
+        policies=flags.read_policies(policies_, library=not no_library),
+        facts=flags.read_facts(policies_),
+        namespace=target.namespace or "default",
+    )
+    for document in named.in_files(filenames, recursive=recursive):
+        explaining.add(document)
+    if not filenames:
+        _from_cluster(explaining, names, submit.Session(target).cluster)
+    wanted = Wanted(class_=class_, source=source, sidecar=sidecar, policy=policy)
+    rows = [row for row in _rows(explaining) if wanted.fits(row)]
+    _print(sorted(rows, key=lambda row: _order(row, sort_by)), output, headers=not no_headers)
+
+
+def _rows(explaining: Explaining) -> list[Holding]:
+    known = catalogue.of(explaining.policies)
+    return [
+        inspecting.holding(one, known, namespace=explaining.namespace)
+        for one in explaining.found
+        if known.of(one.manifest) is not None
+    ]
+
+
+def _from_cluster(explaining: Explaining, names: tuple[str, ...], cluster: Cluster) -> None:
+    explaining.namespace = cluster.namespace
+    known = catalogue.of(explaining.policies)
+    for name in names:
+        explaining.add(named.as_document(named.in_cluster(cluster, known, name), name))
+    for manifest in () if names else named.everything(cluster, known):
+        explaining.add(named.as_document(manifest, "the cluster"))
+
+
+def _order(row: Holding, column: str) -> tuple[object, ...]:
+    return (getattr(row, column), row.namespace, row.kind, row.name)
+
+
+def _print(rows: list[Holding], form: str, *, headers: bool) -> None:
+    if form in ("json", "yaml"):
+        items = [{**asdict(row), **_lists(row)} for row in rows]
+        click.echo(tables.structured({"items": items}, form), nl=False)
+    elif rows:
+        width = len(HEADERS) if form == "wide" else len(HEADERS) - 1
+        cells = [[_cell(getattr(row, column)) for column in COLUMNS[:width]] for row in rows]
+        click.echo(tables.table(HEADERS[:width], cells, headers))
+    else:
+        click.echo("Nothing here holds that.", err=True)
+
+
+def _lists(row: Holding) -> dict[str, list[str]]:
+    return {column: list(getattr(row, column)) for column in COLUMNS[3:]}
+
+
+def _cell(value: str | tuple[str, ...]) -> str:
+    return (value if isinstance(value, str) else ",".join(value)) or "-"

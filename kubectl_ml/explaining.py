@@ -1,0 +1,174 @@
+"""What was or would be added to objects, by which policy, and what wasn't and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from kubectl_ml import objects
+from kubectl_ml.documents import Document
+from policies import engine
+from policies.inject.provenance import ABSENT
+from policies.model import Decision, Facts, Manifest, PolicySet, Skip
+from policies.patch import lookup, pointer
+from policies.stages.undo import Added
+
+_GREY, _PLAIN = "\x1b[90m", "\x1b[0m"
+_SHOWN = 60  # characters of a value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One object explained; `live`: it says itself what was added."""
+
+    manifest: Manifest
+    source: str
+    live: bool
+    after: Manifest  # with what was or would be added
+    added: tuple[Added, ...]
+    decision: Decision  # by today's policies
+    unclear: tuple[str, ...] = ()  # what its provenance doesn't tell
+    changed: tuple[str, ...] = ()  # what has changed since
+
+
+@dataclass(slots=True, kw_only=True)
+class Explaining:
+    """One run over all documents."""
+
+    policies: PolicySet
+    facts: Facts
+    namespace: str
+    found: list[Explanation] = field(default_factory=list)
+
+    def add(self, document: Document) -> None:
+        """Explain one document."""
+        if document.value is not None:
+            objects.check(document)
+            objects.replaced(document.value, lambda one: self._explain(one, document.source))
+
+    def _explain(self, manifest: Manifest, source: str) -> None:
+        request = objects.request(manifest, namespace=self.namespace, user=self.facts.user)
+        added = engine.account(request, self.policies)
+        plain = engine.strip(request, self.policies)
+        live = plain.object is not manifest or bool(plain.left)
+        today = objects.request(plain.object, namespace=self.namespace, user=self.facts.user)
+        decision = engine.explain(today, self.policies, self.facts)
+        after = manifest if live else decision.object
+        if not live:
+            folded = objects.request(after, namespace=self.namespace, user=self.facts.user)
+            added = engine.account(folded, self.policies)
+        self.found.append(
+            Explanation(
+                manifest=manifest,
+                source=source,
+                live=live,
+                after=after,
+                added=added,
+                decision=decision,
+                unclear=plain.left,
+                changed=_changed(added, decision) if live and not plain.left else (),
+            )
+        )
+
+
+def _changed(added: tuple[Added, ...], today: Decision) -> tuple[str, ...]:
+    """Say which of the policies that acted are other ones today."""
+    now = {key.rpartition("@")[0]: key for key in today.provenance}
+    sentences = []
+    for key in sorted({one.policy for one in added}):
+        name, _, digest = key.rpartition("@")
+        if name not in now:
+            sentences.append(f"{name}: acted as {digest}, and would add nothing today")
+        elif now[name] != key:
+            sentences.append(f"{name}: was {digest} then, is {now[name].rpartition('@')[2]} today")
+    return tuple(sentences)
+
+
+def text(one: Explanation, *, namespace: str, color: bool) -> str:
+    """Write a tree by role and container, a line for each value."""
+    lines = [objects.reference(one.manifest, namespace=namespace)]
+    group: tuple[str, str] | None = None
+    for each in one.added:
+        place = (each.role, _container(one.after, each.path))
+        if place != group:
+            lines.append("  " + _place(*place))
+            group = place
+        was = "" if each.before is ABSENT else f" (was {_shown(each.before)})"
+        policy = each.policy.rpartition("@")[0]
+        lines.append(f"    + {pointer(each.path)} = {_shown(each.value)}{was}  [{policy}]")
+    if not one.added:
+        lines.append("  nothing was added" if one.live else "  nothing would be added")
+    lines += [_grey(_skipped(skip), color=color) for skip in one.decision.skipped]
+    lines += [f"  ? {sentence}" for sentence in one.unclear]
+    lines += [f"  ! {sentence}" for sentence in one.decision.warnings]
+    lines += [f"  ! changed since: {sentence}" for sentence in one.changed]
+    lines += [f"  x refused: {each.policy}: {each.message}" for each in one.decision.violations]
+    return "\n".join(lines)
+
+
+def results(one: Explanation) -> list[dict[str, Any]]:
+    """Give the same as results of a KRM function."""
+    metadata = one.manifest.get("metadata") or {}
+    reference = {"apiVersion": one.manifest["apiVersion"], "kind": one.manifest["kind"]}
+    reference |= {key: metadata[key] for key in ("namespace", "name") if key in metadata}
+    base = {"resourceRef": reference, "file": {"path": one.source}}
+    found = [
+        {
+            "message": "was added" if one.live else "would be added",
+            "severity": "info",
+            **base,
+            "field": {
+                "path": pointer(each.path),
+                **({} if each.before is ABSENT else {"currentValue": each.before}),
+                "proposedValue": each.value,
+            },
+            "tags": {"policy": each.policy, **({"role": each.role} if each.role else {})},
+        }
+        for each in one.added
+    ]
+    found += [
+        {
+            "message": f"not added: {skip.why}",
+            "severity": "info",
+            **base,
+            "field": {"path": skip.path},
+            "tags": {"policy": skip.policy},
+        }
+        for skip in one.decision.skipped
+    ]
+    found += [
+        {"message": each, "severity": "warning", **base} for each in one.unclear + one.changed
+    ]
+    found += [
+        {"message": each.message, "severity": "error", **base, "tags": {"policy": each.policy}}
+        for each in one.decision.violations
+    ]
+    return found
+
+
+def _container(obj: Any, path: tuple[Any, ...]) -> str:
+    """Name the container that a path leads into; empty: none."""
+    for index, step in enumerate(path[:-1]):
+        if step in ("containers", "initContainers") and index + 2 < len(path):
+            return str(lookup(obj, (*path[: index + 2], "name")) or path[index + 1])
+    return ""
+
+
+def _place(role: str, container: str) -> str:
+    parts = [f"role {role}" if role else "", f"container {container}" if container else ""]
+    return ", ".join(filter(None, parts)) or "the object"
+
+
+def _skipped(skip: Skip) -> str:
+    return f"    - {skip.path}: {skip.why}  [{skip.policy}]"
+
+
+def _shown(value: Any) -> str:
+    found = orjson.dumps(value).decode()
+    return found if len(found) <= _SHOWN else found[: _SHOWN - 1] + "…"
+
+
+def _grey(line: str, *, color: bool) -> str:
+    return f"{_GREY}{line}{_PLAIN}" if color else line

@@ -1,0 +1,181 @@
+"""
+Undoing: what we added is taken out and what we overrode is put back, as provenance tells.
+
+Nothing is half undone: where provenance doesn't tell enough, that is named and nothing changes.
+An empty map or list, or a null, that was there before counts as absent, as it does in Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from policies.inject import provenance
+from policies.inject.pod import PodDraft, annotation
+from policies.inject.provenance import ABSENT, Claims
+from policies.intents import INJECTED, PREFIX
+from policies.model import Manifest
+from policies.patch import Draft, Path, lookup, pointer
+from policies.stages import pod as pod_stage
+from policies.stages.context import Context
+from policies.stages.work import METADATA, Work
+from policies.workloads.catalogue import Kind
+
+_POD = "Pod"
+_PATCHES = ("spec", "runtimePatches")  # of a TrainJob, whose elements are their manager's alone
+_KEYS = frozenset({"manager", "name"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stripped:
+    """An object without what we added; `left` says what can't be undone, and then all is left."""
+
+    object: Manifest
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """One value that is ours: where it is from the object's root, and who added it."""
+
+    role: str  # of the template that holds it; empty: the object itself
+    policy: str  # policy@digest
+    path: Path
+    value: Any
+    before: Any = ABSENT  # what was there, where a policy overrode
+
+
+@dataclass(slots=True, kw_only=True)
+class _Undoing:
+    draft: Draft
+    authors: dict[Path, str] = field(default_factory=dict)
+    found: dict[Path, Any] = field(default_factory=dict)  # what is ours, with what was there
+    shells: list[Path] = field(default_factory=list)  # elements made to hold what is ours
+    signed: list[Path] = field(default_factory=list)  # the provenance annotations
+    left: dict[str, None] = field(default_factory=dict)  # an ordered set
+
+    def read(self, pod: PodDraft) -> None:
+        """Find what one provenance annotation claims."""
+        if pod.metadata is None:
+            return
+        text = annotation(self.draft.object, pod.metadata, INJECTED)
+        if text is None:
+            return
+        at = (*pod.metadata, "annotations", INJECTED)
+        claims = provenance.read(text)
+        if not claims.by_policy:
+            self.left[f"{pointer(at)} can't be read; undo by hand what was added"] = None
+        self._claimed(pod, claims)
+        self.signed.append(at)
+
+    def _claimed(self, pod: PodDraft, claims: Claims) -> None:
+        unknown = [
+            policy.rpartition("@")[0] for policy, entries in claims.by_policy.items() if not entries
+        ]
+        if unknown:
+            self.left[
+                f"{', '.join(sorted(unknown))}: more was added than provenance can hold, "
+                "so it isn't known what; "
+                "go back to the manifest that you applied, or take it out by hand"
+            ] = None
+        for policy, at, before in claims:
+            path = pod.where(at)
+            if path is None:
+                name = policy.rpartition("@")[0]
+                self.left[
+                    f"{name}: {at} is gone, so it was edited since; "
+                    "put it back, or take out by hand what was added"
+                ] = None
+            else:
+                self.found.setdefault(path, before)
+                self.authors.setdefault(path, policy)
+
+    def find_shells(self, at: Path) -> None:
+        """Find the elements of a list that are wholly ours, from the last to the first."""
+        patches = lookup(self.draft.object, at)
+        for index in reversed(range(len(patches) if isinstance(patches, list) else 0)):
+            if str(lookup(patches, (index, "manager"))).startswith(PREFIX):
+                self.shells.append((*at, index))
+
+    def carry_out(self) -> Manifest:
+        """Take out from the last to the first, so that what is still to go keeps its index."""
+        for path in sorted(self.found, key=_position, reverse=True):
+            before = self.found[path]
+            if before is not ABSENT:
+                self.draft.set(path, before)
+            else:
+                self._remove(path)
+        for path in self.signed:
+            self._remove(path)
+        for path in self.shells:
+            if _is_shell(lookup(self.draft.object, path)):
+                self.draft.remove(path)
+        done: Manifest = self.draft.object
+        return done
+
+    def _remove(self, path: Path) -> None:
+        if lookup(self.draft.object, path[:-1]) is not None:
+            self.draft.remove(path)
+
+
+def account(context: Context) -> tuple[Added, ...]:
+    """List what was added to an object and its templates, in the order of its parts."""
+    obj, kind = context.request.object, context.kind
+    undoing, roles = _Undoing(draft=Draft(obj)), {}
+    if kind is not None and kind.name == _POD:
+        undoing.read(pod_stage.draft_of(context, obj))
+    elif kind is not None:
+        _read_workload(undoing, context, kind)
+        for one in Work.of(context, kind, undoing.draft).templates:
+            for part in (one.pod_spec, one.metadata or ()):
+                roles[undoing.draft.resolve(part)] = one.role
+    return tuple(
+        Added(
+            role=_role(roles, path),
+            policy=undoing.authors[path],
+            path=path,
+            value=lookup(obj, path),
+            before=undoing.found[path],
+        )
+        for path in sorted(undoing.found, key=_position)
+    )
+
+
+def _role(roles: Mapping[Path, str], path: Path) -> str:
+    inner = [at for at in roles if at and at != METADATA and path[: len(at)] == at]
+    return roles[max(inner, key=len)] if inner else ""
+
+
+def strip(context: Context) -> Stripped:
+    """Give the object of the request without anything that we added to it or its templates."""
+    obj = context.request.object
+    undoing = _Undoing(draft=Draft(obj))
+    if context.kind is not None and context.kind.name == _POD:
+        undoing.read(pod_stage.draft_of(context, obj))
+    elif context.kind is not None:
+        _read_workload(undoing, context, context.kind)
+    if undoing.left:
+        return Stripped(object=obj, left=tuple(undoing.left))
+    return Stripped(object=undoing.carry_out() if undoing.signed else obj)
+
+
+def _read_workload(undoing: _Undoing, context: Context, kind: Kind) -> None:
+    work = Work.of(context, kind, undoing.draft)
+    undoing.read(work.whole())
+    for base in dict.fromkeys(template.base for template in work.templates if template.keyed):
+        undoing.find_shells((*base, *_PATCHES))
+    for template in work.templates:
+        if template.metadata != METADATA and work.signs_itself(template):
+            undoing.read(work.as_pod(template))
+
+
+def _is_shell(node: Any) -> bool:
+    """Tell whether nothing is in there but what elements of lists are known by."""
+    if isinstance(node, dict):
+        return all(key in _KEYS or _is_shell(value) for key, value in node.items())
+    return isinstance(node, list) and all(map(_is_shell, node))
+
+
+def _position(path: Path) -> tuple[tuple[bool, Any], ...]:
+    return tuple((isinstance(step, int), step) for step in path)

@@ -1,0 +1,160 @@
+"""`kubectl ml explain`: what was or would be added, by whom, and what wasn't and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from policies.model import Manifest
+from tests.kubectl_ml.apiserver import APIServer
+from tests.kubectl_ml.program import Outcome, invoke
+
+POLICY = """\
+apiVersion: kubectl-ml.io/v1alpha1
+kind: InjectionPolicy
+metadata: {name: team}
+spec: {inject: {env: [{name: TEAM, value: %s}], priorityClassName: low}}
+"""
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web%s}
+spec: {containers: [{name: main, image: x}]}
+"""
+
+
+def explain(text: str, tmp_path: Path, *args: str, team: str = "ml") -> Outcome:
+    (tmp_path / "team.yaml").write_text(POLICY % team)
+    return invoke("explain", "-f", "-", "--no-library", "--policies", tmp_path, *args, stdin=text)
+
+
+def rendered(text: str, tmp_path: Path) -> str:
+    (tmp_path / "team.yaml").write_text(POLICY % "ml")
+    return invoke("render", "-f", "-", "--no-library", "--policies", tmp_path, stdin=text).out
+
+
+ADDED = """\
+Pod/default/web
+  container main
+    + /spec/containers/0/env/0 = {"name":"TEAM","value":"ml"}  [team]
+  the object
+    + /spec/priorityClassName = "low"  [team]
+"""
+
+
+def test_what_would_be_added_is_told_by_container_with_its_policy(tmp_path: Path) -> None:
+    assert explain(POD % "", tmp_path) == Outcome(code=0, out=ADDED, err="")
+
+
+def test_an_injected_object_tells_the_same_itself(tmp_path: Path) -> None:
+    assert explain(rendered(POD % "", tmp_path), tmp_path) == Outcome(code=0, out=ADDED, err="")
+
+
+def test_what_changed_since_is_told(tmp_path: Path) -> None:
+    outcome = explain(rendered(POD % "", tmp_path), tmp_path, team="nlp")
+
+    head, last = outcome.out[: len(ADDED)], outcome.out[len(ADDED) :]
+    assert head == ADDED
+    assert last.startswith("  ! changed since: team: was ")
+
+
+def test_what_the_user_set_is_told_as_skipped(tmp_path: Path) -> None:
+    pod = POD % "" + "# more\n"
+    pod = pod.replace("spec: {", "spec: {priorityClassName: high, ")
+
+    outcome = explain(pod, tmp_path)
+
+    assert '    - /spec/priorityClassName: already "high"  [team]\n' in outcome.out
+
+
+def test_who_opted_out_is_told_so(tmp_path: Path) -> None:
+    outcome = explain(POD % ', annotations: {kubectl-ml.io/inject: "false"}', tmp_path)
+
+    assert outcome.out == (
+        "Pod/default/web\n  nothing would be added\n"
+        "    - /metadata/annotations/kubectl-ml.io~1inject: opted out, so nothing is added"
+        "  [intents]\n"
+    )
+
+
+def test_a_refusal_names_the_policy_and_its_sentence(tmp_path: Path) -> None:
+    outcome = explain(POD % ", annotations: {kubectl-ml.io/shm: much}", tmp_path)
+
+    assert outcome.code == 0
+    assert '  x refused: intents: kubectl-ml.io/shm "much": "much" is not a quantity' in outcome.out
+
+
+def test_results_are_those_of_a_function(tmp_path: Path) -> None:
+    found = json.loads(explain(POD % "", tmp_path, "-o", "json").out)
+
+    policy = found["items"][0]["tags"]["policy"]
+    assert policy.startswith("team@")
+    assert found["items"][1] == {
+        "message": "would be added",
+        "severity": "info",
+        "resourceRef": {"apiVersion": "v1", "kind": "Pod", "name": "web"},
+        "file": {"path": "standard input"},
+        "field": {"path": "/spec/priorityClassName", "proposedValue": "low"},
+        "tags": {"policy": policy},
+    }
+
+
+def test_an_object_without_metadata_or_pods_is_no_crash(tmp_path: Path) -> None:
+    outcome = explain("apiVersion: v1\nkind: ConfigMap\n", tmp_path)
+
+    assert outcome == Outcome(code=0, out="ConfigMap/default/\n  nothing would be added\n", err="")
+
+
+JOBS = "/apis/batch/v1/namespaces/ml/jobs"
+JOB: Manifest = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "bert", "namespace": "ml"},
+    "spec": {"template": {"spec": {"containers": [{"name": "main"}]}}},
+}
+OWNER = {"apiVersion": "batch/v1", "kind": "Job", "name": "bert", "controller": True}
+LIVE: Manifest = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "bert-x",
+        "namespace": "ml",
+        "ownerReferences": [OWNER],
+        "annotations": {
+            "kubectl-ml.io/injected": '{"v":1,"policies":{"old@00000001":[["/spec/nodeName"]]}}'
+        },
+    },
+    "spec": {"nodeName": "a", "containers": [{"name": "main"}]},
+}
+
+
+def test_a_pod_of_the_cluster_is_followed_by_the_workload_that_made_it(
+    server: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    server.add("/api/v1/namespaces/ml/pods/bert-x", LIVE)
+    server.add(f"{JOBS}/bert", JOB)
+
+    outcome = ml("explain", "pod/bert-x")
+
+    assert outcome == Outcome(
+        code=0,
+        out="Pod/ml/bert-x\n  the object\n"
+        '    + /spec/nodeName = "a"  [old]\n'
+        "  ! changed since: old: acted as 00000001, and would add nothing today\n"
+        "Job.batch/ml/bert\n  nothing would be added\n",
+        err="",
+    )
+
+
+def test_a_pod_of_the_cluster_is_stripped(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    server.add("/api/v1/namespaces/ml/pods/bert-x", LIVE)
+
+    outcome = ml("strip", "pod/bert-x", "-o", "json")
+
+    metadata = {key: value for key, value in LIVE["metadata"].items() if key != "annotations"}
+    assert json.loads(outcome.out) == {
+        **LIVE,
+        "metadata": metadata,
+        "spec": {"containers": [{"name": "main"}]},
+    }

@@ -1,0 +1,117 @@
+"""`kubectl ml strip`: the manifest as it was, or the reasons why it can't be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from policies import manifests
+from tests.kubectl_ml.program import Outcome, invoke
+
+JOB = """\
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: bert
+  annotations:
+    kubectl-ml.io/accelerator: a100:2
+spec:
+  template:
+    spec:
+      containers:
+      - name: main
+        image: x
+      restartPolicy: Never
+"""
+SERVICE = "# as it was\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n"
+INJECTED = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web, annotations: {kubectl-ml.io/injected: '%s'}}
+spec: {containers: [{name: main}]}
+"""
+
+
+def strip(text: str, *args: str) -> Outcome:
+    return invoke("strip", "-f", "-", *args, stdin=text)
+
+
+@pytest.mark.parametrize("stage", ["template", "admission"])
+def test_what_was_rendered_comes_out_as_it_went_in(stage: str) -> None:
+    rendered = invoke("render", "-f", "-", "--stage", stage, stdin=JOB)
+
+    assert rendered.out != JOB
+    assert strip(rendered.out) == Outcome(code=0, out=JOB, err="")
+
+
+def test_documents_without_anything_of_ours_come_out_byte_for_byte() -> None:
+    assert strip(SERVICE + "---\n" + JOB) == Outcome(code=0, out=SERVICE + "---\n" + JOB, err="")
+
+
+def test_what_was_overridden_is_put_back(tmp_path: Path) -> None:
+    policy = (
+        "apiVersion: kubectl-ml.io/v1alpha1\nkind: InjectionPolicy\nmetadata: {name: spot}\n"
+        "spec: {onConflict: Override, inject: {priorityClassName: low}}\n"
+    )
+    (tmp_path / "policy.yaml").write_text(policy)
+    pod = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n"
+        "spec: {priorityClassName: high, containers: [{name: main}]}\n"
+    )
+    rendered = invoke("render", "-f", "-", "--policies", tmp_path, stdin=pod).out
+
+    found = manifests.documents(strip(rendered).out.encode())
+
+    assert "priorityClassName: low" in rendered
+    assert list(found) == list(manifests.documents(pod.encode()))
+
+
+@pytest.mark.parametrize(
+    ("provenance", "sentence"),
+    [
+        (
+            '{"v":1,"policies":{"devices@00000001":[["/spec/nodeSelector/gpu"]]}}',
+            "devices: /spec/nodeSelector/gpu is gone, so it was edited since; put it back, "
+            "or take out by hand what was added",
+        ),
+        (
+            '{"v":1,"policies":{"mounts@00000001":[],"devices@00000001":[]}}',
+            "devices, mounts: more was added than provenance can hold, so it isn't known what; "
+            "go back to the manifest that you applied, or take it out by hand",
+        ),
+        (
+            "[]",
+            "/metadata/annotations/kubectl-ml.io~1injected can't be read; "
+            "undo by hand what was added",
+        ),
+    ],
+)
+def test_what_cant_be_undone_is_named_and_nothing_is_printed(
+    provenance: str, sentence: str
+) -> None:
+    outcome = strip(JOB + "---\n" + INJECTED % provenance)
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == (
+        f'error: standard input: Pod "web": {sentence}\nhint: nothing was printed\n'
+    )
+
+
+def test_a_diff_says_what_goes() -> None:
+    rendered = invoke("render", "-f", "-", stdin=JOB).out
+
+    outcome = strip(rendered, "-o", "diff")
+
+    assert outcome.out.startswith(
+        "--- standard input: Job.batch/default/bert\n"
+        "+++ standard input: Job.batch/default/bert (stripped)\n"
+    )
+    assert '-            nvidia.com/gpu: "2"\n' in outcome.out
+
+
+def test_usage() -> None:
+    outcome = invoke("strip")
+
+    assert outcome.code == 2
+    assert "give one of -f and KIND/NAME: what is to be stripped?" in outcome.err

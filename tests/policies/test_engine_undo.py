@@ -1,0 +1,47 @@
+"""What was injected can be taken out again, exactly: strip(inject(x)) is x."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from policies import engine
+from policies.model import Facts, Manifest
+from tests.builders import INJECTED, plain, policies, request, review, stripped
+from tests.policies import strategies
+
+STAGES = st.sampled_from(("admission", "template"))
+
+
+@given(strategies.objects(), strategies.policies(), strategies.facts, STAGES)
+def test_strip_undoes_inject(obj: Manifest, added: str, facts: Facts, stage: str) -> None:
+    assume(INJECTED not in str(obj))
+
+    injected = review(obj, added, facts, stage=stage).object
+
+    assert plain(stripped(injected).object) == plain(obj)
+
+
+@given(strategies.objects(), strategies.policies(), strategies.facts, STAGES)
+def test_explain_decides_as_the_stage_does(
+    obj: Manifest, added: str, facts: Facts, stage: str
+) -> None:
+    decision = review(obj, added, facts, stage=stage)
+
+    explained = engine.explain(request(obj), policies(added), facts, fold=stage == "template")
+
+    assert replace(explained, skipped=()) == decision
+
+
+@given(strategies.objects(), strategies.policies(), strategies.facts, STAGES)
+def test_an_account_tells_all_that_was_added(
+    obj: Manifest, added: str, facts: Facts, stage: str
+) -> None:
+    assume(INJECTED not in str(obj))
+
+    decision = review(obj, added, facts, stage=stage)
+
+    told = engine.account(request(decision.object), policies(added))
+    assert {one.policy for one in told} == set(decision.provenance)
