@@ -36,6 +36,8 @@ def fn() -> int:
 
     \b
     Examples:
+      # By hand
+      kubectl ml fn < resource-list.yaml
       # In kustomization.yaml: transformers: [render.yaml], a Render with the annotation
       # config.kubernetes.io/function: "exec: {path: ./kubectl-ml-fn}"
       kustomize build --enable-alpha-plugins --enable-exec overlays/prod
