@@ -40,7 +40,22 @@ SHOWN: dict[str, list[str]] = {
         "Job.batch.volcano.sh /spec/tasks",
         "TrainJob.trainer.kubeflow.org /spec/runtimePatches",
     ],
-    "queued": [],
+    "queued": [
+        "Job.batch /spec/template/spec/tolerations",
+        "Job.batch.volcano.sh /spec/tasks",
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/leaderTemplate/spec/containers",
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/leaderTemplate/spec/volumes",
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/workerTemplate/spec/containers",
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/workerTemplate/spec/volumes",
+        "PaddleJob.kubeflow.org /spec/paddleReplicaSpecs/Worker/template/spec/containers",
+        "PaddleJob.kubeflow.org /spec/paddleReplicaSpecs/Worker/template/spec/volumes",
+        "RayCluster.ray.io /spec/headGroupSpec/template/spec/containers",
+        "RayCluster.ray.io /spec/workerGroupSpecs",
+        "RayJob.ray.io /spec/rayClusterSpec/headGroupSpec/template/spec/containers",
+        "RayJob.ray.io /spec/rayClusterSpec/workerGroupSpecs",
+        "TrainJob.trainer.kubeflow.org /spec/runtimePatches",
+        "TrainJob.trainer.kubeflow.org /spec/trainer/env",
+    ],
 }
 QUERY = "dryRun=All&fieldValidation=Ignore"
 
