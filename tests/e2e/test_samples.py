@@ -43,10 +43,10 @@ SHOWN: dict[str, list[str]] = {
     "queued": [
         "Job.batch /spec/template/spec/tolerations",
         "Job.batch.volcano.sh /spec/tasks",
-        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/leaderTemplate/spec/containers",
-        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/leaderTemplate/spec/volumes",
-        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/workerTemplate/spec/containers",
-        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/workerTemplate/spec/volumes",
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/leaderTemplate/spec/containers",  # noqa: E501 -- a path
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/leaderTemplate/spec/volumes",  # noqa: E501 -- a path
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/workerTemplate/spec/containers",  # noqa: E501 -- a path
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/workerTemplate/spec/volumes",  # noqa: E501 -- a path
         "PaddleJob.kubeflow.org /spec/paddleReplicaSpecs/Worker/template/spec/containers",
         "PaddleJob.kubeflow.org /spec/paddleReplicaSpecs/Worker/template/spec/volumes",
         "RayCluster.ray.io /spec/headGroupSpec/template/spec/containers",
