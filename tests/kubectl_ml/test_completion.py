@@ -25,6 +25,8 @@ def complete(*args: str) -> list[str]:
 def test_offers_the_commands_with_what_they_do() -> None:
     assert complete("") == [
         "render\tShow what the policies make of manifests, offline",
+        "lint\tFind intents that can't be used, with file and line",
+        "fn\tRender a ResourceList: a KRM function for kustomize and kpt",
         "demand\tCount the pods, devices, cpu and memory that manifests ask for",
         "classes\tList the device classes that can be named",
         "sources\tList the data sources that can be named",
