@@ -29,6 +29,14 @@ VERBS = {
         module="kubectl_ml.commands.strip",
         summary="Take out of manifests what was injected",
     ),
+    "lint": Verb(
+        module="kubectl_ml.commands.lint",
+        summary="Find intents that can't be used, with file and line",
+    ),
+    "fn": Verb(
+        module="kubectl_ml.commands.fn",
+        summary="Render a ResourceList: a KRM function for kustomize and kpt",
+    ),
     "demand": Verb(
         module="kubectl_ml.commands.demand",
         summary="Count the pods, devices, cpu and memory that manifests ask for",

@@ -39,7 +39,12 @@ def read(path: str) -> Facts:
     found = [document for document in documents if document is not None]
     if len(found) > 1:
         raise _wrong(f"{path}: several documents; facts are one")
-    return _Reader(path).facts(found[0] if found else {})
+    return parsed(found[0] if found else {}, path)
+
+
+def parsed(found: Any, where: str) -> Facts:
+    """Read facts that were written elsewhere than in a file of their own."""
+    return _Reader(where).facts(found)
 
 
 def _wrong(message: str) -> PluginError:

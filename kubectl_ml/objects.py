@@ -7,7 +7,7 @@ namespace is in the one that `-n` names; what is not namespaced has none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kubectl_ml.documents import Document
@@ -101,6 +101,15 @@ def replaced(value: Manifest, decide: Callable[[Manifest], Manifest | None]) -> 
     return value | {
         "items": [item if new is None else new for item, new in zip(items, decided, strict=True)]
     }
+
+
+def each(value: Manifest, pointer: str = "") -> Iterator[tuple[str, Manifest]]:
+    """Give every object in a document, with the JSON Pointer to it: of a List, each item."""
+    items = _items(value)
+    if items is None:
+        yield pointer, value
+    for number, item in enumerate(items or ()):
+        yield from each(_typed(item, value), f"{pointer}/items/{number}")
 
 
 def _items(value: Manifest) -> list[Any] | None:

@@ -8,6 +8,7 @@ nothing about us and is left out.
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ from policies import engine, load, manifests
 from policies.model import Facts, Request
 from policies.workloads import catalogue, locate
 from policies.workloads.catalogue import Kind
-from tests.e2e import acting
-from tests.e2e.controlplane import crds, errors, processes, waiting
+from tests.e2e import acting, argocd
+from tests.e2e.controlplane import build, crds, errors, processes, waiting
 from tests.e2e.controlplane.client import Answer, Manifest
 from tests.e2e.installed import ENABLED, Installed
 
@@ -33,6 +34,29 @@ WANTED = acting.intents(
 # Refused by the API server as published: an array without the type of its items.
 REFUSED = ("seldondeployments.machinelearning.seldon.io", "mpijobs.kubeflow.org.mpi-operator")
 # Kueue, Volcano and the rest aren't there; neither are the webhooks of these projects.
+SHOWN: dict[str, list[str]] = {
+    "admitted": [
+        "Job.batch /spec/template/spec/tolerations",
+        "Job.batch.volcano.sh /spec/tasks",
+        "TrainJob.trainer.kubeflow.org /spec/runtimePatches",
+    ],
+    "queued": [
+        "Job.batch /spec/template/spec/tolerations",
+        "Job.batch.volcano.sh /spec/tasks",
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/leaderTemplate/spec/containers",  # noqa: E501 -- a path
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/leaderTemplate/spec/volumes",  # noqa: E501 -- a path
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/workerTemplate/spec/containers",  # noqa: E501 -- a path
+        "LeaderWorkerSet.leaderworkerset.x-k8s.io /spec/leaderWorkerTemplate/workerTemplate/spec/volumes",  # noqa: E501 -- a path
+        "PaddleJob.kubeflow.org /spec/paddleReplicaSpecs/Worker/template/spec/containers",
+        "PaddleJob.kubeflow.org /spec/paddleReplicaSpecs/Worker/template/spec/volumes",
+        "RayCluster.ray.io /spec/headGroupSpec/template/spec/containers",
+        "RayCluster.ray.io /spec/workerGroupSpecs",
+        "RayJob.ray.io /spec/rayClusterSpec/headGroupSpec/template/spec/containers",
+        "RayJob.ray.io /spec/rayClusterSpec/workerGroupSpecs",
+        "TrainJob.trainer.kubeflow.org /spec/runtimePatches",
+        "TrainJob.trainer.kubeflow.org /spec/trainer/env",
+    ],
+}
 QUERY = "dryRun=All&fieldValidation=Ignore"
 
 
@@ -58,12 +82,13 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """What the API server said of one sample: as written, folded, and through the webhook."""
+    """What the API server said of one sample: as written, folded, admitted (also with a queue)."""
 
     sample: Sample
     plain: Answer
     folded: Answer
     admitted: Answer
+    queued: Answer
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +112,7 @@ def tried(webhook_installed: Installed) -> Iterator[list[Tried]]:
                 plain=admin.request("POST", sample.path(plain.name), sample.manifest),
                 folded=admin.request("POST", sample.path(plain.name), _folded(sample, wanted)),
                 admitted=admin.request("POST", sample.path(enabled.name), wanted),
+                queued=admin.request("POST", sample.path(enabled.name), _queued(wanted)),
             )
 
         yield list(pool.map(ask, samples))
@@ -122,6 +148,12 @@ def _wanting(manifest: Manifest) -> Manifest:
     metadata = wanted["metadata"]
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **WANTED}
     return wanted
+
+
+def _queued(wanted: Manifest) -> Manifest:
+    metadata = wanted["metadata"]
+    annotations = {**metadata["annotations"], **acting.intents(queue="team-a")}
+    return {**wanted, "metadata": {**metadata, "annotations": annotations}}
 
 
 def _folded(sample: Sample, wanted: Manifest) -> Any:
@@ -195,3 +227,33 @@ def test_there_are_enough(tried: list[Tried]):
 
     assert len(accepted) > 250
     assert len({one.sample.kind.name for one in accepted}) > 30
+
+
+@pytest.mark.parametrize("member", ["admitted", "queued"])
+def test_argo_cd_says_synced(tried: list[Tried], member: str) -> None:
+    """
+    Name where our additions show; what Argo CD sees differ without us, too, is left out.
+
+    These are lists that its merge takes as a whole; docs/how-to/argo-cd.md says what to do.
+    """
+    try:
+        program = build.ensure(modules=(build.ARGO_CD,))["argocd"]
+    except errors.NotAvailableError as error:
+        pytest.skip(str(error))
+    seen = [one for one in tried if one.plain.ok and getattr(one, member).ok]
+    sent = [_wanting(one.sample.manifest) for one in seen]
+    sent = [_queued(each) for each in sent] if member == "queued" else sent
+    alone = [one.sample.manifest for one in seen]
+
+    ours = argocd.out_of_sync(
+        program, zip(sent, (getattr(one, member).body for one in seen), strict=True)
+    )
+    without = argocd.out_of_sync(program, zip(alone, (one.plain.body for one in seen), strict=True))
+
+    shown = {
+        f"{one.sample.kind.name} {re.split('/[0-9]', path)[0]}"
+        for one, paths, before in zip(seen, ours, without, strict=True)
+        for path in set(paths) - set(before)
+    }
+    assert len(seen) > 200
+    assert sorted(shown) == SHOWN[member]

@@ -37,6 +37,8 @@ class Module:
     gives: tuple[str, ...]
     ldflags: str = "-s -w"
     beside: Path = HERE
+    package: str = "tool"  # what is built: the module's tools, or a program of its own
+    sources: tuple[str, ...] = ()  # of that program
 
     @property
     def source(self) -> Path:
@@ -44,10 +46,10 @@ class Module:
         return self.beside / self.name
 
     def key(self) -> str:
-        """Name the build: another lock file or another flag makes another key."""
+        """Name the build: another lock file, flag or source makes another key."""
         digest = hashlib.sha256(f"1 {self.ldflags} {sys.platform} {platform.machine()}".encode())
-        for lock in ("go.mod", "go.sum"):
-            digest.update((self.source / lock).read_bytes())
+        for file in ("go.mod", "go.sum", *self.sources):
+            digest.update((self.source / file).read_bytes())
         return f"{self.name}-{digest.hexdigest()[:16]}"
 
 
@@ -69,6 +71,11 @@ MODULES = (
     ),
     Module(name="kwok", gives=("kwok", _SIDE)),
 )
+# What the pipelines' tests need, each built when a test asks for it.
+KUSTOMIZE = Module(name="kustomize", gives=("kustomize",))
+HELM_3 = Module(name="helm3", gives=("helm",))
+HELM_4 = Module(name="helm4", gives=("helm",))
+ARGO_CD = Module(name="argocd", gives=("argocd",), package=".", sources=("main.go",))
 STAGES = (
     "node/fast/node-initialize.yaml",
     "node/heartbeat/node-heartbeat.yaml",
@@ -179,7 +186,7 @@ def _build(module: Module, *, go: "_Go", target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as scratch:
         whole = Path(scratch) / "whole"
         whole.mkdir()
-        go("build", "-trimpath", "-ldflags", module.ldflags, "-o", f"{whole}/", "tool")
+        go("build", "-trimpath", "-ldflags", module.ldflags, "-o", f"{whole}/", module.package)
         if "etcd" in module.gives:
             (whole / "server").rename(whole / "etcd")  # its package is go.etcd.io/etcd/server
         if _SIDE in module.gives:

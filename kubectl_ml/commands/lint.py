@@ -1,0 +1,171 @@
+"""`kubectl ml lint`: what the policies would refuse or warn about, with file and line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import click
+import orjson
+
+from kubectl_ml import documents, facts, findings, flags, inputs, lint_output, objects
+from kubectl_ml.documents import Document
+from kubectl_ml.errors import Unreadable
+from kubectl_ml.findings import ERROR, WARNING, Finding
+from kubectl_ml.lint_output import Found
+from kubectl_ml.places import Place, Places
+from policies import engine
+from policies.model import Facts, PolicySet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Linter:
+    policies: PolicySet
+    facts: Facts
+    namespace: str
+
+    def document(self, document: Document) -> Iterator[Found]:
+        """Find what is wrong with the objects of a document; what is no manifest is left alone."""
+        if not isinstance(document.value, dict) or not {"apiVersion", "kind"} & set(document.value):
+            return
+        try:
+            objects.check(document)
+        except Unreadable as error:
+            yield _unreadable(error, document.source, document.line)
+            return
+        places = Places(document)
+        for pointer, manifest in objects.each(document.value):
+            request = objects.request(manifest, namespace=self.namespace, user=self.facts.user)
+            decision = engine.render(request, self.policies, self.facts)
+            for finding in findings.of(decision, manifest):
+                whole = replace(finding, pointer=pointer + finding.pointer)
+                yield Found(
+                    finding=whole,
+                    place=places.of(whole.pointer),
+                    reference=objects.reference(manifest, namespace=self.namespace),
+                    title=objects.title(manifest),
+                )
+
+
+@click.command(context_settings=flags.CONTEXT, options_metavar="-f FILENAME [flags]")
+@click.option(
+    "-f",
+    "--filename",
+    "filenames",
+    multiple=True,
+    required=True,
+    type=flags.ManifestPath(),
+    metavar="FILENAME",
+    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
+)
+@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
+@flags.policies
+@flags.where
+@click.option(
+    "--facts",
+    "facts_file",
+    default="",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="What to assume of the cluster: kubeVersion, namespaces, user, installed.",
+)
+@click.option(
+    "-n",
+    "--namespace",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="The namespace of objects that don't say theirs.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice([ERROR, WARNING, "never"]),
+    default=ERROR,
+    show_default=True,
+    help="End with 1 where there is one of these, or worse.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "sarif"]),
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
+@flags.verbosity
+def lint(
+    *,
+    filenames: tuple[str, ...],
+    recursive: bool,
+    policies_: tuple[str, ...],
+    no_library: bool,
+    facts_file: str,
+    namespace: str,
+    fail_on: str,
+    output: str,
+) -> int:
+    """
+    Find intents that can't be used: typos, unknown classes and sources, the wrong kind.
+
+    An error is what the webhook would refuse, a warning what it would warn about. Each comes
+    with its file, line and column. Files of other tools are left alone, unless they can't be read.
+
+    \b
+    Examples:
+      # A directory of manifests, with your own classes and sources
+      kubectl ml lint -R -f manifests/ --policies policies/
+      # As a check of a code host, which shows the findings in the change
+      kubectl ml lint -R -f manifests/ -o sarif > kubectl-ml.sarif
+      # Warnings count, too
+      kubectl ml lint -f train.yaml --fail-on warning
+    """
+    if filenames.count(inputs.STDIN) > 1:
+        raise click.UsageError("standard input (-f -) can be read only once")
+    linter = _Linter(
+        policies=flags.read_policies(policies_, library=not no_library),
+        facts=facts.read(facts_file) if facts_file else flags.read_facts(policies_),
+        namespace=namespace,
+    )
+    found = list(_found(linter, inputs.inputs(filenames, recursive=recursive)))
+    _print(found, output)
+    return int(_fails({each.finding.severity for each in found}, fail_on))
+
+
+def _found(linter: _Linter, files: Iterator[inputs.Input]) -> Iterator[Found]:
+    for file in files:
+        of_file: list[Found] = []
+        with file.open(sys.stdin.buffer) as stream:
+            try:
+                for document in documents.read(stream, file.name):
+                    of_file += linter.document(document)
+            except Unreadable as error:
+                of_file.append(_unreadable(error, file.name, 1))
+        yield from sorted(dict.fromkeys(of_file), key=lambda each: each.place)
+
+
+def _unreadable(error: Unreadable, file: str, line: int) -> Found:
+    """Make a finding of a file that can't be read; its sentence begins `FILE: line N: `."""
+    message = error.sentences[0].removeprefix(f"{file}: ")
+    number, colon, rest = message.removeprefix("line ").partition(": ")
+    if message.startswith("line ") and colon and number.isdigit():
+        line, message = int(number), rest
+    return Found(
+        finding=Finding(severity=ERROR, policy="manifests", message=message),
+        place=Place(file=file, line=line),
+    )
+
+
+def _print(found: list[Found], output: str) -> None:
+    stdout = sys.stdout.buffer
+    if output == "text":
+        stdout.write(lint_output.text(found).encode())
+    else:
+        value = (lint_output.json if output == "json" else lint_output.sarif)(found)
+        stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    stdout.flush()
+
+
+def _fails(severities: set[str], fail_on: str) -> bool:
+    counted = {ERROR: {ERROR}, WARNING: {ERROR, WARNING}}.get(fail_on, set())
+    return bool(severities & counted)

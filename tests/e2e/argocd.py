@@ -1,0 +1,42 @@
+"""
+What Argo CD says of an object: Synced or not, by its own diff library.
+
+`controlplane/argocd` is a small program around it. What Argo CD applied is in the annotation that
+kubectl's apply leaves, and it compares by a merge of three.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterable
+from typing import Any
+
+from tests.e2e.acting import LAST_APPLIED
+from tests.e2e.controlplane.client import Manifest
+
+
+def out_of_sync(program: str, pairs: Iterable[tuple[Manifest, Manifest]]) -> list[list[str]]:
+    """Name, for each pair of target and live object, the fields that differ."""
+    lines = [json.dumps({"target": one, "live": _applied(one, live)}) for one, live in pairs]
+    done = subprocess.run(  # noqa: S603 -- our own program
+        (program,), input="\n".join(lines), capture_output=True, text=True, timeout=120, check=True
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return [
+        sorted(_differing(answer["normalized"], answer["predicted"])) if answer["modified"] else []
+        for answer in answers
+    ]
+
+
+def _applied(target: Manifest, live: Manifest) -> Manifest:
+    annotations = {**live["metadata"].get("annotations", {}), LAST_APPLIED: json.dumps(target)}
+    return {**live, "metadata": {**live["metadata"], "annotations": annotations}}
+
+
+def _differing(one: Any, other: Any, path: str = "") -> set[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = one.keys() | other.keys()
+        return set().union(*(_differing(one.get(k), other.get(k), f"{path}/{k}") for k in keys))
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = enumerate(zip(one, other, strict=True))
+        return set().union(*(_differing(*each, f"{path}/{number}") for number, each in pairs))
+    return set() if one == other else {path}
