@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from policies.guard.baseline import PROFILES, setters
-from policies.guard.containers import at, items, named, quoted, words
+from policies.guard.containers import at, items, named, words
 from policies.model import Manifest
 
 _VOLUMES = (

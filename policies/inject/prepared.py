@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from policies import intents, match
+from policies.guard.rules import Guards
 from policies.inject import containers, sources
 from policies.inject.pod import Author
 from policies.inject.sources import Plan
@@ -46,6 +47,7 @@ class Prepared:
     def __init__(self, policies: PolicySet) -> None:
         self.policies = policies
         self.catalogue = catalogue.of(policies)
+        self.guards = Guards(policies.guards, policies.exceptions)
         self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
         self.previews = any(item.mode == "Preview" for item in policies.injections)
         self._plans: dict[Any, Plan] = {}
