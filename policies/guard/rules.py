@@ -8,12 +8,14 @@ from typing import Any
 
 from policies import conditions, match
 from policies.guard import images, pod_security
+from policies.index import Index
 from policies.match import Predicate, Target
 from policies.model import (
     Facts,
     GuardPolicy,
     GuardRule,
     Manifest,
+    Match,
     PolicyException,
     Request,
     Violation,
@@ -76,7 +78,7 @@ class Guards:
             Exemption(exception=one, matches=match.compiled(one.match)) for one in exceptions
         ]
         self._of_objects = False
-        self._by_kind: dict[str, list[Guard]] = {}
+        found: list[tuple[Match, Guard]] = []
         for policy in policies:
             guard = Guard(
                 policy=policy,
@@ -87,8 +89,8 @@ class Guards:
             )
             asked = {"DELETE", "CONNECT", "*"} & {*policy.match.operations}
             self._of_objects |= bool(asked) or any(kind != POD for kind in policy.match.kinds)
-            for kind in policy.match.kinds or (POD,):
-                self._by_kind.setdefault(kind, []).append(guard)
+            found.append((policy.match, guard))
+        self._index = Index(found, default=POD)
 
     @property
     def of_objects(self) -> bool:
@@ -96,14 +98,11 @@ class Guards:
         return self._of_objects
 
     def __bool__(self) -> bool:
-        return bool(self._by_kind)
+        return bool(self._index)
 
     def of(self, target: Target) -> list[Guard]:
         """Find the guards of one target."""
-        bare = target.kind.partition(".")[0]
-        found = self._by_kind.get(target.kind, [])
-        if bare != target.kind:
-            found = [*found, *self._by_kind.get(bare, ())]
+        found = self._index.candidates(target)
         if target.operation in ("DELETE", "CONNECT"):  # where asked for alone
             found = [guard for guard in found if _asks(guard, target.operation)]
         return [guard for guard in found if guard.matches(target)]

@@ -14,6 +14,7 @@ from typing import Any
 
 from policies import intents, match
 from policies.guard.rules import Guards
+from policies.index import Index
 from policies.inject import containers, sources
 from policies.inject.pod import Author
 from policies.inject.sources import Plan
@@ -55,24 +56,15 @@ class Prepared:
             source.namespaces and source.namespaces.selector
             for source in policies.data_sources.values()
         )
-        self._by_kind: dict[str, list[Rule]] = {}
-        for policy in policies.injections:
-            rule = _rule(policy)
-            for kind in policy.match.kinds or (POD,):
-                self._by_kind.setdefault(kind, []).append(rule)
+        self._rules = Index(
+            ((policy.match, _rule(policy)) for policy in policies.injections), default=POD
+        )
 
     def rules(self, target: Target, wanted: Intents, mode: str = "Apply") -> list[Rule]:
         """Find the policies for one target, in their order."""
-        bare = target.kind.partition(".")[0]
-        found = self._by_kind.get(target.kind, ())
-        if bare != target.kind and bare in self._by_kind:
-            found = sorted(
-                {*found, *self._by_kind[bare]},
-                key=lambda rule: (rule.policy.order, rule.policy.name),
-            )
         return [
             rule
-            for rule in found
+            for rule in self._rules.candidates(target)
             if rule.policy.mode == mode
             and (not rule.policy.opt_in or rule.policy.name in wanted.profile)
             and rule.matches(target)
