@@ -33,10 +33,12 @@ class Exemption:
 
     def holds(self, target: Target, facts: Facts) -> bool:
         """Tell whether it lets a target off now; without a clock nothing has expired."""
+        return not self.expired(facts) and self.matches(target)
+
+    def expired(self, facts: Facts) -> bool:
+        """Tell whether its time is over."""
         expires = self.exception.expires
-        if expires is not None and facts.now is not None and facts.now >= expires:
-            return False
-        return self.matches(target)
+        return expires is not None and facts.now is not None and facts.now >= expires
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -126,7 +128,16 @@ def judge(
             if name not in off:
                 violation = Violation(policy=guard.policy.name, message=message, code=code)
                 verdict.add(guard.policy.enforcement, violation)
+                _report_expired(guard, target, facts, verdict)
     return verdict
+
+
+def _report_expired(guard: Guard, target: Target, facts: Facts, verdict: Verdict) -> None:
+    """Warn whom an exception would have let off that its time is over."""
+    for one in guard.exemptions:
+        if one.expired(facts) and one.matches(target):
+            message = f'the exception "{one.exception.name}" has expired; renew it or delete it'
+            verdict.add("Warn", Violation(policy=guard.policy.name, message=message))
 
 
 def _found(

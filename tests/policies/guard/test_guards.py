@@ -1,6 +1,7 @@
 """Guards and exceptions, through the front door."""
 
-from dataclasses import replace
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -137,6 +138,8 @@ def test_the_exception_of_the_design(namespace: str, now: float | None, refused:
     found = engine.review(asked, policies(DESIGN), Facts(now=now))
 
     assert bool(lines(found)) is refused
+    warning = 'gpu-needs-queue: the exception "nlp-demo" has expired; renew it or delete it'
+    assert (warning in found.warnings) is (now == EXPIRES)
 
 
 def guard(spec: str) -> PolicySet:
@@ -244,5 +247,40 @@ def test_what_cannot_be_used_is_told_at_load(spec: str, message: str) -> None:
     assert [f"{one.path}: {one.message}" for one in caught.value.faults] == [message]
 
 
-def test_facts_without_exceptions_need_no_clock() -> None:
-    assert replace(Facts(), now=1.0).now == 1.0
+def test_of_many_policies_those_act_that_apply_in_their_order() -> None:
+    """What is filed by namespace, by intent, by glob and by nothing comes in the order of names."""
+    matches = [
+        "namespaces: {names: [ml]}",
+        "intents: [accelerator]",
+        "namespaces: {names: [m*]}",
+        "kinds: [Pod]",
+        "namespaces: {names: [elsewhere]}",
+        "intents: [queue]",
+        "kinds: [Job.batch]",
+    ]
+    known = policies(
+        "\n---\n".join(
+            f"{{kind: InjectionPolicy, metadata: {{name: p{number}}}, spec: {{match: {{{match}}}, "
+            f"inject: {{env: [{{name: V{number}, value: x}}]}}}}}}"
+            for number, match in enumerate(matches)
+        )
+    )
+
+    found = engine.review(request(pod()), known, Facts())
+
+    env = found.object["spec"]["containers"][0]["env"]
+    assert [one["name"] for one in env if one["value"] == "x"] == ["V0", "V1", "V2", "V3"]
+
+
+def test_the_runtime_is_imported_only_for_an_expression() -> None:
+    """A start without rules doesn't wait for it."""
+    code = (
+        "import sys; from policies import engine, load; load.library(); "
+        "print([name for name in sys.modules if name.startswith('cel_expr')])"
+    )
+
+    found = subprocess.run(  # noqa: S603 -- our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert found.stdout == "[]\n"
