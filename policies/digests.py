@@ -11,6 +11,7 @@ import orjson
 # What the API server writes where an object says nothing: the defaults of the schemas.
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "InjectionPolicy": {"mode": "Apply", "optIn": False, "order": 0, "onConflict": "Keep"},
+    "GuardPolicy": {"enforcement": "Deny", "failurePolicy": "Fail"},
     "WorkloadKind": {"scope": "Namespaced", "queue": "object"},
 }
 

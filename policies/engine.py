@@ -19,7 +19,7 @@ from policies.inject.sound import is_sound, is_sound_metadata
 from policies.intents import PREFIX, read, written
 from policies.model import DOMAIN, Decision, Facts, Manifest, PolicySet, Request, Skip
 from policies.patch import lookup, pointer
-from policies.stages import own, undo
+from policies.stages import guard, own, undo
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
@@ -31,7 +31,11 @@ MIRROR = "kubernetes.io/config.mirror"  # the kubelet's image of a static pod, w
 
 def review(request: Request, policies: PolicySet, facts: Facts) -> Decision:
     """Decide what the webhook answers for `request`; the same input gives the same bytes."""
-    return _decide(Context.of(request, policies, facts))
+    context = Context.of(request, policies, facts)
+    decision = _decide(context)
+    if context.prepared.guards.of_objects and request.namespace not in UNTOUCHED:
+        return guard.whole(context, decision)
+    return decision
 
 
 def render(request: Request, policies: PolicySet, facts: Facts) -> Decision:
@@ -110,7 +114,7 @@ def _of_pod(context: Context) -> Decision:
     pod = pod_stage.create(context) if created else pod_stage.update(context)
     if pod is None:
         return Decision(object=context.request.object)
-    return Decision(
+    decision = Decision(
         object=pod.draft.object,
         patch=pod.draft.patch(),
         warnings=tuple(pod.warnings),
@@ -119,6 +123,9 @@ def _of_pod(context: Context) -> Decision:
         provenance=pod.claims.pointers(),
         preview=pod_stage.preview(context, pod) if created else {},
     )
+    if context.prepared.guards:
+        return guard.with_verdict(decision, guard.pod(context, decision.object))
+    return decision
 
 
 def _of_workload(context: Context) -> Decision:
@@ -136,6 +143,7 @@ def _of_workload(context: Context) -> Decision:
         violations=tuple(sorted(set(outcome.violations))),
         provenance=outcome.claims.pointers(),
         preview=outcome.previews,
+        audits=tuple(sorted(set(outcome.audits))),
     )
 
 

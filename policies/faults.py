@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from policies import (
     foreign,
+    guarding,
     kinds,
     matches,
     objects,
@@ -38,6 +39,8 @@ SCHEMAS = {
     "NamespacedDataSource": "datasource.json",
     "InjectionPolicy": "injectionpolicy.json",
     "WorkloadKind": "workloadkind.json",
+    "GuardPolicy": "guardpolicy.json",
+    "PolicyException": "policyexception.json",
 }
 _DIRECTORY = Path(__file__).parent / "schemas"
 
@@ -198,10 +201,27 @@ def _role(role: Mapping[str, Any]) -> Iterator[Found]:
         yield from _tried((field,), catalogue.counted, role.get(field, 1))
 
 
+def _guard_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
+    if isinstance(spec.get("match"), dict):
+        for path, message in _match(spec["match"]):
+            yield ("match", *path), message
+    yield from guarding.faults(spec)
+
+
+def _policy_exception(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
+    if isinstance(spec.get("match"), dict):
+        for path, message in _match(spec["match"]):
+            yield ("match", *path), message
+    if isinstance(spec.get("expires"), str):
+        yield from _tried(("expires",), guarding.moment, spec["expires"])
+
+
 _JUDGES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Found]]] = {
     "Accelerator": _accelerator,
     "DataSource": source_faults.of,
     "NamespacedDataSource": source_faults.of_namespaced,
     "InjectionPolicy": _injection_policy,
     "WorkloadKind": _workload_kind,
+    "GuardPolicy": _guard_policy,
+    "PolicyException": _policy_exception,
 }

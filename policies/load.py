@@ -17,12 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from policies import manifests, objects
+from policies import guarding, manifests, objects
 from policies.errors import Fault, InvalidPolicies
 from policies.model import API_VERSION, DOMAIN, Manifest, PolicySet
 
-KINDS = ("Accelerator", "DataSource", "NamespacedDataSource", "InjectionPolicy", "WorkloadKind")
-LATER = ("GuardPolicy", "QuotaPolicy", "PolicyException")
+KINDS = (
+    "Accelerator",
+    "DataSource",
+    "NamespacedDataSource",
+    "InjectionPolicy",
+    "WorkloadKind",
+    "GuardPolicy",
+    "PolicyException",
+)
+LATER = ("QuotaPolicy",)
 SUFFIXES = (".yaml", ".yml", ".json")
 _LIBRARY = Path(__file__).parent / "library"
 
@@ -269,6 +277,8 @@ def _build(documents: Iterable[Document], base: PolicySet) -> PolicySet:
     accelerators, sources = dict(base.accelerators), dict(base.data_sources)
     injections = {policy.name: policy for policy in base.injections}
     kinds = {kind.name: kind for kind in base.workload_kinds}
+    guards = {policy.name: policy for policy in base.guards}
+    exceptions = {one.name: one for one in base.exceptions}
     for document in documents:
         kind, spec = document.value["kind"], document.value["spec"]
         name = document.value["metadata"]["name"]
@@ -276,6 +286,10 @@ def _build(documents: Iterable[Document], base: PolicySet) -> PolicySet:
             accelerators[name] = objects.accelerator(name, spec)
         elif kind == "InjectionPolicy":
             injections[name] = objects.injection_policy(name, spec)
+        elif kind == "GuardPolicy":
+            guards[name] = guarding.guard_policy(name, spec)
+        elif kind == "PolicyException":
+            exceptions[name] = guarding.policy_exception(name, spec)
         elif kind == "WorkloadKind":
             kinds[name] = objects.workload_kind(name, spec)
         else:
@@ -290,4 +304,6 @@ def _build(documents: Iterable[Document], base: PolicySet) -> PolicySet:
             sorted(injections.values(), key=lambda policy: (policy.order, policy.name))
         ),
         workload_kinds=tuple(kinds[name] for name in sorted(kinds)),
+        guards=tuple(guards[name] for name in sorted(guards)),
+        exceptions=tuple(exceptions[name] for name in sorted(exceptions)),
     )

@@ -62,6 +62,7 @@ class Facts:
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # name -> labels
     installed: frozenset[str] | None = None
     user: User = User()
+    now: float | None = None  # seconds since 1970; None: no clock, and nothing has expired
 
     def has(self, system: str) -> bool:
         """Tell whether `system` is installed."""
@@ -234,6 +235,46 @@ class InjectionPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuardRule:
+    """One rule of a guard: an expression that must hold."""
+
+    name: str
+    expression: str
+    message: str = ""
+    message_expression: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardPolicy:
+    """What is refused."""
+
+    name: str
+    digest: str
+    match: Match = Match()
+    enforcement: str = "Deny"  # Warn, Audit
+    failure_policy: str = "Fail"  # Ignore
+    variables: tuple[tuple[str, str], ...] = ()  # name, expression
+    params: Mapping[str, Any] | None = None
+    rules: tuple[GuardRule, ...] = ()
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyException:
+    """Who is let off, from what, until when."""
+
+    name: str
+    digest: str
+    policies: tuple[str, ...]
+    rules: tuple[str, ...] = ()  # none: every rule and check of the policies
+    match: Match = Match()
+    reason: str = ""
+    expires: float | None = None  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadKind:
     """A custom kind, as the catalogue's own entries are written (`policies/workloads`)."""
 
@@ -254,6 +295,8 @@ class PolicySet:
     data_sources: Mapping[str, DataSource] = field(default_factory=dict)
     injections: tuple[InjectionPolicy, ...] = ()  # sorted by (order, name)
     workload_kinds: tuple[WorkloadKind, ...] = ()  # sorted by name
+    guards: tuple[GuardPolicy, ...] = ()  # sorted by name
+    exceptions: tuple[PolicyException, ...] = ()  # sorted by name
 
 
 # --- what comes out -------------------------------------------------------------------------
@@ -298,3 +341,4 @@ class Decision:
         default_factory=dict
     )  # the same, of policies in mode Preview
     skipped: tuple[Skip, ...] = ()  # only where it was asked for
+    audits: tuple[Violation, ...] = ()  # what guards that only audit found

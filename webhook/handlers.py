@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from time import perf_counter
+from dataclasses import dataclass, field, replace
+from time import perf_counter, time
 from typing import Protocol
 
 import orjson
@@ -124,7 +124,10 @@ class Reviews:
     async def _decide(self, review: codec.Review) -> Answer:
         request = review.request
         facts = await self.facts.facts_for(request)
-        decision = engine.review(request, self.policies.current, facts)
+        policies = self.policies.current
+        if policies.exceptions:  # the one thing that asks for the time
+            facts = replace(facts, now=time())
+        decision = engine.review(request, policies, facts)
         return self.answer(review, decision)
 
     def _record(self, review: codec.Review, answer: Answer, seconds: float) -> None:
@@ -181,7 +184,7 @@ def validation(review: codec.Review, decision: Decision) -> Answer:
     """Answer `/validate`: every reason to refuse, sorted, one line each."""
     warnings = decision.warnings
     refusals = (*decision.violations, *decision.missed)
-    audit = _previews(decision) if decision.preview else None
+    audit = _audit(decision) if decision.preview or decision.audits else None
     if not refusals:
         body = codec.allowed(review.uid, warnings=warnings, audit=audit)
         return Answer(body, "allowed", warnings=len(warnings))
@@ -208,6 +211,14 @@ def _explained(review: codec.Review) -> str:
     if request.operation == "UPDATE" and request.name:
         return f"{request.kind.lower()}/{request.name}"
     return "-f FILE"
+
+
+def _audit(decision: Decision) -> dict[str, str]:
+    found = dict(_previews(decision))
+    for one in decision.audits:
+        key = codec.audit_key(f"guard.{one.policy}")
+        found[key] = "; ".join(filter(None, [found.get(key), codec.one_line(one.message)]))
+    return found
 
 
 def _previews(decision: Decision) -> Mapping[str, str]:

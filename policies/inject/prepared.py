@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from policies import intents, match
+from policies.guard.rules import Guards
+from policies.index import Index
 from policies.inject import containers, sources
 from policies.inject.pod import Author
 from policies.inject.sources import Plan
@@ -46,6 +48,7 @@ class Prepared:
     def __init__(self, policies: PolicySet) -> None:
         self.policies = policies
         self.catalogue = catalogue.of(policies)
+        self.guards = Guards(policies.guards, policies.exceptions)
         self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
         self.previews = any(item.mode == "Preview" for item in policies.injections)
         self._plans: dict[Any, Plan] = {}
@@ -53,24 +56,15 @@ class Prepared:
             source.namespaces and source.namespaces.selector
             for source in policies.data_sources.values()
         )
-        self._by_kind: dict[str, list[Rule]] = {}
-        for policy in policies.injections:
-            rule = _rule(policy)
-            for kind in policy.match.kinds or (POD,):
-                self._by_kind.setdefault(kind, []).append(rule)
+        self._rules = Index(
+            ((policy.match, _rule(policy)) for policy in policies.injections), default=POD
+        )
 
     def rules(self, target: Target, wanted: Intents, mode: str = "Apply") -> list[Rule]:
         """Find the policies for one target, in their order."""
-        bare = target.kind.partition(".")[0]
-        found = self._by_kind.get(target.kind, ())
-        if bare != target.kind and bare in self._by_kind:
-            found = sorted(
-                {*found, *self._by_kind[bare]},
-                key=lambda rule: (rule.policy.order, rule.policy.name),
-            )
         return [
             rule
-            for rule in found
+            for rule in self._rules.candidates(target)
             if rule.policy.mode == mode
             and (not rule.policy.opt_in or rule.policy.name in wanted.profile)
             and rule.matches(target)

@@ -34,6 +34,11 @@ _MARKS = {
     "volcano": ("annotations", VOLCANO),
     "kai": ("labels", KAI),
 }
+# What Kueue's own webhook writes into the template of a queued Deployment, whose pods it counts. It
+# comes before ours, and so doesn't see the label that we set (pkg/controller/jobs/deployment).
+_MANAGED = "kueue.x-k8s.io/managed"
+_SUSPENDED_BY = "kueue.x-k8s.io/pod-suspending-parent"
+_PARENTS = {"Deployment.apps": "deployment"}
 _SCHEDULERS = {"volcano": "volcano", "kai": "kai-scheduler"}
 _DEFAULT_SCHEDULER = "default-scheduler"  # what the API server writes where nothing was set
 # Where operators read the queue of the PodGroup that they make.
@@ -81,6 +86,9 @@ def inject(
     for place in places:
         if name:
             pod.put(author, (*place, member, mark), name)
+        if name and system == "kueue" and kind in _PARENTS and place != ("metadata",):
+            pod.put(author, (*place, "labels", _MANAGED), "true")
+            pod.put(author, (*place, "annotations", _SUSPENDED_BY), _PARENTS[kind])
         if given.priority and pod.draft.get((*place, "labels", KUEUE)):
             by, priority = given.priority
             pod.put(by, (*place, "labels", KUEUE_PRIORITY), priority, quiet=True)
@@ -104,6 +112,16 @@ def inject_pods(
     pod.put(author, (*pod.metadata, member, mark), name)
     path, scheduler = (*pod.spec, "schedulerName"), _SCHEDULERS[system]
     pod.put(author, path, scheduler, unset=_DEFAULT_SCHEDULER)
+
+
+def warn_of_order(pod: PodDraft, intents: Intents, facts: Facts) -> None:
+    """Warn about a bare pod that Kueue, whose webhook saw it before us, doesn't hold back."""
+    label = pod.draft.get(("metadata", "labels", KUEUE))
+    if intents.queue and not label and system_of(facts) == "kueue":
+        pod.warn(
+            f"{POLICY}: Kueue sees a bare pod before this intent becomes its label, and doesn't "
+            f"hold it back; write the label {KUEUE}: {intents.queue} yourself, or use a Job"
+        )
 
 
 def _wanted(intents: Intents, given: Default) -> tuple[Author, str]:

@@ -17,6 +17,7 @@ from policies.inject.provenance import Claims
 from policies.intents import PREFIX, Fault, Intents, nearest
 from policies.model import Violation
 from policies.patch import lookup
+from policies.stages import guard
 from policies.stages import pod as pod_stage
 from policies.stages.work import METADATA, Outcome, Work
 from policies.workloads import locate
@@ -43,6 +44,7 @@ def update(work: Work, before: Work, outcome: Outcome) -> None:
     whole(before, then)
     outcome.violations += [one for one in now.violations if one not in then.violations]
     outcome.warnings += [one for one in now.warnings if one not in then.warnings]
+    outcome.audits += [one for one in now.audits if one not in then.audits]
 
 
 def templates(work: Work, outcome: Outcome) -> None:
@@ -61,6 +63,8 @@ def templates(work: Work, outcome: Outcome) -> None:
             if warning:
                 pod.warn(warning)
         outcome.collect(pod)
+        if work.context.prepared.guards:
+            guard.template(trial, template, intents, outcome)
 
 
 def _preview(work: Work, template: Template, intents: Intents, outcome: Outcome) -> None:

@@ -59,6 +59,7 @@ def create(context: Context) -> PodDraft | None:
         inject(pod, context, target, intents, name=name)
         if not origin.owner:
             given = queue_default(pod_rules(context, target, intents))
+            queue.warn_of_order(pod, intents, context.facts)
             queue.inject(pod, intents, given, facts=context.facts, places=[("metadata",)])
             queue.inject_pods(pod, intents, given, facts=context.facts)
     pod.sign()

@@ -33,6 +33,7 @@ class Outcome:
     draft: Draft
     warnings: list[str] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
+    audits: list[Violation] = field(default_factory=list)
     claims: Claims = field(default_factory=Claims)
     previews: dict[str, tuple[str, ...]] = field(
         default_factory=dict

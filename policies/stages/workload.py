@@ -257,8 +257,11 @@ def _queue_of(work: Work) -> str:
 
 
 def _templates_differ(work: Work, before: Work) -> bool:
+    now, then = work.draft.object, before.draft.object
+    guarded = bool(work.context.prepared.guards)  # which look at labels too
     return work.templates != before.templates or any(
-        lookup(work.draft.object, one.pod_spec) != lookup(before.draft.object, one.pod_spec)
+        lookup(now, one.pod_spec) != lookup(then, one.pod_spec)
+        or (guarded and one.metadata and lookup(now, one.metadata) != lookup(then, one.metadata))
         for one in work.templates
     )
 

@@ -971,14 +971,15 @@ def sidecar(security_context: str) -> str:
             id="unknown-kind",
         ),
         pytest.param(
-            "{apiVersion: kubectl-ml.io/v1alpha1, kind: GuardPolicy, metadata: {name: x}}",
-            "(GuardPolicy x): kind: GuardPolicy is not supported by this version; take it out",
+            "{apiVersion: kubectl-ml.io/v1alpha1, kind: QuotaPolicy, metadata: {name: x}}",
+            "(QuotaPolicy x): kind: QuotaPolicy is not supported by this version; take it out",
             id="kind-of-a-later-version",
         ),
         pytest.param(
             "{metadata: {name: x}}",
             '(x): kind: "kind" is missing; write one of Accelerator, DataSource, '
-            "NamespacedDataSource, InjectionPolicy, WorkloadKind",
+            "NamespacedDataSource, InjectionPolicy, WorkloadKind, GuardPolicy, "
+            "PolicyException",
             id="no-kind",
         ),
         pytest.param(

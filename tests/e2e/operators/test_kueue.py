@@ -107,7 +107,10 @@ def _deployment() -> Manifest:
 
 
 def _pod() -> Manifest:
-    return acting.pod("bert", accelerator="a100:2", queue=QUEUE)
+    """Write a Pod with Kueue's own label: its webhook sees a bare pod before ours does."""
+    made = acting.pod("bert", accelerator="a100:2")
+    made["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": QUEUE}
+    return made
 
 
 KINDS = [
@@ -151,7 +154,9 @@ def test_it_comes_back_after_an_eviction(
     path = f"{KUEUE}/namespaces/{queued.name}/workloads/{workload['metadata']['name']}"
 
     queued.admin.patch(path, {"spec": {"active": False}})
-    waiting.until(lambda: not queued.all("Pod"), what="the pods to be gone")
+    waiting.until(
+        lambda: not foretold.devices(queued.all("Pod")), what="the pods with devices to be gone"
+    )
     queued.admin.patch(path, {"spec": {"active": True}})
 
     assert charged(admitted(queued, count)) == {"a100": gpus}

@@ -1,0 +1,1 @@
+"""What is refused: one module per check that a GuardPolicy can ask for."""
