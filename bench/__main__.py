@@ -12,13 +12,13 @@ import click
 import orjson
 import tabulate
 
-from bench import apiserver, webhook
+from bench import apiserver, commandline, webhook
 from bench.load import Unusable
 
 REPORT = Path("build/bench.json")
 
 
-SECTIONS = ("webhook", "apiserver")
+SECTIONS = ("webhook", "commandline", "apiserver")
 
 
 @click.command()
@@ -42,6 +42,10 @@ def main(seconds: float, rounds: int, only: tuple[str, ...]) -> None:
         except Unusable as error:
             raise click.ClickException(str(error)) from error
         click.echo(_table(report) + "\n")
+    if "commandline" in chosen:
+        measured = commandline.run(rounds=rounds, directory=options.directory)
+        report |= measured
+        click.echo(_documents(measured) + "\n")
     if "apiserver" in chosen:
         try:
             report["apiserver"] = apiserver.run(
@@ -82,6 +86,19 @@ def _table(report: dict[str, Any]) -> str:
         f" ({report['review_bytes']} bytes a review, {report['connections']} connections,"
         f" load by {report['load']})."
     )
+
+
+def _documents(report: dict[str, Any]) -> str:
+    columns = ("docs_per_second", "max_rss_mb", "max_rss_mb_many")
+    rows = [[name, *(report[name][column] for column in columns)] for name in report]
+    one = report["render"]
+    head = (
+        f"{one['document_bytes']} bytes each",
+        "documents/s",
+        f"MB at {one['documents']:,}",
+        f"MB at {one['documents_many']:,}",
+    )
+    return tabulate.tabulate(rows, headers=head, floatfmt=("", ".0f", ".0f", ".0f"))
 
 
 def _creates(report: dict[str, Any]) -> str:

@@ -50,6 +50,7 @@ class Demands:
     refusals: dict[str, None] = field(default_factory=dict)
     _ranges: dict[Reference, Range] = field(default_factory=dict)
     _again: dict[Reference, tuple[Manifest, int]] = field(default_factory=dict)
+    _seen: dict[Any, Demand] = field(default_factory=dict)  # of thousands, few are different
 
     @property
     def known(self) -> Catalogue:
@@ -123,7 +124,7 @@ class Demands:
             kind=manifest["kind"],
             namespace="" if kind.cluster_scoped else self._namespace_of(metadata),
             name=name,
-            demand=found,
+            demand=self._seen.setdefault(_content(found), found),
             owner=self._owner(metadata),
         )
 
@@ -160,6 +161,23 @@ class Demands:
         metadata = manifest.get("metadata") or {}
         where = (name, self._namespace_of(metadata), str(target.get("name")))
         self._ranges[where] = Range(least, max(least, most))
+
+
+def _content(found: Demand) -> Any:
+    """Write out what makes two demands the same."""
+    return (
+        found.notes,
+        tuple(
+            (role.name, role.range, *map(_figures, (role.steady, role.peak)), *role.classes.items())
+            for role in found.roles
+        ),
+        *map(_figures, (found.steady, found.peak)),
+        tuple(tuple(role.request.amounts.values.items()) for role in found.roles),
+    )
+
+
+def _figures(share: Share) -> Any:
+    return share.pods, tuple(share.amounts.values.items()), frozenset(share.endless)
 
 
 def _number(spec: Any, member: str, default: int) -> int:
