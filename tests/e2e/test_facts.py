@@ -115,13 +115,14 @@ def test_without_its_rights_it_is_not_ready_and_says_why(installed: Installed):
     kept = control_plane.admin.get(binding)
     control_plane.admin.delete(binding)
     installed.stop()
-    failed = len(installed.events("the cluster can't be read"))
+    event = "the cluster can't be read"
+    failed = len(installed.events(event, what="namespaces"))
     try:
         installed.run()
         waiting.until(
-            lambda: len(installed.events("the cluster can't be read")) > failed, what="a refusal"
+            lambda: len(installed.events(event, what="namespaces")) > failed, what="a refusal"
         )
-        said = installed.events("the cluster can't be read")[-1]
+        said = installed.events(event, what="namespaces")[-1]
         ready = installed.ready()
     finally:
         del kept["metadata"]["resourceVersion"], kept["metadata"]["uid"]
@@ -155,4 +156,4 @@ def test_a_certificate_from_files_is_one_the_api_server_takes(
         stdin={"apiVersion": "v1", "kind": "List", "items": configurations},
     )
 
-    assert applied.count("serverside-applied (server dry run)") == 3
+    assert applied.count("serverside-applied (server dry run)") == 4

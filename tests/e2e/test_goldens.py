@@ -231,7 +231,13 @@ def test_two_trainings_share_a_template(
     admin = controlplane.admin
 
     def train(name: str) -> list[str]:
-        flags = ("--image=registry.example.com/main:1", "--accelerator=h100.dra", "-n", namespace)
+        flags = (
+            "--image=registry.example.com/main:1",
+            "--accelerator=h100.dra",
+            "-n",
+            namespace,
+            "--backend=job",
+        )
         return admin.kubectl("ml", "train", name, *flags, f"--policies={tmp_path}").splitlines()
 
     first, second = train("one"), train("two")
@@ -253,7 +259,7 @@ def test_where_the_webhook_injects_train_makes_the_template(
 
     printed = admin.kubectl(
         *("ml", "train", "bert", "--image=registry.example.com/main:1", "-n", enabled.name),
-        *("--accelerator=h100.dra:2", f"--policies={tmp_path}"),
+        *("--accelerator=h100.dra:2", f"--policies={tmp_path}", "--backend=job"),
     )
 
     pods = f"/api/v1/namespaces/{enabled.name}/pods"
