@@ -41,6 +41,7 @@ class Operator:
     service: str  # NAME.NAMESPACE of its webhook
     # NAMESPACE/NAME of the Secret where it makes a certificate; without it we give it one.
     certificate: str = ""
+    certificate_directory: str = ""  # where it looks for its files, if nobody can say so
     configuration: Callable[[Ports, Path], Manifest]  # of the folder with the certificate
     flags: Callable[[Ports, Path], Sequence[str]]  # of the configuration's file
 
@@ -107,7 +108,21 @@ KUEUE = Operator(
         "--feature-gates=VisibilityOnDemand=false",
     ),
 )
-ALL = (JOBSET, KUEUE)
+TRAINING_OPERATOR = Operator(
+    module=_module("training-operator", "training-operator.v1"),
+    path="github.com/kubeflow/training-operator",
+    manifests="manifests/overlays/standalone",
+    service="training-operator.kubeflow",
+    certificate="kubeflow/training-operator-webhook-cert",
+    certificate_directory="/tmp/k8s-webhook-server/serving-certs",  # noqa: S108 -- the operator's own choice
+    configuration=lambda ports, certificates: {},
+    flags=lambda ports, file: (
+        f"--webhook-server-port={ports.webhook}",
+        f"--health-probe-bind-address=127.0.0.1:{ports.health}",
+        f"--metrics-bind-address=127.0.0.1:{ports.metrics}",
+    ),
+)
+ALL = (JOBSET, TRAINING_OPERATOR, KUEUE)
 
 
 def start(control_plane: ControlPlane, operator: Operator) -> None:
@@ -140,7 +155,8 @@ def start(control_plane: ControlPlane, operator: Operator) -> None:
         environ=control_plane.admin.environment(),
     )
     if operator.certificate:
-        _mount(control_plane, operator.certificate, directory)
+        there = Path(operator.certificate_directory or directory)
+        _mount(control_plane, operator.certificate, there)
     try:
         waiting.until(
             lambda: cluster.answers(ports.health, "/readyz", None),
@@ -157,6 +173,7 @@ def _mount(control_plane: ControlPlane, secret: str, directory: Path) -> None:
     namespace, _, name = secret.partition("/")
     path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
     found = control_plane.wait_for(path, lambda it: it.get("data", {}).get("tls.crt"))
+    directory.mkdir(parents=True, exist_ok=True)
     for file, text in found["data"].items():
         (directory / file).write_bytes(base64.b64decode(text))
 

@@ -18,6 +18,7 @@ from tests.e2e.controlplane.client import Manifest
 from tests.e2e.installed import Installed
 from tests.e2e.operators import foretold
 from tests.e2e.operators.test_jobset import job_set, template
+from tests.e2e.operators.test_training_operator import training
 
 KUEUE = "/apis/kueue.x-k8s.io/v1beta2"
 QUEUE = "gpus"
@@ -118,6 +119,9 @@ KINDS = [
     pytest.param(
         lambda: job_set(accelerator="a100:1", roles="worker", queue=QUEUE), 1, 5, 4, id="jobset"
     ),
+    pytest.param(
+        lambda: training("PyTorchJob", accelerator="a100:1", queue=QUEUE), 1, 4, 4, id="pytorchjob"
+    ),
     pytest.param(_deployment, 2, 2, 4, id="deployment"),
     pytest.param(_pod, 1, 1, 2, id="pod"),
 ]
@@ -143,7 +147,7 @@ def test_it_is_charged_to_the_right_flavor_and_runs_there(
     assert {pod["spec"]["nodeName"] for pod in ran if foretold.devices([pod])} == {NODE}
 
 
-@pytest.mark.parametrize(("made", "count", "pods", "gpus"), KINDS[:2])
+@pytest.mark.parametrize(("made", "count", "pods", "gpus"), KINDS[:3])
 def test_it_comes_back_after_an_eviction(
     queued: Place, made: Callable[[], Manifest], count: int, pods: int, gpus: int
 ):

@@ -1,0 +1,55 @@
+"""The training operator: what its webhook takes, and the pods that its controllers make."""
+
+import pytest
+
+from tests.e2e import acting
+from tests.e2e.acting import Place
+from tests.e2e.controlplane.client import Manifest
+from tests.e2e.operators import foretold
+
+# Where each kind has its replicas, its first role, and the container that its operator looks for.
+KINDS = {
+    "PyTorchJob": ("pytorchReplicaSpecs", "Master", "pytorch"),
+    "TFJob": ("tfReplicaSpecs", "Chief", "tensorflow"),
+    "XGBoostJob": ("xgbReplicaSpecs", "Master", "xgboost"),
+    "PaddleJob": ("paddleReplicaSpecs", "Master", "paddle"),
+}
+
+
+def training(kind: str, **intents: str) -> Manifest:
+    """Write a training of one pod of its first role and 3 workers."""
+    member, first, container = KINDS[kind]
+    main = acting.container(container, resources={"requests": {"cpu": "1", "memory": "1Gi"}})
+
+    def role(replicas: int) -> Manifest:
+        return {"replicas": replicas, "template": {"spec": acting.spec(main)}}
+
+    return {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": kind,
+        "metadata": {"name": "bert", "annotations": acting.intents(**intents)},
+        "spec": {member: {first: role(1), "Worker": role(3)}},
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_pods_are_as_many_and_ask_for_as_much_as_was_foretold(enabled: Place, kind: str):
+    manifest = training(kind, accelerator="a100:2")
+    expected = foretold.demand(enabled, manifest)
+    enabled.apply(manifest)
+
+    pods = enabled.pods(4)
+
+    assert expected["requests"][foretold.CLASS] == "8"
+    assert foretold.asked(pods) == expected
+    assert [foretold.devices([pod]) for pod in pods] == [2] * 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_webhook_takes_what_render_prints(plain: Place, kind: str):
+    wanted = {"accelerator": "a100:1", "mounts": "scratch://1Gi:/s", "shm": "1Gi"}
+    manifest = foretold.folded(plain, training(kind, **wanted, sidecars="logs"))
+
+    plain.apply(manifest)
+
+    assert foretold.devices(plain.pods(4)) == 4
