@@ -117,7 +117,7 @@ def inject_pods(
 def warn_of_order(pod: PodDraft, intents: Intents, facts: Facts) -> None:
     """Warn about a bare pod that Kueue, whose webhook saw it before us, doesn't hold back."""
     label = pod.draft.get(("metadata", "labels", KUEUE))
-    if intents.queue and not label and system_of(facts) == "kueue":
+    if intents.queue and not label and facts.has("kueue"):
         pod.warn(
             f"{POLICY}: Kueue sees a bare pod before this intent becomes its label, and doesn't "
             f"hold it back; write the label {KUEUE}: {intents.queue} yourself, or use a Job"
