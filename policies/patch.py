@@ -49,9 +49,7 @@ def lookup(node: Any, path: Path) -> Any:
     """Read what is at `path`; None where nothing is."""
     for step in path:
         if node.__class__ is dict:
-            if step.__class__ is tuple:
-                return None
-            node = node.get(step)
+            node = node.get(step)  # a (key, value) step is no key of JSON
         elif node.__class__ is list:
             index = element(node, *step) if isinstance(step, tuple) else step
             if isinstance(index, str) or not 0 <= index < len(node):
@@ -93,7 +91,10 @@ class Draft:
         if found is not None:
             return found
         parent = known.get(path[:-1])
-        return lookup(self.object, path) if parent is None else lookup(parent, path[-1:])
+        if parent is None:
+            return lookup(self.object, path)
+        # Most reads are of a member of a map that was edited before.
+        return parent.get(path[-1]) if parent.__class__ is dict else lookup(parent, path[-1:])
 
     def set(self, path: Path, value: Any) -> None:
         """Put `value` at `path`, making the maps on the way."""
@@ -174,9 +175,9 @@ class Draft:
 def _compare(before: Any, after: Any, at: str, operations: JSONPatch) -> None:
     if before is after:
         return
-    if isinstance(before, dict) and isinstance(after, dict):
+    if before.__class__ is dict and after.__class__ is dict:
         _compare_maps(before, after, at, operations)
-    elif isinstance(before, list) and isinstance(after, list):
+    elif before.__class__ is list and after.__class__ is list:
         _compare_lists(before, after, at, operations)
     elif type(before) is not type(after) or before != after:
         operations.append({"op": "replace", "path": at, "value": after})
