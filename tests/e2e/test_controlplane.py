@@ -159,7 +159,9 @@ def test_nothing_runs_on_when_we_are_ended(
     programs: build.Programs, number: signal.Signals, tmp_path: Path
 ):
     program = (
-        "import time\n"
+        "import signal, time\n"
+        # Whoever starts us in the background has Ctrl-C ignored, and we would inherit that.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from tests.e2e.controlplane import cluster\n"
         "with cluster.ControlPlane() as control_plane:\n"
         "    print(control_plane.directory, flush=True)\n"
