@@ -19,7 +19,7 @@ from policies.inject.sound import is_sound, is_sound_metadata
 from policies.intents import PREFIX, read, written
 from policies.model import DOMAIN, Decision, Facts, Manifest, PolicySet, Request, Skip
 from policies.patch import lookup, pointer
-from policies.stages import guard, own, undo
+from policies.stages import edited, guard, own, undo
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
@@ -75,12 +75,23 @@ def account(request: Request, policies: PolicySet) -> tuple[undo.Added, ...]:
     return undo.account(context)
 
 
-def strip(request: Request, policies: PolicySet) -> undo.Stripped:
-    """Take out of `request.object` what was added to it, and put back what was overridden."""
+def strip(request: Request, policies: PolicySet, facts: Facts | None = None) -> undo.Stripped:
+    """Take out of `request.object` what was added, unedited, and put back what was overridden."""
     context = Context.of(request, policies, Facts())
     if not isinstance(request.object, dict) or not is_sound_metadata(context.metadata):
         return undo.Stripped(object=request.object)
-    return undo.strip(context)
+    stripped = undo.strip(context)
+    if stripped.left or stripped.object is request.object:
+        return stripped
+    anew = replace(request, operation="CREATE", object=stripped.object)
+    again = [explain(anew, policies, facts or Facts(), fold=fold) for fold in (False, True)]
+    return edited.judge(
+        request.object,
+        stripped,
+        undo.account(context),
+        [(one, account(replace(anew, object=one.object), policies)) for one in again],
+        frozenset(f"{one.name}@{one.digest}" for one in policies.injections),
+    )
 
 
 def _decide(context: Context) -> Decision:
