@@ -6,7 +6,8 @@ The one pipeline: a request, the policies and the facts in, a decision out.
     beside   what these pods need besides: ResourceClaimTemplates
     explain  the same as render, with what was not added and why
     account  what an object says was added to it
-    strip    the object without anything that was added to it
+    strip    the object without anything that was added to it, where none of that was edited
+    bare     the same, edited or not: what it would be without us
 """
 
 from __future__ import annotations
@@ -77,10 +78,7 @@ def account(request: Request, policies: PolicySet) -> tuple[undo.Added, ...]:
 
 def strip(request: Request, policies: PolicySet, facts: Facts | None = None) -> undo.Stripped:
     """Take out of `request.object` what was added, unedited, and put back what was overridden."""
-    context = Context.of(request, policies, Facts())
-    if not isinstance(request.object, dict) or not is_sound_metadata(context.metadata):
-        return undo.Stripped(object=request.object)
-    stripped = undo.strip(context)
+    stripped = bare(request, policies)
     if stripped.left or stripped.object is request.object:
         return stripped
     anew = replace(request, operation="CREATE", object=stripped.object)
@@ -88,10 +86,18 @@ def strip(request: Request, policies: PolicySet, facts: Facts | None = None) -> 
     return edited.judge(
         request.object,
         stripped,
-        undo.account(context),
+        account(request, policies),
         [(one, account(replace(anew, object=one.object), policies)) for one in again],
         frozenset(f"{one.name}@{one.digest}" for one in policies.injections),
     )
+
+
+def bare(request: Request, policies: PolicySet) -> undo.Stripped:
+    """Take out all that provenance claims, edited or not, to see what an object was without us."""
+    context = Context.of(request, policies, Facts())
+    if not isinstance(request.object, dict) or not is_sound_metadata(context.metadata):
+        return undo.Stripped(object=request.object)
+    return undo.strip(context)
 
 
 def _decide(context: Context) -> Decision:
