@@ -179,3 +179,17 @@ def test_what_a_policy_not_at_hand_added_is_undone_with_a_warning(tmp_path: Path
         manifests.documents(POD.encode())
     )
     assert "log: the policies at hand don't add what this one added" in outcome.err
+
+
+def test_a_device_count_edited_in_place_is_not_removed() -> None:
+    rendered = invoke("render", "-f", "-", "--stage", "template", stdin=JOB).out
+    (job,) = manifests.documents(rendered.encode())
+    job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] = "3"
+
+    outcome = strip(manifests.dump(job))
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert (
+        "devices: /spec/template/spec/containers/0/resources/limits/nvidia.com~1gpu was edited "
+        "since; put it back, or take out by hand what was added" in outcome.err
+    )
