@@ -51,7 +51,7 @@ class Explaining:
     def _explain(self, manifest: Manifest, source: str) -> None:
         request = objects.request(manifest, namespace=self.namespace, user=self.facts.user)
         added = engine.account(request, self.policies)
-        plain = engine.strip(request, self.policies)
+        plain = engine.bare(request, self.policies)
         live = plain.object is not manifest or bool(plain.left)
         today = objects.request(plain.object, namespace=self.namespace, user=self.facts.user)
         decision = engine.explain(today, self.policies, self.facts)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import click
+
 from kubectl_ml import objects, output
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import Refused
 from policies import engine
-from policies.model import Manifest, PolicySet, User
+from policies.model import Facts, Manifest, PolicySet, User
 from policies.patch import Draft
 
 
@@ -17,6 +19,7 @@ class Stripping:
     """One run over all documents: what has come out so far, and what can't be undone."""
 
     policies: PolicySet
+    facts: Facts
     namespace: str
     writer: output.Writer
     left: list[str] = field(default_factory=list)
@@ -41,9 +44,11 @@ class Stripping:
         self, manifest: Manifest, document: Document, results: list[output.Result]
     ) -> Manifest | None:
         request = objects.request(manifest, namespace=self.namespace, user=User())
-        stripped = engine.strip(request, self.policies)
+        stripped = engine.strip(request, self.policies, self.facts)
         where = f"{document.source}: {objects.title(manifest)}"
         self.left += [f"{where}: {sentence}" for sentence in stripped.left]
+        for sentence in stripped.warnings:
+            click.echo(f"Warning: {where}: {sentence}", err=True)
         draft = Draft(manifest)
         draft.object = stripped.object
         patch = draft.patch()

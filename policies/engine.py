@@ -6,7 +6,8 @@ The one pipeline: a request, the policies and the facts in, a decision out.
     beside   what these pods need besides: ResourceClaimTemplates
     explain  the same as render, with what was not added and why
     account  what an object says was added to it
-    strip    the object without anything that was added to it
+    strip    the object without anything that was added to it, where none of that was edited
+    bare     the same, edited or not: what it would be without us
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from policies.inject.sound import is_sound, is_sound_metadata
 from policies.intents import PREFIX, read, written
 from policies.model import DOMAIN, Decision, Facts, Manifest, PolicySet, Request, Skip
 from policies.patch import lookup, pointer
-from policies.stages import guard, own, undo
+from policies.stages import edited, guard, own, undo
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
@@ -75,8 +76,24 @@ def account(request: Request, policies: PolicySet) -> tuple[undo.Added, ...]:
     return undo.account(context)
 
 
-def strip(request: Request, policies: PolicySet) -> undo.Stripped:
-    """Take out of `request.object` what was added to it, and put back what was overridden."""
+def strip(request: Request, policies: PolicySet, facts: Facts | None = None) -> undo.Stripped:
+    """Take out of `request.object` what was added, unedited, and put back what was overridden."""
+    stripped = bare(request, policies)
+    if stripped.left or stripped.object is request.object:
+        return stripped
+    anew = replace(request, operation="CREATE", object=stripped.object)
+    again = [explain(anew, policies, facts or Facts(), fold=fold) for fold in (False, True)]
+    return edited.judge(
+        request.object,
+        stripped,
+        account(request, policies),
+        [(one, account(replace(anew, object=one.object), policies)) for one in again],
+        frozenset(f"{one.name}@{one.digest}" for one in policies.injections),
+    )
+
+
+def bare(request: Request, policies: PolicySet) -> undo.Stripped:
+    """Take out all that provenance claims, edited or not, to see what an object was without us."""
     context = Context.of(request, policies, Facts())
     if not isinstance(request.object, dict) or not is_sound_metadata(context.metadata):
         return undo.Stripped(object=request.object)

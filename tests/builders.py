@@ -262,10 +262,10 @@ def applied(obj: Any, decision: Decision) -> Any:
     return jsonpatch.apply_patch(json.loads(json.dumps(obj)), decision.patch, in_place=True)
 
 
-def stripped(obj: Any, given: PolicySet | str = "") -> Any:
+def stripped(obj: Any, given: PolicySet | str = "", facts: Facts | None = None) -> Any:
     """Take out of an object what was injected."""
     found = policies(given) if isinstance(given, str) else given
-    return engine.strip(request(obj), found)
+    return engine.strip(request(obj), found, facts)
 
 
 def plain(node: Any) -> Any:

@@ -56,7 +56,8 @@ def strip(
 
     Intents stay where they were written. Nothing is half undone: where an object doesn't tell
     all that was added to it, the reasons are on stderr and nothing is on stdout. Nothing is
-    changed in the cluster. Policies are read for the kinds of workloads that they add.
+    changed in the cluster. Policies tell the kinds of workloads, and what they would add today:
+    what differs from that was edited since, and isn't undone.
 
     \b
     Examples:
@@ -68,6 +69,7 @@ def strip(
     named.check_usage(ctx, names, filenames, "stripped")
     stripping = Stripping(
         policies=flags.read_policies(policies_, library=not no_library),
+        facts=flags.read_facts(policies_),
         namespace=target.namespace or "default",
         writer=output.writer(format_, color=flags.colors(sys.stdout), done="stripped"),
     )

@@ -33,6 +33,7 @@ class Stripped:
 
     object: Manifest
     left: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what was undone unchecked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

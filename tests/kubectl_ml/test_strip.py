@@ -115,3 +115,81 @@ def test_usage() -> None:
 
     assert outcome.code == 2
     assert "give one of -f and KIND/NAME: what is to be stripped?" in outcome.err
+
+
+SIDECAR = """\
+apiVersion: kubectl-ml.io/v1alpha1
+kind: InjectionPolicy
+metadata: {name: log}
+spec:
+  inject:
+    sidecars:
+    - container: {name: log, image: "log:1"}
+      volumes: [{name: logs, emptyDir: {}}]
+"""
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec: {containers: [{name: main, image: x}], volumes: [{name: mine, emptyDir: {}}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("field", "index"), [("containers", 1), ("volumes", 1)], ids=["containers", "volumes"]
+)
+def test_an_element_that_took_the_place_of_ours_is_not_removed(
+    tmp_path: Path, field: str, index: int
+) -> None:
+    (tmp_path / "policy.yaml").write_text(SIDECAR)
+    rendered = invoke("render", "-f", "-", "--policies", tmp_path, stdin=POD).out
+    (pod,) = manifests.documents(rendered.encode())
+    pod["spec"][field].reverse()
+
+    outcome = strip(manifests.dump(pod), "--policies", str(tmp_path))
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert (
+        f"log: /spec/{field}/{index} was edited since; "
+        "put it back, or take out by hand what was added" in outcome.err
+    )
+
+
+def test_a_value_edited_in_place_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(SIDECAR)
+    rendered = invoke("render", "-f", "-", "--policies", tmp_path, stdin=POD).out
+
+    outcome = strip(rendered.replace("log:1", "log:2"), "--policies", str(tmp_path))
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert (
+        "log: /spec/containers/1 was edited since; "
+        "put it back, or take out by hand what was added" in outcome.err
+    )
+
+
+def test_what_a_policy_not_at_hand_added_is_undone_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(SIDECAR)
+    rendered = invoke("render", "-f", "-", "--policies", tmp_path, stdin=POD).out
+
+    outcome = strip(rendered)
+
+    assert outcome.code == 0
+    assert list(manifests.documents(outcome.out.encode())) == list(
+        manifests.documents(POD.encode())
+    )
+    assert "log: the policies at hand don't add what this one added" in outcome.err
+
+
+def test_a_device_count_edited_in_place_is_not_removed() -> None:
+    rendered = invoke("render", "-f", "-", "--stage", "template", stdin=JOB).out
+    (job,) = manifests.documents(rendered.encode())
+    job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] = "3"
+
+    outcome = strip(manifests.dump(job))
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert (
+        "devices: /spec/template/spec/containers/0/resources/limits/nvidia.com~1gpu was edited "
+        "since; put it back, or take out by hand what was added" in outcome.err
+    )

@@ -25,6 +25,19 @@ def test_strip_undoes_inject(obj: Manifest, added: str, facts: Facts, stage: str
 
 
 @given(strategies.objects(), strategies.policies(), strategies.facts, STAGES)
+def test_strip_with_the_policies_at_hand_finds_no_edit_where_there_is_none(
+    obj: Manifest, added: str, facts: Facts, stage: str
+) -> None:
+    assume(INJECTED not in str(obj))
+
+    injected = review(obj, added, facts, stage=stage).object
+
+    undone = stripped(injected, added, facts)
+    assert undone.left == ()
+    assert plain(undone.object) == plain(obj)
+
+
+@given(strategies.objects(), strategies.policies(), strategies.facts, STAGES)
 def test_explain_decides_as_the_stage_does(
     obj: Manifest, added: str, facts: Facts, stage: str
 ) -> None:
