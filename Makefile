@@ -71,7 +71,7 @@ cluster-down: $(READY) ## end it
 e2e: $(READY) ## run the tests on a real API server
 	@$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/operators $(ARGS)
 
-operators: $(READY) ## build real operators (JobSet, Kueue) for the tests beside them
+operators: $(READY) ## build real operators for the tests beside them
 	@$(BIN)/python -m tests.e2e.operators.programs
 
 e2e-operators: $(READY) ## run the tests beside real operators
