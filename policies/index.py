@@ -14,6 +14,7 @@ from policies.match import Target
 from policies.model import Match
 
 Item = TypeVar("Item")
+MAX_KNOWN = 1024  # targets whose candidates are remembered: pods come in herds
 _GLOB = frozenset("*?[")
 _ANY = ("", "")
 
@@ -22,6 +23,7 @@ class Index(Generic[Item]):
     """Items filed by their match; candidates come in the order in which they were given."""
 
     def __init__(self, items: Iterable[tuple[Match, Item]], *, default: str) -> None:
+        self._known: dict[tuple[str, str, frozenset[str]], list[Item]] = {}
         self._filed: dict[str, dict[tuple[str, str], list[tuple[int, Item]]]] = {}
         for position, (match, item) in enumerate(items):
             for kind in match.kinds or (default,):
@@ -34,11 +36,16 @@ class Index(Generic[Item]):
 
     def candidates(self, target: Target) -> list[Item]:
         """List what can match a target; whether it does is still to be asked."""
+        key = (target.kind, target.namespace, target.intents)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            known = self._known[key] = self._candidates(target)
+        return known
+
+    def _candidates(self, target: Target) -> list[Item]:
         found = list(self._places(target))
-        if not found:
-            return []
-        if len(found) == 1:
-            return [item for _, item in found[0]]
         by_position = {position: item for place in found for position, item in place}
         return [by_position[position] for position in sorted(by_position)]
 
