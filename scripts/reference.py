@@ -21,9 +21,16 @@ from policies.model import DataSource
 from webhook.__main__ import command as webhook
 
 NOTE = "<!-- Written by `make reference`; what you change here is lost. -->\n"
+OBJECTS = (
+    *("accelerator", "datasource", "injectionpolicy"),
+    *("guardpolicy", "policyexception", "workloadkind"),
+)
 SCHEMAS = {
     name: json.loads((resources.files("policies") / "schemas" / f"{name}.json").read_text())
-    for name in ("accelerator", "datasource", "injectionpolicy", "core")
+    for name in (*OBJECTS, "core")
+}
+DEFINITIONS = {
+    name: one for schema in SCHEMAS.values() for name, one in schema.get("$defs", {}).items()
 }
 WIDTH = 88
 
@@ -66,7 +73,7 @@ def objects() -> str:
         "All of them are `apiVersion: kubectl-ml.io/v1alpha1`.",
         "The schemas are in `policies/schemas/`; a field that isn't here is an error.\n",
     ]
-    for name in ("accelerator", "datasource", "injectionpolicy"):
+    for name in OBJECTS:
         schema = SCHEMAS[name]
         page.append(f"## {schema['title']}\n\n{schema['description']}\n")
         page.append("| field | type | what it is |\n|---|---|---|")
@@ -96,7 +103,7 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
     if not reference:
         return schema
     name = reference.rpartition("/")[2]
-    return {**SCHEMAS["core"]["$defs"][name], **schema}
+    return {**DEFINITIONS[name], **schema}
 
 
 def _type(schema: dict[str, Any]) -> str:
