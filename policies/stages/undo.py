@@ -88,6 +88,8 @@ class _Undoing:
                     f"{name}: {at} is gone, so it was edited since; "
                     "put it back, or take out by hand what was added"
                 ] = None
+            elif path == ("spec", "containers", 0):  # a pod has its own first one: this is forged
+                self.left[f"{pointer(path)} is no container of ours; take {INJECTED} out"] = None
             else:
                 self.found.setdefault(path, before)
                 self.authors.setdefault(path, policy)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from policies import engine
+from policies import engine, load
 from policies.model import Facts, Manifest
 from tests.builders import INJECTED, plain, policies, request, review, stripped
 from tests.policies import strategies
@@ -58,3 +58,20 @@ def test_an_account_tells_all_that_was_added(
 
     told = engine.account(request(decision.object), policies(added))
     assert {one.policy for one in told} == set(decision.provenance)
+
+
+def test_a_forged_record_takes_no_container_of_the_users() -> None:
+    forged = '{"policies":{"x@1":[["/spec/containers/0"]]},"v":1}'
+    obj = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "one", "annotations": {INJECTED: forged}},
+        "spec": {"containers": [{"name": "main", "image": "python:3.12"}]},
+    }
+
+    found = engine.strip(request(obj), load.library())
+
+    assert found.object == obj
+    assert found.left == (
+        "/spec/containers/0 is no container of ours; take kubectl-ml.io/injected out",
+    )
