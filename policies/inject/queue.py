@@ -5,7 +5,9 @@ Queues: the `queue` intent becomes what Kueue reads, else what Volcano or KAI do
 
 Kueue manages whole objects: its label, and its priority class where a policy names one, go onto the
 object that it suspends: the workload, a CronJob's job template, the pods of kinds that it knows
-only by their pods; never onto a pod whose owner is managed. Its own webhook suspends the object.
+only by their pods; never onto a pod whose owner is managed. Its webhook comes before ours and
+doesn't see the label: what it would write into templates and pods goes in too, and its controller
+suspends the object.
 Volcano and KAI manage pods: their mark and their scheduler go into each pod template too, and the
 queue into the field that an operator makes its PodGroup from.
 Sources: kueue pkg/controller/constants, volcano pkg/controllers/podgroup, KAI pkg/podgrouper.
@@ -13,6 +15,7 @@ Sources: kueue pkg/controller/constants, volcano pkg/controllers/podgroup, KAI p
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +23,7 @@ from typing import Any
 from policies.inject.pod import Author, PodDraft, family_author
 from policies.intents import Intents
 from policies.model import Facts
-from policies.patch import Path, lookup
+from policies.patch import Path, element, lookup
 
 POLICY = "queue"
 DIGEST = "00000001"
@@ -34,11 +37,19 @@ _MARKS = {
     "volcano": ("annotations", VOLCANO),
     "kai": ("labels", KAI),
 }
-# What Kueue's own webhook writes into the template of a queued Deployment, whose pods it counts. It
-# comes before ours, and so doesn't see the label that we set (pkg/controller/jobs/deployment).
+# What Kueue's own webhook writes into the templates of what it counts by pods. It comes before ours
+# and isn't called again, so it doesn't see the label that we set (pkg/controller/jobs).
 _MANAGED = "kueue.x-k8s.io/managed"
 _SUSPENDED_BY = "kueue.x-k8s.io/pod-suspending-parent"
-_PARENTS = {"Deployment.apps": "deployment"}
+_GROUP = "kueue.x-k8s.io/pod-group-name"
+_SERVING = "kueue.x-k8s.io/pod-group-serving"
+_PARENTS = {
+    "Deployment.apps": "deployment",
+    "StatefulSet.apps": "statefulset",
+    "LeaderWorkerSet.leaderworkerset.x-k8s.io": "leaderworkerset.x-k8s.io/leaderworkerset",
+}
+_HASH = 5  # how much of a hash Kueue's names have
+_HOLDS = "kueue.x-k8s.io/admission"  # the gate of a pod that waits for Kueue
 _SCHEDULERS = {"volcano": "volcano", "kai": "kai-scheduler"}
 _DEFAULT_SCHEDULER = "default-scheduler"  # what the API server writes where nothing was set
 # Where operators read the queue of the PodGroup that they make.
@@ -75,23 +86,62 @@ def inject(
     *,
     facts: Facts,
     places: Iterable[Path],
+    templates: Iterable[Path] = (),
     kind: str = "",
 ) -> None:
-    """Queue an object: `places` is the metadata that a queue of objects reads."""
+    """
+    Queue an object: `places` is the metadata that a queue of objects reads.
+
+    `templates` is the metadata of its templates.
+    """
     author, name = _wanted(intents, given)
     system = system_of(facts)
     if name and system == "volcano" and kind in _OF_VOLCANO:
         pod.put(author, _OF_VOLCANO[kind], name)
     member, mark = _MARKS[system]
+    places, templates = list(places), list(templates) if kind in _PARENTS else []
     for place in places:
         if name:
             pod.put(author, (*place, member, mark), name)
-        if name and system == "kueue" and kind in _PARENTS and place != ("metadata",):
-            pod.put(author, (*place, "labels", _MANAGED), "true")
-            pod.put(author, (*place, "annotations", _SUSPENDED_BY), _PARENTS[kind])
-        if given.priority and pod.draft.get((*place, "labels", KUEUE)):
-            by, priority = given.priority
+    for place in templates if name and system == "kueue" else ():
+        _mark_template(pod, author, place, kind)
+    if given.priority:
+        by, priority = given.priority
+        queued = [one for one in places if pod.draft.get((*one, "labels", KUEUE))]
+        if ("metadata",) in queued:
+            queued += [one for one in templates if one not in queued]
+        for place in queued:
             pod.put(by, (*place, "labels", KUEUE_PRIORITY), priority, quiet=True)
+
+
+def _mark_template(pod: PodDraft, author: Author, place: Path, kind: str) -> None:
+    """Write into a template what tells Kueue whose its pods are, as Kueue's own webhook does."""
+    annotations = {_SUSPENDED_BY: _PARENTS[kind]}
+    labels = {}
+    if kind == "LeaderWorkerSet.leaderworkerset.x-k8s.io":
+        annotations[_SERVING] = "true"  # Kueue's controller marks the pods with their group
+    else:
+        labels[_MANAGED] = "true"
+    if kind == "StatefulSet.apps":
+        replicas = pod.draft.get(("spec", "replicas"))
+        annotations |= {
+            "kueue.x-k8s.io/pod-group-total-count": str(1 if replicas is None else replicas),
+            "kueue.x-k8s.io/pod-group-fast-admission": "true",
+            _SERVING: "true",
+            "kueue.x-k8s.io/pod-group-pod-index-label": "apps.kubernetes.io/pod-index",
+        }
+        labels[_GROUP] = _workload_name("StatefulSet", "apps", pod.draft.get(("metadata", "name")))
+    for member, marks in (("labels", labels), ("annotations", annotations)):
+        for mark, value in marks.items():
+            pod.put(author, (*place, member, mark), value)
+
+
+def _workload_name(kind: str, group: str, name: Any) -> str:
+    """Name Kueue's Workload of an object as Kueue does (pkg/controller/jobframework)."""
+    prefix = f"{kind.lower()}-{name or ''}"[: 252 - _HASH]
+    text = f"{kind}\n{group}\n{name or ''}\n"
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False)
+    return f"{prefix}-{digest.hexdigest()[:_HASH]}"
 
 
 def inject_pods(
@@ -114,14 +164,32 @@ def inject_pods(
     pod.put(author, path, scheduler, unset=_DEFAULT_SCHEDULER)
 
 
-def warn_of_order(pod: PodDraft, intents: Intents, facts: Facts) -> None:
-    """Warn about a bare pod that Kueue, whose webhook saw it before us, doesn't hold back."""
-    label = pod.draft.get(("metadata", "labels", KUEUE))
-    if intents.queue and not label and facts.has("kueue"):
+def gate(pod: PodDraft, facts: Facts) -> None:
+    """
+    Have a new bare pod wait for Kueue, as Kueue's webhook does with those that have its label.
+
+    Kueue takes the gate away: it isn't claimed as ours, so that an UPDATE never gives it back.
+    No finalizer: a pod without a group needs none, and none is left behind where Kueue doesn't
+    manage pods. A group's pods need what only Kueue can tell, the hash of their role.
+    """
+    labels: Path = ("metadata", "labels")
+    name = pod.draft.get((*labels, KUEUE))
+    if not name or system_of(facts) != "kueue" or not facts.has("kueue"):
+        return
+    if pod.draft.get((*labels, _GROUP)):
         pod.warn(
-            f"{POLICY}: Kueue sees a bare pod before this intent becomes its label, and doesn't "
-            f"hold it back; write the label {KUEUE}: {intents.queue} yourself, or use a Job"
+            f"{POLICY}: Kueue sees a pod of a group before this intent becomes its label, and "
+            f"doesn't hold it back; write the label {KUEUE}: {name} yourself, or use a Job"
         )
+        return
+    pod.put(family_author(POLICY, DIGEST), (*labels, _MANAGED), "true")
+    gates = (*pod.spec, "schedulingGates")
+    if element(pod.draft.get(gates), "name", _HOLDS) < 0:
+        pod.draft.append(gates, {"name": _HOLDS})
+    pod.warn(
+        f'{POLICY}: this pod waits until Kueue admits it to queue "{name}"; if it waits for ever, '
+        'add "pod" to integrations.frameworks of Kueue\'s configuration, or use a Job'
+    )
 
 
 def _wanted(intents: Intents, given: Default) -> tuple[Author, str]:

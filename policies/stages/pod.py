@@ -59,8 +59,10 @@ def create(context: Context) -> PodDraft | None:
         inject(pod, context, target, intents, name=name)
         if not origin.owner:
             given = queue_default(pod_rules(context, target, intents))
-            queue.warn_of_order(pod, intents, context.facts)
+            labeled = pod.draft.get(("metadata", "labels", queue.KUEUE))
             queue.inject(pod, intents, given, facts=context.facts, places=[("metadata",)])
+            if not labeled and not context.fold:
+                queue.gate(pod, context.facts)
             queue.inject_pods(pod, intents, given, facts=context.facts)
     pod.sign()
     if origin.owner:

@@ -228,10 +228,17 @@ def _queue(work: Work, own: list[Rule], *, claims: Claims, prior: Claims, outcom
     if not wanted.queue and not given.queue and not given.priority:
         return
     pod, kind = work.whole(claims, prior), work.kind.name
-    places = [
-        one for one in _queue_places(work) if receive.walkable(work.draft.object, (*one, "labels"))
-    ]
-    queue.inject(pod, wanted, given, facts=facts, places=places, kind=kind)
+
+    def walkable(paths: list[Path]) -> list[Path]:
+        members = ("labels", "annotations")
+        obj = work.draft.object
+        return [
+            one for one in paths if all(receive.walkable(obj, (*one, each)) for each in members)
+        ]
+
+    places = walkable(_queue_places(work))
+    templates = walkable([one.metadata for one in work.templates if one.metadata])
+    queue.inject(pod, wanted, given, facts=facts, places=places, templates=templates, kind=kind)
     outcome.collect(pod)
     for template in work.templates:
         pod = work.at_workload(template, claims, prior)

@@ -25,6 +25,7 @@ QUEUE = "gpus"
 NODE = "gpu-a100-0"
 # In the order that Kueue tries; the last one's nodes have no devices.
 FLAVORS = {"t4": "Tesla-T4", "a100": "NVIDIA-A100-SXM4-80GB", "cpu": ""}
+LABEL = "kueue.x-k8s.io/queue-name"
 COVERED = ("cpu", "memory", foretold.CLASS)
 
 
@@ -107,10 +108,17 @@ def _deployment() -> Manifest:
     return acting.deployment("bert", replicas=2, accelerator="a100:2", queue=QUEUE)
 
 
+def _stateful_set() -> Manifest:
+    return acting.stateful_set("bert", replicas=2, accelerator="a100:2", queue=QUEUE)
+
+
 def _pod() -> Manifest:
-    """Write a Pod with Kueue's own label: its webhook sees a bare pod before ours does."""
+    return acting.pod("bert", accelerator="a100:2", queue=QUEUE)
+
+
+def _labeled_pod() -> Manifest:
     made = acting.pod("bert", accelerator="a100:2")
-    made["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": QUEUE}
+    made["metadata"]["labels"] = {LABEL: QUEUE}
     return made
 
 
@@ -123,7 +131,9 @@ KINDS = [
         lambda: training("PyTorchJob", accelerator="a100:1", queue=QUEUE), 1, 4, 4, id="pytorchjob"
     ),
     pytest.param(_deployment, 2, 2, 4, id="deployment"),
+    pytest.param(_stateful_set, 1, 2, 4, id="statefulset"),
     pytest.param(_pod, 1, 1, 2, id="pod"),
+    pytest.param(_labeled_pod, 1, 1, 2, id="pod-with-kueues-label"),
 ]
 
 
