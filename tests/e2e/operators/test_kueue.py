@@ -109,7 +109,9 @@ def _deployment() -> Manifest:
 
 
 def _stateful_set() -> Manifest:
-    return acting.stateful_set("bert", replicas=2, accelerator="a100:2", queue=QUEUE)
+    made = acting.stateful_set("bert", replicas=2, accelerator="a100:2", queue=QUEUE)
+    made["spec"]["podManagementPolicy"] = "Parallel"  # the node is cordoned while we count
+    return made
 
 
 def _pod() -> Manifest:
