@@ -48,6 +48,7 @@ class Demands:
     rows: list[Row] = field(default_factory=list)
     warnings: dict[str, None] = field(default_factory=dict)  # an ordered set
     refusals: dict[str, None] = field(default_factory=dict)
+    unusable: dict[str, None] = field(default_factory=dict)  # objects that aren't counted
     _ranges: dict[Reference, Range] = field(default_factory=dict)
     _again: dict[Reference, tuple[Manifest, int]] = field(default_factory=dict)
     _seen: dict[Any, Demand] = field(default_factory=dict)  # of thousands, few are different
@@ -75,6 +76,11 @@ class Demands:
         rendered = self._rendered(manifest, source)
         at = len(self.rows)
         row = self._row(rendered, kind)
+        for why in row.demand.unusable:
+            sentence = f"{objects.title(manifest)}: {why}"
+            self.unusable[": ".join(filter(None, [source, sentence]))] = None
+        if row.demand.unusable:
+            return
         self.rows.append(row)
         for note in row.demand.notes:
             self.warnings[f"{objects.title(manifest)}: {note}"] = None
@@ -104,6 +110,11 @@ class Demands:
                 hint="nothing was printed; `kubectl ml classes` and `kubectl ml sources` "
                 "list what can be named",
             )
+
+    def check(self) -> None:
+        """Raise where an object couldn't be counted, after the others were printed."""
+        if self.unusable:
+            raise Refused(tuple(self.unusable), hint="these weren't counted; all others were")
 
     def _rendered(self, manifest: Manifest, source: str) -> Manifest:
         request = objects.request(manifest, namespace=self.namespace, user=self.facts.user)

@@ -89,8 +89,9 @@ def demand(
         click.echo(tables.structured(structured(rows), output), nl=False)
     elif rows:
         click.echo(table(rows, wide=output == "wide", headers=not no_headers))
-    else:
+    elif not demands.unusable:
         click.echo("Nothing here makes pods.", err=True)
+    demands.check()
 
 
 # --- reading -----------------------------------------------------------------------------------

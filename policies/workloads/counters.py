@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from policies.patch import lookup
+from policies.patch import Path, lookup
 from policies.workloads.catalogue import Kind
 from policies.workloads.counts import (
     MOST,
@@ -53,16 +53,16 @@ def _daemonset(asked: Asked) -> Range:
     return Range(known, known)
 
 
-def parallel(spec: Any) -> int:
+def _parallel(asked: Asked, spec: Path) -> int:
     """Count the pods of a batch/v1 JobSpec that run at once."""
-    parallelism = whole(lookup(spec, ("parallelism",)))
-    completions = whole(lookup(spec, ("completions",)))
+    parallelism = asked.count((*spec, "parallelism"))
+    completions = asked.count((*spec, "completions"))
     at_once = 1 if parallelism is None else parallelism
     return at_once if completions is None else min(at_once, completions)
 
 
 def _job(asked: Asked) -> Range:
-    pods = parallel(lookup(asked.obj, ("spec",)))
+    pods = _parallel(asked, ("spec",))
     return Range(pods, pods)
 
 
@@ -75,17 +75,17 @@ def _runs(asked: Asked, pods: int) -> Range:
 def _cronjob(asked: Asked) -> Range:
     if asked.kind.group != "batch":
         return _runs(asked, evaluated(asked, asked.template.definition.replicas))
-    return _runs(asked, parallel(lookup(asked.obj, ("spec", "jobTemplate", "spec"))))
+    return _runs(asked, _parallel(asked, ("spec", "jobTemplate", "spec")))
 
 
 def _jobset(asked: Asked) -> Range:
-    spec = lookup(asked.obj, (*asked.template.element, "template", "spec"))
-    pods = min(asked.here("replicas", 1) * parallel(spec), MOST)
+    spec = (*asked.template.element, "template", "spec")
+    pods = min(asked.here("replicas", 1) * _parallel(asked, spec), MOST)
     return Range(pods, pods)
 
 
 def _scaledjob(asked: Asked) -> Range:
-    each = parallel(lookup(asked.obj, ("spec", "jobTargetRef")))
+    each = _parallel(asked, ("spec", "jobTargetRef"))
     least, most = asked.number("spec.minReplicaCount", 0), asked.number("spec.maxReplicaCount", 100)
     return Range(each * least, each * max(most, least))
 
@@ -104,11 +104,12 @@ def _rollout(asked: Asked) -> Range:
     return Range(replicas, replicas + percentage(surge, replicas, default="25%"))
 
 
-def _groups(asked: Asked, spec: Any, times: int = 1) -> Range:
+def _groups(asked: Asked, at: Path, times: int = 1) -> Range:
     """Count a LeaderWorkerSet: groups of `size` pods, of which one is the leader."""
-    written = whole(lookup(spec, ("replicas",)))
+    spec = lookup(asked.obj, at)
+    written = asked.count((*at, "replicas"))
     groups = 1 if written is None else written
-    found = whole(lookup(spec, ("leaderWorkerTemplate", "size")))
+    found = asked.count((*at, "leaderWorkerTemplate", "size"))
     size = 1 if found is None else found
     surge = lookup(spec, ("rolloutStrategy", "rollingUpdateConfiguration", "maxSurge"))
     most = groups + percentage(surge, groups, default="0")
@@ -120,12 +121,11 @@ def _groups(asked: Asked, spec: Any, times: int = 1) -> Range:
 
 
 def _leaderworkerset(asked: Asked) -> Range:
-    return _groups(asked, lookup(asked.obj, ("spec",)))
+    return _groups(asked, ("spec",))
 
 
 def _disaggregatedset(asked: Asked) -> Range:
-    spec = lookup(asked.obj, (*asked.template.element, "spec"))
-    return _groups(asked, spec, asked.number("spec.slices", 1))
+    return _groups(asked, (*asked.template.element, "spec"), asked.number("spec.slices", 1))
 
 
 # --- training ----------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from policies.patch import lookup
+from policies.patch import Path, lookup
 from policies.workloads.catalogue import Count, Kind, PathCount
 from policies.workloads.locate import Template
 from policies.workloads.paths import path
@@ -32,16 +32,25 @@ class Asked:
     kind: Kind
     template: Template
     devices: Callable[[], int]  # of one pod
+    unusable: dict[Path, Any] = field(default_factory=dict)  # what is written for a count and isn't
 
     def number(self, text: str, default: Any = None) -> Any:
         """Read a whole number at a path of the object; `default` where there is none."""
-        found = whole(lookup(self.obj, path(text)))
+        found = self.count(path(text))
         return default if found is None else found
 
     def here(self, text: str, default: Any = None) -> Any:
         """Read a whole number below the element that the last wildcard met."""
-        found = whole(lookup(self.obj, (*self.template.element, *path(text))))
+        found = self.count((*self.template.element, *path(text)))
         return default if found is None else found
+
+    def count(self, at: Path) -> int | None:
+        """Read a count; remember what the API server would refuse as one."""
+        value = lookup(self.obj, at)
+        found = whole(value)
+        if value is not None and found is None and not _is_placeholder(value):
+            self.unusable[at] = value
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,10 @@ def whole(value: Any) -> int | None:
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 11:
         value = int(value)
     return min(value, MOST) if isinstance(value, int) and value >= 0 else None
+
+
+def _is_placeholder(value: Any) -> bool:
+    return isinstance(value, str) and any(mark in value for mark in ("{{", "${", "$(", "{%"))
 
 
 def by_fields(asked: Asked) -> Range:
@@ -81,7 +94,7 @@ def evaluated(asked: Asked, count: Count) -> int:
         return count
     if isinstance(count, tuple):
         return min(math.prod(evaluated(asked, one) for one in count), MOST)
-    found = whole(lookup(asked.obj, _base(asked, count) + count.path))
+    found = asked.count(_base(asked, count) + count.path)
     return count.default if found is None else found
 
 

@@ -11,17 +11,18 @@ as the devices that it becomes. The figures are absolute: what this object makes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from policies.intents import read
 from policies.model import Accelerator
-from policies.patch import lookup
-from policies.workloads import counters, locate, requests, steps
+from policies.patch import Path, lookup
+from policies.workloads import counters, locate, requests, steps, sums
 from policies.workloads.catalogue import Catalogue, Kind
 from policies.workloads.counts import Asked, Pods, Range, whole
 from policies.workloads.locate import Template
-from policies.workloads.requests import Amounts, PodRequest
+from policies.workloads.requests import PodRequest
 from policies.workloads.shares import Demand, RoleDemand, Share
 from policies.workloads.steps import Plan
 
@@ -49,20 +50,25 @@ def of(
     """
     roles: list[RoleDemand] = []
     notes: list[str] = []
+    unusable: list[str] = []
     why = _makes_none(obj, kind)
     if why:
         notes.append(why)
     else:
         held = _is_held(obj, kind)
-        roles += _own(obj, kind, known, accelerators, range_of=range_of, held=held)
+        counts: dict[Path, Any] = {}
+        roles += _own(obj, kind, known, accelerators, range_of=range_of, held=held, unusable=counts)
+        unusable += [sums.no_count(at, value) for at, value in counts.items()]
         if depth < MAX_DEPTH:
             for inner in _inner(obj, kind, known, accelerators, depth=depth, held=held):
                 roles += inner.roles
                 notes += inner.notes
+                unusable += inner.unusable
         notes += _unread(obj, kind, roles)
         if kind.source and not roles:
             notes += locate.unmatched(obj, kind)
-    return _summed(obj, kind, roles, notes)
+    found = _summed(obj, kind, roles, notes)
+    return replace(found, unusable=tuple(unusable)) if unusable else found
 
 
 def _makes_none(obj: Any, kind: Kind) -> str:
@@ -109,6 +115,7 @@ def _own(
     *,
     range_of: Range | None,
     held: bool,
+    unusable: dict[Path, Any],
 ) -> list[RoleDemand]:
     planned = _planned(obj, kind)
     roles = []
@@ -117,7 +124,11 @@ def _own(
         classes = _devices(obj, template, accelerators, request)
         extent = range_of or planned.pop(template.role, None)
         if extent is None:
-            extent = _NOTHING if kind.counter in _PLANNED else _range(obj, kind, template, request)
+            extent = (
+                _NOTHING
+                if kind.counter in _PLANNED
+                else _range(obj, kind, template, request, unusable=unusable)
+            )
         roles.append(_role(template.role, request, extent, held=held, classes=classes))
     # what runs a container that is written elsewhere
     roles += [_role(name, PodRequest(), extent, held=held) for name, extent in planned.items()]
@@ -156,12 +167,20 @@ def _runs_apart(obj: Any) -> bool:
     )
 
 
-def _range(obj: Any, kind: Kind, template: Template, request: PodRequest) -> Range:
+def _range(
+    obj: Any,
+    kind: Kind,
+    template: Template,
+    request: PodRequest,
+    *,
+    unusable: dict[Path, Any],
+) -> Range:
     def devices() -> int:
         amounts = request.amounts.values
         return int(sum(value for name, value in amounts.items() if requests.is_device(name)))
 
-    return counters.of(Asked(obj=obj, kind=kind, template=template, devices=devices))
+    asked = Asked(obj=obj, kind=kind, template=template, devices=devices, unusable=unusable)
+    return counters.of(asked)
 
 
 def _role(
@@ -338,47 +357,15 @@ def _add_planned(
     """Add up a workflow: not all of its templates run at once."""
     plan, most = _plan(obj, kind)
     one = {role.name: Share(pods=1, amounts=role.request.amounts) for role in roles}
-    total = _at_once(plan, one)
+    total = sums.at_once(plan, one)
     if most:
-        _bound(total, roles, most)
+        sums.bound(total, roles, most)
     if any(role.range.steady != 0 for role in roles):
         steady.add(total)
     if kind.counter in _ON_SCHEDULE and not _runs_apart(obj):
         peak.add(total, None)
     else:
         peak.add(total)
-
-
-def _at_once(plan: Plan, one: Mapping[str, Share]) -> Share:
-    share = Share()
-    if isinstance(plan, steps.Pod):
-        share.add(one.get(plan.name) or Share(pods=1))
-    elif isinstance(plan, steps.Repeated):
-        share.add(_at_once(plan.plan, one), plan.times)
-    else:
-        for each in plan.plans:
-            found = _at_once(each, one)
-            if isinstance(plan, steps.Together):
-                share.add(found)
-            else:
-                share.at_least(found)
-    return share
-
-
-def _bound(share: Share, roles: list[RoleDemand], most: int) -> None:
-    """Bound a workflow's sum by the pods that its `parallelism` lets run."""
-    if share.pods is not None and share.pods <= most:
-        return
-    largest = Amounts()
-    for role in roles:
-        largest.at_least(role.request.amounts)
-    for name, value in largest.values.items():
-        bound = value * most
-        if name in share.endless or share.amounts.values.get(name, Decimal(0)) > bound:
-            share.amounts.values[name] = bound
-    share.amounts.binary |= largest.binary
-    share.endless.clear()
-    share.pods = most
 
 
 def _unread(obj: Any, kind: Kind, roles: list[RoleDemand]) -> list[str]:

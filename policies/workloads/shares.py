@@ -74,3 +74,4 @@ class Demand:
     peak: Share
     roles: tuple[RoleDemand, ...]
     notes: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()  # why the API server would refuse the object

@@ -1,0 +1,55 @@
+"""Sums over a workflow's plan, and why an object can't be summed up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from policies.patch import Path
+from policies.workloads import locate, steps
+from policies.workloads.requests import Amounts
+from policies.workloads.shares import RoleDemand, Share
+from policies.workloads.steps import Plan
+
+
+def no_count(at: Path, value: Any) -> str:
+    """Say which field holds no count."""
+    return (
+        f"{locate.written(at)} is {json.dumps(value, default=str)}, which the API server refuses; "
+        "write a whole number that isn't negative"
+    )
+
+
+def at_once(plan: Plan, one: Mapping[str, Share]) -> Share:
+    """Add up what of a plan runs at once."""
+    share = Share()
+    if isinstance(plan, steps.Pod):
+        share.add(one.get(plan.name) or Share(pods=1))
+    elif isinstance(plan, steps.Repeated):
+        share.add(at_once(plan.plan, one), plan.times)
+    else:
+        for each in plan.plans:
+            found = at_once(each, one)
+            if isinstance(plan, steps.Together):
+                share.add(found)
+            else:
+                share.at_least(found)
+    return share
+
+
+def bound(share: Share, roles: list[RoleDemand], most: int) -> None:
+    """Bound a workflow's sum by the pods that its `parallelism` lets run."""
+    if share.pods is not None and share.pods <= most:
+        return
+    largest = Amounts()
+    for role in roles:
+        largest.at_least(role.request.amounts)
+    for name, value in largest.values.items():
+        bound = value * most
+        if name in share.endless or share.amounts.values.get(name, Decimal(0)) > bound:
+            share.amounts.values[name] = bound
+    share.amounts.binary |= largest.binary
+    share.endless.clear()
+    share.pods = most
