@@ -11,6 +11,7 @@ pkg/apis/serving (metadata_validation.go).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -23,10 +24,12 @@ VISIBILITY = "networking.knative.dev/visibility"  # a label, of the object
 _OF_OBJECTS = ("networking.knative.dev/", "serving.knative.dev/rollout-duration")
 _QUEUE_PROXY = "queue.sidecar.serving.knative.dev/"
 _DOMAIN = ".knative.dev"
-_MAX_INT = 2**31 - 1
+_MAX_INT, _MAX_LONG = 2**31 - 1, 2**63 - 1
 _WINDOW_SECONDS = (6, 3600)  # WindowMin, WindowMax
-_NUMBER = re.compile(r"^[+-]?(\d{1,18}\.?\d{0,18}|\.\d{1,18})([eE][+-]?\d{1,2})?$", re.ASCII)
-_WHOLE = re.compile(r"^[+-]?\d{1,18}$", re.ASCII)
+_DECIMAL = re.compile(r"^[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$", re.ASCII)
+_HEXADECIMAL = re.compile(r"^[+-]?0[xX][\da-fA-F]{1,16}[pP][+-]?\d{1,3}$", re.ASCII)
+_MAX_LENGTH = 64
+_WHOLE = re.compile(r"^[+-]?\d{1,19}$", re.ASCII)
 _KPA_METRICS = ("concurrency", "rps")
 _ALGORITHMS = ("linear", "weightedExponential", "weighted-exponential")
 
@@ -69,7 +72,8 @@ def faults(annotations: Mapping[str, Any]) -> Iterator[str]:
                 yield f'{name} "{short[name]}" {wrong}'
     yield from _class_and_metric(short)
     yield from _bounds(short)
-    for key, check in _MORE.items():
+    for name, check in _MORE.items():
+        key = _written_as(name, annotations)
         value = annotations.get(key)
         if isinstance(value, str) and (wrong := check(value)):
             yield f'{key} "{value}" {wrong}'
@@ -99,11 +103,14 @@ def idle(annotations: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _short(annotations: Mapping[str, Any]) -> dict[str, str]:
-    """Give the autoscaling annotations by today's names without the prefix."""
-    return {
-        _kebab(key[len(PREFIX) :]): value
+    """Give the autoscaling annotations by today's names without the prefix; today's win."""
+    found = {
+        key[len(PREFIX) :]: value
         for key, value in annotations.items()
         if key.startswith(PREFIX) and isinstance(value, str)
+    }
+    return {_kebab(key): value for key, value in found.items() if _kebab(key) != key} | {
+        key: value for key, value in found.items() if _kebab(key) == key
     }
 
 
@@ -129,6 +136,8 @@ def _bounds(short: Mapping[str, str]) -> Iterator[str]:
     if low is not None and high and high < low:
         yield f"max-scale={high} is less than min-scale={low}"
     first = _int(short.get("activation-scale"))
+    if first and low and first < low:
+        yield f"activation-scale={first} is less than min-scale={low}"
     if first and high and high < first:
         yield f"max-scale={high} is less than activation-scale={first}"
 
@@ -152,31 +161,48 @@ def _of_queue_proxy(annotations: Mapping[str, Any]) -> Iterator[str]:
 # --- values -----------------------------------------------------------------------------------
 
 
-def _count(text: str) -> str:
-    if not _WHOLE.match(text) or not 0 <= int(text) <= _MAX_INT:
-        return "is not a whole number of 0 or more"
-    return ""
+def _whole(low: int, high: int = _MAX_INT) -> Check:
+    def check(text: str) -> str:
+        inside = _WHOLE.match(text) and low <= int(text) <= high
+        return "" if inside else f"is not a whole number of {low} or more"
+
+    return check
 
 
-def _at_least_one(text: str) -> str:
-    return _count(text) or ("is not a whole number of 1 or more" if int(text) < 1 else "")
+_count = _whole(0)
+
+
+def _float(text: str) -> float | None:
+    """Read a number as Go does, but for NaN and infinity, which mean nothing here."""
+    if len(text) > _MAX_LENGTH:
+        return None
+    if _HEXADECIMAL.match(text):
+        return float.fromhex(text)
+    try:
+        found = float(text) if _DECIMAL.match(text) else math.nan
+    except ValueError:  # underscores that don't stand between digits
+        return None
+    return found if math.isfinite(found) else None
 
 
 def _from_to(low: float, high: float) -> Check:
     def check(text: str) -> str:
-        inside = _NUMBER.match(text) and low <= float(text) <= high
+        found = _float(text)
+        inside = found is not None and low <= found <= high
         return "" if inside else f"is not a number from {low:g} to {high:g}"
 
     return check
 
 
 def _target(text: str) -> str:
-    inside = _NUMBER.match(text) and float(text) >= 0.01  # TargetMin
+    found = _float(text)
+    inside = found is not None and found >= 0.01  # TargetMin
     return "" if inside else "is not a number of at least 0.01"
 
 
 def _burst(text: str) -> str:
-    inside = _NUMBER.match(text) and (float(text) >= 0 or float(text) == -1)
+    found = _float(text)
+    inside = found is not None and (found >= 0 or found == -1)
     return "" if inside else "is not a number of 0 or more, or -1 for no bound"
 
 
@@ -190,13 +216,23 @@ def _seconds(low: int, high: int, *, whole: bool, shown: str) -> Check:
     return check
 
 
-_PATIENCE = _seconds(1, _MAX_INT, whole=True, shown='of a second or more; write "600s"')
+def _patience(text: str) -> str:
+    """Empty is Knative's default; 0s it takes, too, and then no Deployment of it is valid."""
+    shown = 'of a second or more; write "600s"'
+    return text and _seconds(1, _MAX_INT, whole=True, shown=shown)(text)
+
+
+def _rollout(text: str) -> str:
+    shown = 'of whole seconds; write "300s"'
+    return text and _seconds(0, _MAX_INT, whole=True, shown=shown)(text)
+
+
 _UP_TO_AN_HOUR = 'from 0s to 1h; write "10m"'
 _CHECKS: dict[str, Check] = {
     "min-scale": _count,
     "max-scale": _count,
-    "initial-scale": _count,
-    "activation-scale": _at_least_one,
+    "initial-scale": _whole(0, _MAX_LONG),
+    "activation-scale": _whole(2),
     "target": _target,
     "target-utilization-percentage": _from_to(1, 100),
     "target-burst-capacity": _burst,
@@ -212,13 +248,22 @@ _ONLY_KPA = (
     "scale-to-zero-pod-retention-period",
 )  # fmt: skip
 _MORE: dict[str, Check] = {
-    "serving.knative.dev/progress-deadline": _PATIENCE,
-    "serving.knative.dev/rollout-duration": _seconds(
-        0, _MAX_INT, whole=True, shown='of whole seconds; write "300s"'
-    ),
+    "serving.knative.dev/progress-deadline": _patience,
+    "serving.knative.dev/rollout-duration": _rollout,
     f"{_QUEUE_PROXY}resource-percentage": _from_to(0.1, 100),
     VISIBILITY: lambda text: "" if text == "cluster-local" else 'is not "cluster-local"',
 }
+
+
+# Those of _MORE that have an older spelling still.
+_OLDER = {
+    "serving.knative.dev/rollout-duration": "serving.knative.dev/rolloutDuration",
+    f"{_QUEUE_PROXY}resource-percentage": f"{_QUEUE_PROXY}resourcePercentage",
+}
+
+
+def _written_as(key: str, annotations: Mapping[str, Any]) -> str:
+    return key if key in annotations else _OLDER.get(key, key)
 
 
 def _kebab(name: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from policies import duration, quantity
-from policies.peers import DAPR_PROTOCOLS, MAX_APP_ID, MAX_PORT, is_app_id
+from policies.peers import DAPR_PROTOCOLS, MAX_APP_ID, MAX_PORT, is_app_id, is_object_name
 
 PREFIX = "dapr.io/"
 ENABLED, NATIVE = PREFIX + "enabled", PREFIX + "enable-native-sidecar"
@@ -23,7 +23,6 @@ OWN_LABELS = ("sidecar-injected", "metrics-enabled")  # what the injector writes
 _TRUE = ("y", "yes", "true", "t", "on", "1")  # dapr/kit strings.IsTruthy
 _FALSE = ("n", "no", "false", "f", "off", "0", "")
 _INT = re.compile(r"^[+-]?\d{1,18}$", re.ASCII)
-_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$", re.ASCII)
 
 Check = Callable[[str], str]  # gives what is wrong with a value, or nothing
 
@@ -121,7 +120,7 @@ def _app_id(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    return "" if _NAME.match(text) else "is not the name of an object"
+    return "" if is_object_name(text) else "is not the name of an object"
 
 
 def _path(text: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 _DURATION = re.compile(r"^(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?$", re.ASCII)
-_PART = re.compile(r"(\d{1,9}\.?\d{0,9}|\.\d{1,9})(ns|us|µs|μs|ms|s|m|h)")
+_PART = re.compile(r"(\d{1,9}\.?\d{0,18}|\.\d{1,18})(ns|us|µs|μs|ms|s|m|h)")
 _UNITS = {
     "ns": Decimal("1e-9"), "us": Decimal("1e-6"), "µs": Decimal("1e-6"), "μs": Decimal("1e-6"),
     "ms": Decimal("1e-3"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600),
@@ -31,5 +31,6 @@ def of_go(text: str) -> Decimal | None:
     parts = _PART.findall(rest)
     if not parts or "".join(map("".join, parts)) != rest or len(text) > _MAX_LENGTH:
         return None
-    total = sum((Decimal(number) * _UNITS[unit] for number, unit in parts), Decimal(0))
+    amounts = [Decimal(number) * _UNITS[unit] for number, unit in parts]
+    total = sum((each.quantize(_UNITS["ns"], ROUND_DOWN) for each in amounts), Decimal(0))
     return -total if sign == "-" else total

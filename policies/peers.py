@@ -17,6 +17,7 @@ MAX_APP_ID = 58  # Dapr's Service is named APP-ID-dapr, an RFC 1123 label
 MAX_PORT = 65535
 _METRICS = ("concurrency", "rps", "cpu", "memory")
 _SECONDS_OF_WINDOW = (6, 3600)  # knative.dev/serving pkg/apis/autoscaling: WindowMin, WindowMax
+_OBJECT_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$", re.ASCII)
 _APP_ID = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", re.ASCII)
 
 
@@ -34,6 +35,12 @@ def dapr_faults(found: Mapping[str, str]) -> Iterator[str]:
     protocol = found.get("app-protocol", DAPR_PROTOCOLS[0])
     if protocol not in DAPR_PROTOCOLS:
         yield f'app-protocol "{protocol}" is unknown; Dapr knows {", ".join(DAPR_PROTOCOLS)}'
+    config = found.get("config", "x")
+    if not is_object_name(config):
+        yield (
+            f'config "{config}" is not the name of a Configuration; use lower case letters, '
+            'digits, "-" and "."'
+        )
 
 
 def scale_faults(found: Mapping[str, str]) -> Iterator[str]:
@@ -54,6 +61,11 @@ def scale_faults(found: Mapping[str, str]) -> Iterator[str]:
         yield f'window="{found["window"]}" is not a duration from 6s to 1h'
     if seconds(found.get("retention", "0s")) is None:
         yield f'retention="{found["retention"]}" is not a duration; write "10m"'
+
+
+def is_object_name(text: str) -> bool:
+    """Tell whether an object can have this name."""
+    return bool(_OBJECT_NAME.match(text))
 
 
 def is_app_id(text: str) -> bool:

@@ -130,6 +130,39 @@ def _refuse_contradictions(pod: PodDraft, kind: Kind) -> None:
         )
 
 
+def warn_of_own(pod: PodDraft, kind: Kind) -> None:
+    """Warn of what Knative refuses of the user's own: it says so itself, after us and in paths."""
+    if pod.metadata is None or not kind.autoscaling or kserve.is_raw(pod):
+        return
+    present = _annotations(pod)
+    for sentence in autoscaling.faults(present):
+        pod.warn(f"{POLICY}: {sentence}; Knative refuses it")
+    if kind.autoscaling == "knative" and pod.metadata != _OBJECT:
+        _warn_of_misplaced(pod)
+    _warn_of_zero(pod, autoscaling.PREFIX + "initial-scale=0", present)
+
+
+def _warn_of_misplaced(pod: PodDraft) -> None:
+    """Warn of what stands on the object: Knative wants it on the template, and refuses it there."""
+    present = pod.draft.get((*_OBJECT, "annotations")) or {}
+    for key in sorted(one for one in present if one.startswith(PREFIX)):
+        pod.warn(
+            f"{POLICY}: {key} is on the object, where Knative refuses it; "
+            "move it to spec.template.metadata.annotations"
+        )
+    on_object = {key: present[key] for key in present if autoscaling.is_of_object(key)}
+    for sentence in autoscaling.faults(on_object):
+        pod.warn(f"{POLICY}: {sentence}; Knative refuses it")
+
+
+def _warn_of_zero(pod: PodDraft, said: str, present: Mapping[str, Any]) -> None:
+    if present.get(autoscaling.spelled(PREFIX + NAMES["initial"], present)) == "0":
+        pod.warn(
+            f"{POLICY}: {said} is taken only where Knative's config-autoscaler has "
+            'allow-zero-initial-scale: "true"'
+        )
+
+
 def _replicas(pod: PodDraft, more: Mapping[str, Any]) -> list[str]:
     low = more.get("min", pod.get("minReplicas"))
     high = more.get("max", pod.get("maxReplicas"))
@@ -146,11 +179,8 @@ def _warn_of_idle(pod: PodDraft, intents: Intents, kind: Kind) -> None:
         pod.warn(f"{POLICY}: {sentence}")
     for name in autoscaling.unknown(present):
         pod.warn(f"{POLICY}: Knative knows no {PREFIX}{name}{nearest(name, autoscaling.known())}")
-    if intents.scale.get("initial") == "0":
-        pod.warn(
-            f"{POLICY}: initial=0 is taken only where Knative's config-autoscaler has "
-            'allow-zero-initial-scale: "true"'
-        )
+    written = intents.scale.get("initial") == "0"
+    _warn_of_zero(pod, "initial=0" if written else f"{PREFIX}initial-scale=0", present)
 
 
 def _annotations(pod: PodDraft) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from policies.inject import carry, sidecars
+from policies.inject import carry, knative, sidecars
 from policies.inject.pod import PodDraft
 from policies.inject.provenance import Claims
 from policies.intents import PREFIX, Fault, Intents, nearest
@@ -29,6 +29,7 @@ POLICY = "intents"
 def whole(work: Work, outcome: Outcome) -> None:
     """Judge the workload's own intents, then each template."""
     _own(work, outcome)
+    _scaling(work, outcome)
     templates(work, outcome)
 
 
@@ -112,6 +113,15 @@ def _own(work: Work, outcome: Outcome) -> None:
         pod.warn(f"intents: this {work.kind.kind} makes no pods: {work.kind.no_pods_why}")
     pod_stage.warn_of_missing(pod, work.intents, work.context.facts, work.kind.autoscaling)
     outcome.collect(pod)
+
+
+def _scaling(work: Work, outcome: Outcome) -> None:
+    """Warn of the user's own scaling where no intent has had it refused already."""
+    for template in work.templates if work.kind.autoscaling else ():
+        if not (work.intents.scale or work.intents_of(template).scale):
+            at = work.at_workload(template, Claims(), Claims())
+            knative.warn_of_own(at, work.kind)
+            outcome.collect(at)
 
 
 def _warn_of_everywhere(work: Work, pod: PodDraft) -> None:

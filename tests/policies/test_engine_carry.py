@@ -14,6 +14,7 @@ from tests.builders import (
     at,
     container,
     controlled_by,
+    deployment,
     intents,
     job,
     messages,
@@ -378,6 +379,62 @@ def test_what_the_user_set_of_scaling_stays() -> None:
     found = at(mutated(plain), "spec", "template", "metadata", "annotations")
 
     assert found["autoscaling.knative.dev/min-scale"] == "2"
+
+
+AUTOSCALING = "autoscaling.knative.dev/"
+
+
+@pytest.mark.parametrize(
+    ("mine", "warnings"),
+    [
+        pytest.param({}, (), id="nothing"),
+        pytest.param({"min-scale": "2", "max-scale": "5"}, (), id="valid"),
+        pytest.param(
+            {"min-scale": "5", "max-scale": "2", "window": "2s"},
+            (
+                'knative: window "2s" is not a duration from 6s to 1h; write "60s"; '
+                "Knative refuses it",
+                "knative: max-scale=2 is less than min-scale=5; Knative refuses it",
+            ),
+            id="out-of-bounds",
+        ),
+        pytest.param(
+            {"initial-scale": "0"},
+            (
+                "knative: autoscaling.knative.dev/initial-scale=0 is taken only where Knative's "
+                'config-autoscaler has allow-zero-initial-scale: "true"',
+            ),
+            id="initially-none",
+        ),
+    ],
+)
+def test_what_knative_refuses_of_the_users_own_scaling_is_warned_about(
+    mine: dict[str, str], warnings: tuple[str, ...]
+) -> None:
+    annotations = {AUTOSCALING + key: value for key, value in mine.items()}
+
+    decision = review(workload("Service", pod(annotations=annotations)))
+
+    assert (decision.warnings, decision.violations) == (warnings, ())
+
+
+def test_scaling_on_the_service_itself_is_warned_about() -> None:
+    service = workload("Service", annotations={AUTOSCALING + "min-scale": "1"})
+
+    assert review(service).warnings == (
+        "knative: autoscaling.knative.dev/min-scale is on the object, where Knative refuses it; "
+        "move it to spec.template.metadata.annotations",
+    )
+
+
+def test_a_dapr_configuration_that_cant_be_is_refused() -> None:
+    [violation] = review(deployment(dapr="config=Not_A_Name")).violations
+
+    assert (violation.code, violation.message) == (
+        422,
+        'kubectl-ml.io/dapr "config=Not_A_Name": config "Not_A_Name" is not the name of a '
+        'Configuration; use lower case letters, digits, "-" and "."',
+    )
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Job", "CronJob", "Service"])

@@ -277,7 +277,7 @@ def test_refuses_mounts(value: str, sentence: str) -> None:
             {"app-id": "reco", "app-port": "8080"},
             id="dapr-pairs",
         ),
-        pytest.param("dapr", "config=a=b", {"config": "a=b"}, id="split-at-the-first-equals-sign"),
+        pytest.param("dapr", "config=tracing.v2", {"config": "tracing.v2"}, id="dapr-config"),
         pytest.param(
             "scale",
             "min=0,max=5,target=10,metric=concurrency,window=60s,initial=1,retention=1h30m",
@@ -318,6 +318,13 @@ def test_reads_the_other_intents(key: str, value: str, expected: Any) -> None:
             "yes",
             '"yes" is neither "true" nor pairs; write "app-id=NAME,app-port=8080"',
             id="dapr-yes",
+        ),
+        pytest.param(
+            "dapr",
+            "config=a=b",
+            'config "a=b" is not the name of a Configuration; use lower case letters, digits, "-" '
+            'and "."',
+            id="split-at-the-first-equals-sign",
         ),
         pytest.param(
             "dapr", "appid=x", 'unknown key "appid"; did you mean "app-id"?', id="unknown-key"

@@ -35,7 +35,7 @@ def refusal(family: str, **annotations: str) -> str:
         pytest.param("min-scale", "-1", "is not a whole number of 0 or more", id="min"),
         pytest.param("max-scale", "2147483648", "is not a whole number of 0 or more", id="max"),
         pytest.param("initial-scale", "one", "is not a whole number of 0 or more", id="initial"),
-        pytest.param("activation-scale", "0", "is not a whole number of 1 or more", id="activate"),
+        pytest.param("activation-scale", "1", "is not a whole number of 2 or more", id="activate"),
         pytest.param("target", "0.001", "is not a number of at least 0.01", id="target"),
         pytest.param("target", "nan", "is not a number of at least 0.01", id="target-nan"),
         pytest.param("target-utilization-percentage", "0", "is not a number from 1 to 100", id="u"),
@@ -93,6 +93,16 @@ def test_knative_would_refuse_the_old_spelling_too() -> None:
             {"activation-scale": "3", "max-scale": "2"},
             "max-scale=2 is less than activation-scale=3",
             id="activation",
+        ),
+        pytest.param(
+            {"activation-scale": "3", "min-scale": "4"},
+            "activation-scale=3 is less than min-scale=4",
+            id="activation-under-min",
+        ),
+        pytest.param(
+            {"min-scale": "x", "minScale": "5"},
+            'min-scale "x" is not a whole number of 0 or more',
+            id="todays-spelling-wins",
         ),
         pytest.param(
             {"class": "kpa.autoscaling.knative.dev", "metric-aggregation-algorithm": "mean"},
@@ -262,6 +272,23 @@ def test_knative_takes_what_it_documents() -> None:
     }
 
     assert loaded("knative", **annotations).injections[0].inject.knative == annotations
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        pytest.param(SCALING + "target", "0x1p3", id="hexadecimal"),
+        pytest.param(SCALING + "target", "1_0", id="underscore"),
+        pytest.param(SCALING + "target-burst-capacity", "1e-400", id="tiny"),
+        pytest.param(SCALING + "initial-scale", "2147483648", id="long"),
+        pytest.param(
+            SCALING + "scale-to-zero-pod-retention-period", "59m59.9999999995s", id="picoseconds"
+        ),
+        pytest.param("serving.knative.dev/progress-deadline", "", id="default"),
+    ],
+)
+def test_knative_takes_numbers_as_go_reads_them(key: str, value: str) -> None:
+    assert loaded("knative", **{key: value}).injections[0].inject.knative == {key: value}
 
 
 def test_another_autoscaler_has_its_own_metrics() -> None:
