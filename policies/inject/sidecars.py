@@ -23,6 +23,8 @@ from policies.patch import lookup
 
 POLICY = "sidecars"
 NATIVE_SINCE = (1, 29)  # KEP-753: on by default
+# What a template may refuse of a container beside its own: Knative does.
+_UNLIKED = ("ports", "livenessProbe", "readinessProbe", "startupProbe")
 
 
 def inject(pod: PodDraft, intents: Intents, rules: list[Rule], facts: Facts) -> None:
@@ -130,7 +132,8 @@ def _no_native(facts: Facts) -> str:
 
 def _allowed(pod: PodDraft, sidecar: Sidecar, member: str) -> bool:
     kinds = {f"volumes.{key}" for volume in sidecar.volumes for key in volume if key != "name"}
-    return pod.allows(member, *(("volumes", *sorted(kinds)) if kinds else ()))
+    own = [f"{member}.{key}" for key in _UNLIKED if key in sidecar.container]
+    return pod.allows(member, *own, *(("volumes", *sorted(kinds)) if kinds else ()))
 
 
 def _share(pod: PodDraft, rule: Rule, sidecar: Sidecar) -> None:

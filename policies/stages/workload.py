@@ -217,7 +217,13 @@ def _rejected(work: Work, template: Template) -> frozenset[str]:
     inner = lookup(work.draft.object, template.base)
     if kind.rejects_unless and kind.rejects_unless.holds(inner):
         return frozenset()
-    return kind.rejects
+    return kind.rejects if _has_ports(work, template) else kind.rejects | {"containers"}
+
+
+def _has_ports(work: Work, template: Template) -> bool:
+    """Tell whether a container says its port: beside others, Knative asks one of them to."""
+    found = lookup(work.draft.object, (*template.pod_spec, "containers"))
+    return any(isinstance(one, dict) and one.get("ports") for one in found or ())
 
 
 def _queue(work: Work, own: list[Rule], *, claims: Claims, prior: Claims, outcome: Outcome) -> None:

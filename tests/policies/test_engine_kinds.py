@@ -76,6 +76,20 @@ def test_a_models_container_receives_at_the_template_stage() -> None:
     assert "containers" not in predictor
 
 
+@pytest.mark.parametrize("ports", [[], [{"containerPort": 8080}]], ids=["none", "one"])
+def test_a_sidecar_stands_in_knatives_template_where_a_container_says_its_port(
+    ports: list[Any],
+) -> None:
+    service = workload(
+        "Service", pod(spec={"containers": [container(ports=ports)]}), sidecars="logs"
+    )
+
+    spec = review(service, stage="template").object["spec"]["template"]["spec"]
+
+    names = [one["name"] for one in spec["containers"]]
+    assert names == ["user-container", *(["logs"] if ports else [])]
+
+
 PATH = "/dev/shm"  # noqa: S108 -- a path in a pod
 
 
