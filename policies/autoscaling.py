@@ -21,7 +21,11 @@ from policies import duration, quantity
 PREFIX = "autoscaling.knative.dev/"
 KPA, HPA = "kpa.autoscaling.knative.dev", "hpa.autoscaling.knative.dev"
 VISIBILITY = "networking.knative.dev/visibility"  # a label, of the object
-_OF_OBJECTS = ("networking.knative.dev/", "serving.knative.dev/rollout-duration")
+_OF_OBJECTS = (
+    "networking.knative.dev/",
+    "serving.knative.dev/rollout-duration",
+    "serving.knative.dev/rolloutDuration",
+)
 _QUEUE_PROXY = "queue.sidecar.serving.knative.dev/"
 _DOMAIN = ".knative.dev"
 _MAX_INT, _MAX_LONG = 2**31 - 1, 2**63 - 1

@@ -153,6 +153,8 @@ TRAINER = Operator(
 ALL = (JOBSET, TRAINING_OPERATOR, TRAINER, KUEUE)
 # Where Kubeflow's two want to see a certificate before they start to serve.
 MOUNTED = Path("/tmp/k8s-webhook-server/serving-certs")  # noqa: S108 -- their own choice
+# Started by `knative_serving`.
+KNATIVE = build.Module(name="knative", gives=("webhook", "controller"), beside=HERE)
 
 
 def start(control_plane: ControlPlane, operator: Operator) -> None:
@@ -256,8 +258,8 @@ def _mount(control_plane: ControlPlane, secret: str, directory: Path) -> bytes:
 
 def main() -> None:
     """Build them all."""
-    for operator in ALL:
-        build.ensure(modules=(operator.module,))
+    for module in (*(operator.module for operator in ALL), KNATIVE):
+        build.ensure(modules=(module,))
 
 
 if __name__ == "__main__":
