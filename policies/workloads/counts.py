@@ -94,8 +94,21 @@ def evaluated(asked: Asked, count: Count) -> int:
         return count
     if isinstance(count, tuple):
         return min(math.prod(evaluated(asked, one) for one in count), MOST)
-    found = asked.count(_base(asked, count) + count.path)
+    found = asked.count(_where(asked, count))
     return count.default if found is None else found
+
+
+def _where(asked: Asked, count: PathCount) -> Any:
+    """Find the count's place; a `*` in it is the element that the template's own path met there."""
+    if count.up:
+        return (*_base(asked, count), *count.path)
+    steps: list[Any] = list(count.path)
+    for at, met in enumerate(asked.template.element[: len(steps)]):
+        if steps[at] == "*":
+            steps[at] = met
+        elif steps[at] != met:
+            break
+    return tuple(steps)
 
 
 def _base(asked: Asked, count: PathCount) -> Any:
@@ -111,7 +124,7 @@ def _base(asked: Asked, count: PathCount) -> Any:
 def _is_written(asked: Asked, count: Count) -> bool:
     counts = count if isinstance(count, tuple) else (count,)
     return any(
-        isinstance(one, PathCount) and lookup(asked.obj, _base(asked, one) + one.path) is not None
+        isinstance(one, PathCount) and lookup(asked.obj, _where(asked, one)) is not None
         for one in counts
     )
 

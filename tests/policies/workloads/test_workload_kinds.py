@@ -92,6 +92,22 @@ def test_its_pods_are_counted() -> None:
     ]
 
 
+@pytest.mark.parametrize("count", ["spec.workers[*].count ?? 1", "spec.workers.*.count"])
+def test_a_count_may_repeat_the_wildcard_of_its_template(count: str) -> None:
+    """Who writes the whole path, not `@`, isn't counted as one pod in silence."""
+    rows = [{**ROLES[0], "replicas": count, "maxReplicas": "spec.workers[*].most"}]
+    template = {"spec": {"containers": [{"name": "main"}]}}
+    workers = [{"count": 3, "most": 5, "template": template}, {"template": template}]
+    obj = {**BERT, "spec": {"workers": workers}}
+    known = catalogue.of(policies(rows))
+    kind = known.of(obj)
+    assert kind is not None
+
+    found = demand.of(obj, kind, known, {})
+
+    assert [(role.steady.pods, role.peak.pods) for role in found.roles] == [(3, 5), (1, 1)]
+
+
 def test_without_a_word_about_it_every_role_computes() -> None:
     roles = [{"name": "any", "template": "spec.driver.template"}]
 
