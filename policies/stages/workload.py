@@ -100,7 +100,7 @@ def _carry(work: Work, outcome: Outcome, prior: Claims, families: frozenset[str]
     Gives what was claimed at the workload.
     """
     claims, own = Claims(), work.rules()
-    if "queue" in families and work.intents.inject:
+    if "queue" in families and work.intents.inject and not work.makes_no_pods:
         _queue(work, own, claims=claims, prior=prior, outcome=outcome)
     for template in work.templates:
         _carry_to(work, template, own, families, claims=claims, prior=prior, outcome=outcome)

@@ -128,6 +128,10 @@ class Kind:
         """The kind as policies write it: `Job.batch`, `Pod`."""
         return f"{self.kind}.{self.group}" if self.group else self.kind
 
+    def makes_no_pods(self, obj: Any) -> bool:
+        """Tell whether an object's templates, if it has any, never become pods of its own."""
+        return self.no_pods is not None and self.no_pods.holds(obj)
+
     def is_ours(self, obj: Any) -> bool:
         """Tell whether this cluster's own controller makes an object's pods."""
         if not self.managed_by:

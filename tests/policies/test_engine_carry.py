@@ -481,6 +481,32 @@ def test_an_object_that_makes_no_pods_is_left_alone_with_a_warning() -> None:
     )
 
 
+@pytest.mark.parametrize("stage", ["admission", "template"])
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
+def test_a_model_of_modelmesh_is_left_alone_with_a_warning(stage: str, operation: str) -> None:
+    found = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": "iris",
+            "annotations": {
+                "serving.kserve.io/deploymentMode": "ModelMesh",
+                **intents(accelerator="a100", roles="predictor", queue="team-a", dapr="true"),
+            },
+        },
+        "spec": {"predictor": {"model": {"modelFormat": {"name": "sklearn"}}}},
+    }
+    plain = {**found, "metadata": {"name": "iris", "annotations": {}}}
+
+    decision = review(found, stage=stage, operation=operation, old=plain)
+
+    assert (decision.patch, decision.violations) == ([], ())
+    assert decision.warnings == (
+        "intents: this InferenceService makes no pods: ModelMesh loads the model into the pods of "
+        "a ServingRuntime; write the intent there",
+    )
+
+
 @pytest.mark.parametrize("kind", [*KINDS, "Pod"])
 def test_without_intents_the_library_changes_nothing(kind: str) -> None:
     plain = pod() if kind == "Pod" else workload(kind)
