@@ -8,7 +8,7 @@ from tests.e2e import acting
 from tests.e2e import installed as installation
 from tests.e2e.acting import Place
 from tests.e2e.controlplane import cluster, errors
-from tests.e2e.operators import programs
+from tests.e2e.operators import kserve_controller, programs
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +23,7 @@ def beside(
             control_plane = planes("operators")
             for operator in programs.ALL:
                 programs.start(control_plane, operator)
+            kserve_controller.start(control_plane)
         except errors.NotAvailableError as error:
             pytest.skip(str(error))
     made = installation.Installed(control_plane, control_plane.directory)

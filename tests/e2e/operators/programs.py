@@ -16,6 +16,7 @@ from tests.e2e.controlplane import build, cluster, errors, install, parts, waiti
 from tests.e2e.controlplane.certificates import Authority
 from tests.e2e.controlplane.client import Manifest
 from tests.e2e.controlplane.cluster import ControlPlane
+from tests.e2e.operators import kserve_controller
 
 HERE = Path(__file__).parent
 # What a container of the operator would need, and its metrics, which nobody reads here.
@@ -180,8 +181,8 @@ def _mount(control_plane: ControlPlane, secret: str, directory: Path) -> None:
 
 def main() -> None:
     """Build them all."""
-    for operator in ALL:
-        build.ensure(modules=(operator.module,))
+    for module in (*(operator.module for operator in ALL), kserve_controller.MODULE):
+        build.ensure(modules=(module,))
 
 
 if __name__ == "__main__":
