@@ -85,6 +85,7 @@ class Role:
     max_replicas: Count | None = None
     unbounded: bool = False
     surge: tuple[PathCount, str] | None = None
+    rejects: frozenset[str] = frozenset()
     text: str = ""  # the path as it was written
 
 
@@ -105,6 +106,7 @@ class Kind:
     finishes: bool = False
     immutable: bool = False
     early: frozenset[str] = frozenset()
+    early_where: Condition | None = None  # where it holds, all goes in early
     counted: frozenset[str] = frozenset()
     queue: str = "object"
     uses: frozenset[str] = frozenset()
@@ -231,6 +233,7 @@ def kind(entry: Mapping[str, Any], *, source: str = "") -> Kind:
         finishes=entry.get("finishes", False),
         immutable=entry.get("immutable", False),
         early=frozenset(entry.get("early", ())),
+        early_where=_condition(entry.get("earlyWhere")),
         counted=frozenset(entry.get("counted", ())),
         queue=entry.get("queue", "object"),
         uses=frozenset(entry.get("uses", ())),
@@ -298,6 +301,7 @@ def _role(entry: Mapping[str, Any]) -> Role:
         needs=tuple(entry.get("needs", ())),
         unless=tuple(path(one) for one in entry.get("unless", ())),
         only=_condition(entry.get("only")),
+        rejects=frozenset(entry.get("rejects", ())),
         pod_labels=entry.get("podLabels", {}),
         container=ContainerOverrides(
             name=container["name"],

@@ -11,6 +11,7 @@ from tests.builders import (
     INJECTED,
     KINDS,
     PREFIX,
+    applied,
     at,
     container,
     controlled_by,
@@ -479,6 +480,37 @@ def test_an_object_that_makes_no_pods_is_left_alone_with_a_warning() -> None:
         "intents: kubectl-ml.io/accelerator changes nothing here: a ConfigMap makes no pods",
         "intents: kubectl-ml.io/shm changes nothing here: a ConfigMap makes no pods",
     )
+
+
+@pytest.mark.parametrize("stage", ["admission", "template"])
+def test_what_tells_how_many_workers_there_are_goes_in_early(stage: str) -> None:
+    found = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": "llama",
+            "annotations": {
+                "serving.kserve.io/deploymentMode": "RawDeployment",
+                **intents(accelerator="a100:2", sidecars="logs"),
+            },
+        },
+        "spec": {
+            "predictor": {
+                "model": {"modelFormat": {"name": "huggingface"}},
+                "workerSpec": {
+                    "pipelineParallelSize": 2,
+                    "containers": [{"name": "worker-container", "image": "w"}],
+                },
+            }
+        },
+    }
+    decision = review(found, stage=stage)
+
+    predictor = applied(found, decision)["spec"]["predictor"]
+    [worker] = predictor["workerSpec"]["containers"]  # KServe refuses a second one
+    wanted = {"nvidia.com/gpu": "2"}
+    assert worker["resources"]["limits"] == predictor["model"]["resources"]["limits"] == wanted
+    assert [one["name"] for one in predictor["containers"]] == ["logs"]
 
 
 @pytest.mark.parametrize("stage", ["admission", "template"])

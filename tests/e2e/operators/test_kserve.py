@@ -21,6 +21,7 @@ from tests.e2e.controlplane.client import Manifest
 from tests.e2e.operators import foretold
 
 MODE = "serving.kserve.io/deploymentMode"
+MULTINODE = "kserve-huggingfaceserver-multinode"
 RESOURCES = {
     "requests": {"cpu": "1", "memory": "1Gi"},
     "limits": {"cpu": "1", "memory": "1Gi"},
@@ -121,6 +122,39 @@ def test_predictors_alone_receive_and_run_where_the_devices_are(enabled: Place):
         ("transformer", 0),
     ]
     assert {pod["spec"]["nodeName"] for pod in pods if foretold.devices([pod])} == {"gpu-a100-0"}
+
+
+def over_nodes(**wanted: str) -> Manifest:
+    """Write a model over 2 nodes, 4 ranks by 2 devices in each."""
+    inner = {"modelFormat": {"name": "huggingface"}, "resources": RESOURCES}
+    served = {**inner, "storageUri": "pvc://models/llama", "runtime": MULTINODE}
+    workers = {"containers": [{"name": "worker-container", "resources": RESOURCES}]}
+    sizes = {"pipelineParallelSize": 2, "tensorParallelSize": 2}
+    spec = {"minReplicas": 1, "maxReplicas": 1, "model": served, "workerSpec": {**sizes, **workers}}
+    made = kserve("InferenceService", {"predictor": spec}, **wanted)
+    made["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] = "none"
+    return made
+
+
+def test_workers_on_other_nodes_are_as_many_and_ask_for_as_much_as_was_foretold(enabled: Place):
+    manifest = over_nodes(accelerator="a100:2")
+    expected = foretold.demand(enabled, manifest)
+    enabled.apply(manifest)
+
+    pods = enabled.pods(2)
+
+    assert expected["requests"][foretold.CLASS] == "4"
+    assert foretold.asked(pods) == expected
+
+
+def test_its_webhook_takes_workers_that_render_prints(plain: Place):
+    manifest = over_nodes(accelerator="a100:2", mounts="scratch://1Gi:/s", sidecars="logs")
+    expected = foretold.demand(plain, manifest)
+
+    plain.apply(foretold.folded(plain, manifest))
+
+    assert foretold.devices(plain.pods(2)) == 4
+    assert expected["requests"][foretold.CLASS] == "4"
 
 
 def test_a_runtimes_intent_reaches_the_pods_that_it_serves(enabled: Place):
