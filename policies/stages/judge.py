@@ -98,6 +98,16 @@ def _own(work: Work, outcome: Outcome) -> None:
     _refuse_faults(pod, work.intents.faults, work)
     pod_stage.refuse_unfit(pod, work.intents, work.kind.uses, work.kind.kind)
     pod_stage.warn_of_labels(pod, lookup(work.draft.object, (*METADATA, "labels")))
+    if work.makes_no_pods:
+        if work.intents.keys:
+            pod.warn(f"intents: this {work.kind.kind} makes no pods: {work.kind.no_pods_why}")
+    else:
+        _judge_shape(work, pod)
+    outcome.collect(pod)
+
+
+def _judge_shape(work: Work, pod: PodDraft) -> None:
+    """Refuse roles that aren't there, and warn of what the pods can't do or won't find."""
     known = sorted({template.role.lower() for template in work.templates})
     for role in work.intents.roles:
         if role not in known:
@@ -109,10 +119,7 @@ def _own(work: Work, outcome: Outcome) -> None:
     if work.kind.source and not work.templates:
         for sentence in locate.unmatched(work.draft.object, work.kind):
             pod.warn(sentence)
-    if work.kind.no_pods and work.intents.keys and work.kind.no_pods.holds(work.draft.object):
-        pod.warn(f"intents: this {work.kind.kind} makes no pods: {work.kind.no_pods_why}")
     pod_stage.warn_of_missing(pod, work.intents, work.context.facts, work.kind.autoscaling)
-    outcome.collect(pod)
 
 
 def _scaling(work: Work, outcome: Outcome) -> None:

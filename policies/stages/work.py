@@ -64,12 +64,13 @@ class Work:
 
     @classmethod
     def of(cls, context: Context, kind: Kind, draft: Draft) -> Work:
-        """Open a workload; templates of an unsound shape are left to the API server to refuse."""
+        """Open a workload; no templates where they make no pods, or their shape is unsound."""
         obj = draft.object
         annotations = lookup(obj, (*METADATA, "annotations"))
         sound = receive.walkable(obj, (*METADATA, "annotations")) and receive.walkable(
             obj, (*METADATA, "labels")
         )
+        found = locate.templates(obj, kind, context.catalogue) if sound else ()
         return cls(
             context=context,
             kind=kind,
@@ -77,11 +78,14 @@ class Work:
             intents=read(annotations),
             written=written(annotations),
             templates=tuple(
-                one
-                for one in locate.templates(obj, kind, context.catalogue)
-                if sound and _is_sound(obj, one)
+                one for one in found if not kind.makes_no_pods(obj) and _is_sound(obj, one)
             ),
         )
+
+    @property
+    def makes_no_pods(self) -> bool:
+        """Tell whether intents change nothing here: others' pods do what is asked for."""
+        return self.kind.makes_no_pods(self.draft.object)
 
     def trial(self) -> Work:
         """Open the same workload as it is now, to try what is then thrown away."""

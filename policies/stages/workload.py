@@ -100,7 +100,7 @@ def _carry(work: Work, outcome: Outcome, prior: Claims, families: frozenset[str]
     Gives what was claimed at the workload.
     """
     claims, own = Claims(), work.rules()
-    if "queue" in families and work.intents.inject:
+    if "queue" in families and work.intents.inject and not work.makes_no_pods:
         _queue(work, own, claims=claims, prior=prior, outcome=outcome)
     for template in work.templates:
         _carry_to(work, template, own, families, claims=claims, prior=prior, outcome=outcome)
@@ -171,7 +171,7 @@ def _early(
             outcome.claim(pod.claims)
 
     early = template.kind.early
-    if work.context.fold or "all" in early or _queue_of(work) in work.kind.counted:
+    if work.context.fold or _all_is_early(work, template) or _queue_of(work) in work.kind.counted:
         inject(intents, rules)
         return
     if "placement" in early:
@@ -179,6 +179,14 @@ def _early(
     if own:  # the policies that name this kind, and no intents
         bare = replace(intents, accelerator=(), shm="", mounts=(), sidecars=(), dapr=None)
         inject(bare, own)
+
+
+def _all_is_early(work: Work, template: Template) -> bool:
+    """Tell whether an operator reads all of a template, or drops what its pods need to get it."""
+    kind = template.kind
+    if "all" in kind.early or kind.early_where is None:
+        return "all" in kind.early
+    return kind.early_where.holds(lookup(work.draft.object, template.base))
 
 
 def _inject(
@@ -209,6 +217,10 @@ def _inject(
 
 def _rejected(work: Work, template: Template) -> frozenset[str]:
     """Tell what a template's own webhook refuses, by what can be known of the object."""
+    return template.definition.rejects | _rejected_by_kind(work, template)
+
+
+def _rejected_by_kind(work: Work, template: Template) -> frozenset[str]:
     kind = template.kind
     if not kind.rejects:
         return kind.rejects

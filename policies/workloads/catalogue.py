@@ -85,6 +85,7 @@ class Role:
     max_replicas: Count | None = None
     unbounded: bool = False
     surge: tuple[PathCount, str] | None = None
+    rejects: frozenset[str] = frozenset()
     text: str = ""  # the path as it was written
 
 
@@ -105,6 +106,7 @@ class Kind:
     finishes: bool = False
     immutable: bool = False
     early: frozenset[str] = frozenset()
+    early_where: Condition | None = None  # where it holds, all goes in early
     counted: frozenset[str] = frozenset()
     queue: str = "object"
     uses: frozenset[str] = frozenset()
@@ -127,6 +129,10 @@ class Kind:
     def name(self) -> str:
         """The kind as policies write it: `Job.batch`, `Pod`."""
         return f"{self.kind}.{self.group}" if self.group else self.kind
+
+    def makes_no_pods(self, obj: Any) -> bool:
+        """Tell whether an object's templates, if it has any, never become pods of its own."""
+        return self.no_pods is not None and self.no_pods.holds(obj)
 
     def is_ours(self, obj: Any) -> bool:
         """Tell whether this cluster's own controller makes an object's pods."""
@@ -227,6 +233,7 @@ def kind(entry: Mapping[str, Any], *, source: str = "") -> Kind:
         finishes=entry.get("finishes", False),
         immutable=entry.get("immutable", False),
         early=frozenset(entry.get("early", ())),
+        early_where=_condition(entry.get("earlyWhere")),
         counted=frozenset(entry.get("counted", ())),
         queue=entry.get("queue", "object"),
         uses=frozenset(entry.get("uses", ())),
@@ -294,6 +301,7 @@ def _role(entry: Mapping[str, Any]) -> Role:
         needs=tuple(entry.get("needs", ())),
         unless=tuple(path(one) for one in entry.get("unless", ())),
         only=_condition(entry.get("only")),
+        rejects=frozenset(entry.get("rejects", ())),
         pod_labels=entry.get("podLabels", {}),
         container=ContainerOverrides(
             name=container["name"],

@@ -73,7 +73,7 @@ def of(
 
 def _makes_none(obj: Any, kind: Kind) -> str:
     """Tell why an object makes no pods of its own, if it doesn't."""
-    if kind.no_pods and kind.no_pods.holds(obj):
+    if kind.makes_no_pods(obj):
         return f"this {kind.kind} makes no pods: {kind.no_pods_why}"
     if kind.template:
         return f"a {kind.kind} makes no pods itself"

@@ -11,6 +11,7 @@ from tests.builders import (
     INJECTED,
     KINDS,
     PREFIX,
+    applied,
     at,
     container,
     controlled_by,
@@ -540,6 +541,63 @@ def test_an_object_that_makes_no_pods_is_left_alone_with_a_warning() -> None:
     assert decision.warnings == (
         "intents: kubectl-ml.io/accelerator changes nothing here: a ConfigMap makes no pods",
         "intents: kubectl-ml.io/shm changes nothing here: a ConfigMap makes no pods",
+    )
+
+
+@pytest.mark.parametrize("stage", ["admission", "template"])
+def test_what_tells_how_many_workers_there_are_goes_in_early(stage: str) -> None:
+    found = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": "llama",
+            "annotations": {
+                "serving.kserve.io/deploymentMode": "RawDeployment",
+                **intents(accelerator="a100:2", sidecars="logs"),
+            },
+        },
+        "spec": {
+            "predictor": {
+                "model": {"modelFormat": {"name": "huggingface"}},
+                "workerSpec": {
+                    "pipelineParallelSize": 2,
+                    "containers": [{"name": "worker-container", "image": "w"}],
+                },
+            }
+        },
+    }
+    decision = review(found, stage=stage)
+
+    predictor = applied(found, decision)["spec"]["predictor"]
+    [worker] = predictor["workerSpec"]["containers"]  # KServe refuses a second one
+    wanted = {"nvidia.com/gpu": "2"}
+    assert worker["resources"]["limits"] == predictor["model"]["resources"]["limits"] == wanted
+    assert [one["name"] for one in predictor["containers"]] == ["logs"]
+
+
+@pytest.mark.parametrize("stage", ["admission", "template"])
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
+def test_a_model_of_modelmesh_is_left_alone_with_a_warning(stage: str, operation: str) -> None:
+    found = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": "iris",
+            "annotations": {
+                "serving.kserve.io/deploymentMode": "ModelMesh",
+                **intents(accelerator="a100", roles="predictor", queue="team-a", dapr="true"),
+            },
+        },
+        "spec": {"predictor": {"model": {"modelFormat": {"name": "sklearn"}}}},
+    }
+    plain = {**found, "metadata": {"name": "iris", "annotations": {}}}
+
+    decision = review(found, stage=stage, operation=operation, old=plain)
+
+    assert (decision.patch, decision.violations) == ([], ())
+    assert decision.warnings == (
+        "intents: this InferenceService makes no pods: ModelMesh loads the model into the pods of "
+        "a ServingRuntime; write the intent there",
     )
 
 

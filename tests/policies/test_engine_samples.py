@@ -111,6 +111,9 @@ def test_every_compute_role_is_injected_at_the_template_stage() -> None:
         annotations = {**(obj["metadata"].get("annotations") or {}), **DEVICES}
         wanted = {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
         made = review(wanted, stage="template").object
+        if kind.makes_no_pods(obj):
+            assert made == wanted, name
+            continue
         for template in locate.templates(made, kind, known):
             if not template.definition.compute or not _has_containers(made, template):
                 continue

@@ -8,7 +8,7 @@ from tests.e2e import acting
 from tests.e2e import installed as installation
 from tests.e2e.acting import Place
 from tests.e2e.controlplane import cluster, errors
-from tests.e2e.operators import knative_serving, programs
+from tests.e2e.operators import knative_serving, kserve_controller, programs
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +24,7 @@ def beside(
             for operator in programs.ALL:
                 programs.start(control_plane, operator)
             knative_serving.start(control_plane)
+            kserve_controller.start(control_plane)
         except errors.NotAvailableError as error:
             pytest.skip(str(error))
     made = installation.Installed(control_plane, control_plane.directory)

@@ -19,6 +19,7 @@ from tests.e2e.controlplane import build, cluster, errors, install, parts, waiti
 from tests.e2e.controlplane.certificates import Authority, Pair
 from tests.e2e.controlplane.client import Manifest
 from tests.e2e.controlplane.cluster import ControlPlane
+from tests.e2e.operators import kserve_controller
 
 HERE = Path(__file__).parent
 # What a container of the operator would need, and its metrics, which nobody reads here.
@@ -258,7 +259,7 @@ def _mount(control_plane: ControlPlane, secret: str, directory: Path) -> bytes:
 
 def main() -> None:
     """Build them all."""
-    for module in (*(operator.module for operator in ALL), KNATIVE):
+    for module in (*(operator.module for operator in ALL), KNATIVE, kserve_controller.MODULE):
         build.ensure(modules=(module,))
 
 
