@@ -3,11 +3,14 @@ What many objects ask for together: one row an object, joined with the autoscale
 
 An object that is controlled by another one among them is the other's and not counted again. A
 HorizontalPodAutoscaler or a KEDA ScaledObject sets the range of its target, wherever it stands.
+Rows are spooled: only the autoscalers' ranges and the names of owners stay in memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -15,18 +18,35 @@ import click
 from kubectl_ml import objects
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import Refused
+from kubectl_ml.spool import Spool
 from policies import engine
 from policies.model import Facts, Manifest, PolicySet
 from policies.patch import lookup
-from policies.workloads import catalogue, demand
+from policies.workloads import catalogue, demand, requests
 from policies.workloads.catalogue import Catalogue, Kind
 from policies.workloads.counts import Range, whole
-from policies.workloads.shares import Demand, Share
+from policies.workloads.requests import Amounts
+from policies.workloads.shares import Demand, RoleDemand, Share
 
 Reference = tuple[str, str, str]  # KIND.GROUP, namespace, name
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """
+    One role's part of a row.
+
+    `devices` are the resources that its pods ask for, each with the class that it is asked for by.
+    """
+
+    name: str
+    steady: Share
+    peak: Share
+    classes: Mapping[str, str]
+    devices: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One object that makes pods, and what it asks for."""
 
@@ -34,8 +54,15 @@ class Row:
     kind: str
     namespace: str
     name: str
-    demand: Demand
-    owner: Reference | None = None
+    owner: Reference | None
+    steady: Share
+    peak: Share
+    roles: tuple[Role, ...]
+
+    @property
+    def reference(self) -> Reference:
+        """Tell how owners and autoscalers name it."""
+        return _kind_name(self.api_version, self.kind), self.namespace, self.name
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,13 +72,12 @@ class Demands:
     policies: PolicySet
     facts: Facts
     namespace: str
-    rows: list[Row] = field(default_factory=list)
+    _rows: Spool = field(default_factory=Spool)
     warnings: dict[str, None] = field(default_factory=dict)  # an ordered set
     refusals: dict[str, None] = field(default_factory=dict)
     unusable: dict[str, None] = field(default_factory=dict)  # objects that aren't counted
     _ranges: dict[Reference, Range] = field(default_factory=dict)
-    _again: dict[Reference, tuple[Manifest, int]] = field(default_factory=dict)
-    _seen: dict[Any, Demand] = field(default_factory=dict)  # of thousands, few are different
+    _owners: set[Reference] = field(default_factory=set)  # that objects say they have
 
     @property
     def known(self) -> Catalogue:
@@ -74,31 +100,47 @@ class Demands:
             self._scaler(manifest)
             return
         rendered = self._rendered(manifest, source)
-        at = len(self.rows)
-        row = self._row(rendered, kind)
-        for why in row.demand.unusable:
+        found = self._demand(rendered, kind)
+        for why in found.unusable:
             sentence = f"{objects.title(manifest)}: {why}"
             self.unusable[": ".join(filter(None, [source, sentence]))] = None
-        if row.demand.unusable:
+        if found.unusable:
             return
-        self.rows.append(row)
-        for note in row.demand.notes:
+        row = self._row(rendered, kind, found)
+        for note in found.notes:
             self.warnings[f"{objects.title(manifest)}: {note}"] = None
-        if kind.scale:
-            self._again[_reference(row, kind)] = (rendered, at)
+        if row.owner:
+            self._owners.add(row.owner)
+        # an autoscaler that is read later may set its range
+        self._rows.add([_packed(row), rendered if kind.scale else None])
 
-    def finish(self) -> list[Row]:
+    def close(self) -> None:
+        """Forget the rows."""
+        self._rows.close()
+
+    @property
+    def counted(self) -> int:
+        """How many objects that make pods were read."""
+        return self._rows.count
+
+    def rows(self) -> Iterator[Row]:
         """Give all rows, with autoscalers' ranges and without what is counted with its owner."""
-        for target, extent in self._ranges.items():
-            if target in self._again:
-                manifest, at = self._again[target]
-                kind = self.known.of(manifest)
-                if kind is not None:
-                    self.rows[at] = self._row(manifest, kind, extent)
-        there = {
-            (_kind_name(row.api_version, row.kind), row.namespace, row.name) for row in self.rows
-        }
-        return [row for row in self.rows if row.owner not in there]
+        there = self._owners_there()
+        for packed, manifest in self._rows:
+            row = _unpacked(packed)
+            if row.owner in there:
+                continue
+            extent = self._ranges.get(row.reference) if manifest is not None else None
+            kind = self.known.of(manifest) if extent else None
+            if kind is not None:
+                row = self._row(manifest, kind, self._demand(manifest, kind, extent))
+            yield row
+
+    def _owners_there(self) -> set[Reference]:
+        if not self._owners:
+            return set()
+        found = (_unpacked(packed).reference for packed, _ in self._rows)
+        return self._owners.intersection(found)
 
     def report(self) -> None:
         """Say on stderr what there is to say; raise where something was refused."""
@@ -126,17 +168,20 @@ class Demands:
         rendered: Manifest = decision.object
         return rendered
 
-    def _row(self, manifest: Manifest, kind: Kind, extent: Range | None = None) -> Row:
+    def _demand(self, manifest: Manifest, kind: Kind, extent: Range | None = None) -> Demand:
+        return demand.of(manifest, kind, self.known, self.policies.accelerators, range_of=extent)
+
+    def _row(self, manifest: Manifest, kind: Kind, found: Demand) -> Row:
         metadata = manifest.get("metadata") or {}
-        name = metadata.get("name") or f"{metadata.get('generateName') or ''}*"
-        found = demand.of(manifest, kind, self.known, self.policies.accelerators, range_of=extent)
         return Row(
             api_version=manifest["apiVersion"],
             kind=manifest["kind"],
             namespace="" if kind.cluster_scoped else self._namespace_of(metadata),
-            name=name,
-            demand=self._seen.setdefault(_content(found), found),
+            name=metadata.get("name") or f"{metadata.get('generateName') or ''}*",
             owner=self._owner(metadata),
+            steady=found.steady,
+            peak=found.peak,
+            roles=tuple(map(_role, found.roles)),
         )
 
     def _namespace_of(self, metadata: dict[str, Any]) -> str:
@@ -174,21 +219,60 @@ class Demands:
         self._ranges[where] = Range(least, max(least, most))
 
 
-def _content(found: Demand) -> Any:
-    """Write out what makes two demands the same."""
-    return (
-        found.notes,
-        tuple(
-            (role.name, role.range, *map(_figures, (role.steady, role.peak)), *role.classes.items())
-            for role in found.roles
-        ),
-        *map(_figures, (found.steady, found.peak)),
-        tuple(tuple(role.request.amounts.values.items()) for role in found.roles),
+def _role(found: RoleDemand) -> Role:
+    return Role(
+        name=found.name,
+        steady=found.steady,
+        peak=found.peak,
+        classes=found.classes,
+        devices={
+            name: found.classes.get(name, name)
+            for name in found.request.amounts.values
+            if requests.is_device(name)
+        },
     )
 
 
-def _figures(share: Share) -> Any:
-    return share.pods, tuple(share.amounts.values.items()), frozenset(share.endless)
+# --- spooling ----------------------------------------------------------------------------------
+
+
+def _packed(row: Row) -> list[Any]:
+    return [
+        *(row.api_version, row.kind, row.namespace, row.name, row.owner),
+        *(_packed_share(row.steady), _packed_share(row.peak)),
+        [
+            [one.name, _packed_share(one.steady), _packed_share(one.peak), one.classes, one.devices]
+            for one in row.roles
+        ],
+    ]
+
+
+def _unpacked(packed: list[Any]) -> Row:
+    api_version, kind, namespace, name, owner, steady, peak, roles = packed
+    return Row(
+        api_version=api_version,
+        kind=kind,
+        namespace=namespace,
+        name=name,
+        owner=(owner[0], owner[1], owner[2]) if owner else None,
+        steady=_share(steady),
+        peak=_share(peak),
+        roles=tuple(
+            Role(name=role, steady=_share(now), peak=_share(then), classes=classes, devices=devices)
+            for role, now, then, classes, devices in roles
+        ),
+    )
+
+
+def _packed_share(share: Share) -> list[Any]:
+    values = {name: str(value) for name, value in share.amounts.values.items()}
+    return [share.pods, values, sorted(share.amounts.binary), sorted(share.endless)]
+
+
+def _share(packed: list[Any]) -> Share:
+    pods, values, binary, endless = packed
+    amounts = Amounts({name: Decimal(text) for name, text in values.items()}, set(binary))
+    return Share(pods, amounts, set(endless))
 
 
 def _number(spec: Any, member: str, default: int) -> int:
@@ -199,16 +283,3 @@ def _number(spec: Any, member: str, default: int) -> int:
 def _kind_name(api_version: str, kind: str) -> str:
     group, slash, _ = api_version.partition("/")
     return f"{kind}.{group}" if slash else kind
-
-
-def _reference(row: Row, kind: Kind) -> Reference:
-    return kind.name, row.namespace, row.name
-
-
-def total(rows: list[Row]) -> tuple[Share, Share]:
-    """Add up all rows: steady and peak."""
-    steady, peak = Share(), Share()
-    for row in rows:
-        steady.add(row.demand.steady)
-        peak.add(row.demand.peak)
-    return steady, peak

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
-from kubectl_ml import flags, named, submit, tables
+from kubectl_ml import demand_output, flags, named, submit
 from kubectl_ml.cluster import Target
-from kubectl_ml.demanding import Demands, Row, total
+from kubectl_ml.demanding import Demands
 from kubectl_ml.progress import Progress
-from policies.workloads import requests
-from policies.workloads.shares import RoleDemand, Share
 
-HEADERS = ("KIND", "NAME", "ROLE", "PODS", "DEVICES", "CPU", "MEMORY")
 EVERY = 100  # documents between two looks at the progress bar
-_UNBOUNDED = "unbounded"
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="(-f FILENAME | KIND/NAME…) [flags]")
@@ -79,16 +74,17 @@ def demand(
         facts=flags.read_facts(policies_),
         namespace=target.namespace or "default",
     )
+    ctx.call_on_close(demands.close)
     if names:
         _from_cluster(demands, names, target)
     else:
         _from_files(demands, filenames, recursive=recursive)
-    rows = demands.finish()
     demands.report()
+    stream = sys.stdout.buffer
     if output in ("json", "yaml"):
-        click.echo(tables.structured(structured(rows), output), nl=False)
-    elif rows:
-        click.echo(table(rows, wide=output == "wide", headers=not no_headers))
+        demand_output.structured(demands.rows(), output, stream)
+    elif demands.counted:
+        demand_output.table(demands.rows(), stream, wide=output == "wide", headers=not no_headers)
     elif not demands.unusable:
         click.echo("Nothing here makes pods.", err=True)
     demands.check()
@@ -105,7 +101,7 @@ def _from_files(demands: Demands, filenames: tuple[str, ...], *, recursive: bool
             demands.add(document)
             count += 1
             if count % EVERY == 0 and sys.stderr.isatty():
-                progress.say(f"{count} documents, {len(demands.rows)} that make pods")
+                progress.say(f"{count} documents, {demands.counted} that make pods")
     finally:
         progress.clear()
 
@@ -115,112 +111,3 @@ def _from_cluster(demands: Demands, names: tuple[str, ...], target: Target) -> N
     demands.namespace = cluster.namespace
     for text in names:
         demands.count(named.in_cluster(cluster, demands.known, text))
-
-
-# --- printing ----------------------------------------------------------------------------------
-
-
-def structured(rows: list[Row]) -> dict[str, Any]:
-    """Give what `-o json` prints."""
-    steady, peak = total(rows)
-    return {
-        "items": [
-            {
-                "apiVersion": row.api_version,
-                "kind": row.kind,
-                **({"namespace": row.namespace} if row.namespace else {}),
-                "name": row.name,
-                "steady": _share(row.demand.steady),
-                "peak": _share(row.demand.peak),
-                "roles": [
-                    {"name": role.name, "steady": _share(role.steady), "peak": _share(role.peak)}
-                    for role in row.demand.roles
-                ],
-            }
-            for row in rows
-        ],
-        "total": {"steady": _share(steady), "peak": _share(peak)},
-    }
-
-
-def _share(share: Share) -> dict[str, Any]:
-    pods = _UNBOUNDED if share.pods is None else share.pods
-    return {"pods": pods, "requests": share.quantities()}
-
-
-def table(rows: list[Row], *, wide: bool, headers: bool) -> str:
-    """Write a line for each role; `4 → 8` is steady and peak where they differ."""
-    lines = [_cells(row, role, wide=wide) for row in rows for role in _roles(row)]
-    steady, peak = total(rows)
-    classes = {
-        key: name for row in rows for role in row.demand.roles for key, name in role.classes.items()
-    }
-    mixed = _mixed(rows)
-    lines.append(
-        [
-            *(("",) if wide else ()),
-            "TOTAL",
-            "",
-            "",
-            *_figures(steady, peak, {} if mixed else classes, wide=wide),
-        ]
-    )
-    titles = [
-        *(("NAMESPACE",) if wide else ()),
-        *HEADERS,
-        *(("OTHER",) if wide else ()),
-    ]
-    return tables.table(titles, [[cell or "-" for cell in line] for line in lines], headers)
-
-
-def _mixed(rows: list[Row]) -> bool:
-    """Tell whether one resource is asked for by several classes."""
-    seen: dict[str, set[str]] = {}
-    for row in rows:
-        for role in row.demand.roles:
-            for name in role.request.amounts.values:
-                if requests.is_device(name):
-                    seen.setdefault(name, set()).add(role.classes.get(name, name))
-    return any(len(names) > 1 for names in seen.values())
-
-
-def _roles(row: Row) -> list[RoleDemand | None]:
-    return list(row.demand.roles) or [None]
-
-
-def _cells(row: Row, role: RoleDemand | None, *, wide: bool) -> list[str]:
-    steady = role.steady if role else row.demand.steady
-    peak = role.peak if role else row.demand.peak
-    return [
-        *((row.namespace,) if wide else ()),
-        row.kind,
-        row.name,
-        role.name if role else "",
-        *_figures(steady, peak, role.classes if role else {}, wide=wide),
-    ]
-
-
-def _figures(steady: Share, peak: Share, classes: Any, *, wide: bool) -> list[str]:
-    now, then = steady.quantities(), peak.quantities()
-    names = list(dict.fromkeys([*now, *then]))
-    devices = [name for name in names if requests.is_device(name)]
-    others = [name for name in names if name not in ("cpu", "memory") and name not in devices]
-    return [
-        _both(_pods(steady), _pods(peak)),
-        _both(_listed(now, devices, classes), _listed(then, devices, classes)),
-        _both(now.get("cpu", "0"), then.get("cpu", "0")),
-        _both(now.get("memory", "0"), then.get("memory", "0")),
-        *((_both(_listed(now, others, {}), _listed(then, others, {})),) if wide else ()),
-    ]
-
-
-def _pods(share: Share) -> str:
-    return _UNBOUNDED if share.pods is None else str(share.pods)
-
-
-def _listed(found: dict[str, str], names: list[str], classes: Any) -> str:
-    return ",".join(f"{classes.get(name, name)}:{found.get(name, '0')}" for name in names)
-
-
-def _both(steady: str, peak: str) -> str:
-    return steady if steady == peak else f"{steady} → {peak}"
