@@ -87,6 +87,7 @@ class PodDraft:
     warnings: list[str] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     unmet: list[tuple[str, str]] = field(default_factory=list)  # (policy, what) that was asked for
+    unheard: tuple[str, ...] = ()  # what other injectors should have done by the end, as warnings
     skipped: list[str] = field(default_factory=list)  # fields that this template can't hold
     skips: list[Skip] | None = None  # what wasn't added and why; None: nobody asks
     defaulted: frozenset[tuple[str, str, str]] = (
