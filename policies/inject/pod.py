@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from policies import quantity
+from policies import quantity, windows
 from policies.inject import provenance
 from policies.inject.provenance import ABSENT, Claims
 from policies.intents import INJECTED
@@ -185,6 +185,8 @@ class PodDraft:
         The ServiceAccount plugin, which ran before us, would mount the token into it when it runs
         again, and have us asked again: so the mount that the others got is there at once.
         """
+        if windows.is_declared(self.get()):
+            container = windows.fitting(container)
         token = self._token_mount()
         if token:
             mounts = container.get("volumeMounts") or []

@@ -4,12 +4,13 @@ Shared memory: `/dev/shm` as a memory volume, as large as the `shm` intent says.
     kubectl-ml.io/shm: 16Gi
 
 Without the intent, a pod with devices gets what its device class or a policy says. A container
-that mounts `/dev/shm` itself is left alone. Touches `volumes` and `volumeMounts`.
+that mounts `/dev/shm` itself is left alone, and a Windows pod has none. Touches `volumes` and
+`volumeMounts`.
 """
 
 from __future__ import annotations
 
-from policies import quantity
+from policies import quantity, windows
 from policies.inject import volumes
 from policies.inject.pod import Author, Container, PodDraft, family_author
 from policies.inject.prepared import Rule
@@ -38,6 +39,11 @@ def inject(
             pod.refuse(POLICY, message, code=422)
         return
     author, size = _size(intents, rules, classes, devices)
+    if author and windows.is_meant(pod.get()):
+        if intents.shm:
+            message = f"kubectl-ml.io/shm: a Windows pod has no {PATH}; take it out"
+            pod.refuse(POLICY, message, code=422)
+        return
     if author is None or not pod.allows("volumes", "volumeMounts"):
         return
     volume = {"emptyDir": {"medium": "Memory", "sizeLimit": size}}
@@ -61,12 +67,6 @@ def _receiving(pod: PodDraft, intents: Intents, volume: Manifest, size: str) -> 
                 f'"{size}"; kept as it was written'
             )
     return found
-
-
-def _refuse_twice(pod: PodDraft, intents: Intents) -> None:
-    if intents.shm:
-        message = f"kubectl-ml.io/shm: {PATH} is asked for twice, by shm and by mounts; keep one"
-        pod.refuse(POLICY, message, code=422)
 
 
 def _size(

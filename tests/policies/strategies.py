@@ -250,6 +250,7 @@ def pod_specs(draw: st.DrawFn) -> Manifest:
                     )
                 ),
                 "restartPolicy": st.sampled_from(("Always", "Never", "OnFailure")),
+                "os": st.sampled_from(({"name": "linux"}, {"name": "windows"}, {})),
                 "terminationGracePeriodSeconds": st.sampled_from((30, 60)),
                 "topologySpreadConstraints": st.just(
                     [{"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]
