@@ -215,7 +215,7 @@ class Inject:
     queue_priority: str = ""  # a WorkloadPriorityClass of Kueue
     tracking: Mapping[str, Any] = field(
         default_factory=dict
-    )  # {"experiment": [ENV names], "env": [EnvVar]}
+    )  # {"experiment": [ENV names], "env": [EnvVar], "dataset": label}
     scrape: Mapping[str, str] = field(default_factory=dict)  # {"port": "8080", "path": "/metrics"}
 
 
