@@ -76,6 +76,8 @@ def _size(
         return family_author(POLICY, DIGEST), intents.shm
     sizes = [item.shm for item in classes if item.shm]
     if sizes and devices:
+        if any(quantity.equal(size, "0") for size in sizes):
+            return None, ""  # the device plugin mounts its own, which ours would hide
         return devices, max(sizes, key=quantity.parse)
     for rule in rules:
         if rule.inject.shm and (classes or "accelerator" not in rule.policy.match.intents):

@@ -849,7 +849,7 @@ def sidecar(security_context: str) -> str:
         ),
         pytest.param(
             accelerator("{resource: a, shm: -1Gi}"),
-            '(Accelerator x): spec.shm: "-1Gi" is not more than 0; write for example "8Gi"',
+            '(Accelerator x): spec.shm: "-1Gi" is not 0 or more; write for example "1"',
             id="negative-shared-memory",
         ),
         pytest.param(
