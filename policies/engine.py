@@ -137,6 +137,7 @@ def _of_pod(context: Context) -> Decision:
         warnings=tuple(pod.warnings),
         violations=tuple(sorted(pod.violations)),
         missed=pod_stage.missed(pod),
+        unheard=pod.unheard,
         provenance=pod.claims.pointers(),
         preview=pod_stage.preview(context, pod) if created else {},
     )

@@ -9,12 +9,15 @@ would refuse raises `UnusableIntent` with the sentence.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from policies import autoscaling, daprd, intents, istio, members, peers
 from policies.errors import UnusableIntent
 from policies.model import Manifest
 
+# apimachinery validation.IsValidPortName
+_PORT_NAME = re.compile(r"^(?=.{1,15}\Z)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*\Z", re.ASCII)
 _LIMITS = ("containerConcurrency", "timeoutSeconds")  # numbers beside the keys of `scale`
 
 
@@ -84,9 +87,11 @@ def tracking(spec: Manifest | None) -> dict[str, Any]:
     if not spec:
         return {}
     names = spec.get("experiment", [])
+    label = spec.get("datasetLabel")
     return {
         "experiment": [names] if isinstance(names, str) else list(names),
         "env": list(spec.get("env") or ()),
+        **({"dataset": label} if label else {}),
     }
 
 
@@ -96,8 +101,15 @@ def scrape(value: Any) -> dict[str, str]:
         return {}
     found = {"path": "/metrics", **(members.strings(value) if isinstance(value, dict) else {})}
     port = found.get("port", "1")
-    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= peers.MAX_PORT):
-        raise UnusableIntent(f'port "{port}" is not a port from 1 to {peers.MAX_PORT}')
+    named = bool(_PORT_NAME.match(port))
+    if not named and not (
+        port.isascii() and port.isdigit() and 0 < int(port[:6]) <= peers.MAX_PORT
+    ):
+        raise UnusableIntent(
+            f'port "{port}" is neither a port from 1 to {peers.MAX_PORT} nor the name of one'
+        )
+    if "name" in found and (named or "port" not in found):
+        raise UnusableIntent(f'name "{found["name"]}" is for a port by its number; write that')
     if not found["path"].startswith("/"):
         raise UnusableIntent(f'path "{found["path"]}" is not a path; write it from "/"')
     return found

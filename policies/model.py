@@ -215,7 +215,7 @@ class Inject:
     queue_priority: str = ""  # a WorkloadPriorityClass of Kueue
     tracking: Mapping[str, Any] = field(
         default_factory=dict
-    )  # {"experiment": [ENV names], "env": [EnvVar]}
+    )  # {"experiment": [ENV names], "env": [EnvVar], "dataset": label}
     scrape: Mapping[str, str] = field(default_factory=dict)  # {"port": "8080", "path": "/metrics"}
 
 
@@ -329,6 +329,7 @@ class Decision:
     `object` is the request's object with `patch` applied (the same object where it is empty).
     `provenance` maps `policy@digest` to what it added: JSON Pointers into the pod or the object.
     `missed` is what an object that was already mutated still lacks: only `/validate` refuses it.
+    `unheard` is what other injectors should have done to it by then: only `/validate` warns of it.
     """
 
     object: Any = None
@@ -336,6 +337,7 @@ class Decision:
     warnings: tuple[str, ...] = ()
     violations: tuple[Violation, ...] = ()
     missed: tuple[Violation, ...] = ()
+    unheard: tuple[str, ...] = ()
     provenance: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     preview: Mapping[str, tuple[str, ...]] = field(
         default_factory=dict

@@ -182,7 +182,7 @@ def mutation(review: codec.Review, decision: Decision) -> Answer:
 
 def validation(review: codec.Review, decision: Decision) -> Answer:
     """Answer `/validate`: every reason to refuse, sorted, one line each."""
-    warnings = decision.warnings
+    warnings = (*decision.warnings, *decision.unheard)
     refusals = (*decision.violations, *decision.missed)
     audit = _audit(decision) if decision.preview or decision.audits else None
     if not refusals:

@@ -7,6 +7,7 @@ The webhook configurations: which requests the API server sends us, rendered fro
 | registration | who is asked when we are down | sends |
 |---|---|---|
 | `mutate.kubectl-ml.io` | nobody (`Ignore`) | workloads and pods of enabled namespaces |
+| `0.mutate.kubectl-ml.io` | nobody (`Ignore`) | bare pods whose intents other webhooks act on |
 | `validate.kubectl-ml.io` | nobody (`Ignore`) | the same and `/scale`; of enforced ones the rest |
 | `enforce.kubectl-ml.io` | everybody waits (`Fail`) | those of enforced namespaces |
 
@@ -24,6 +25,7 @@ import yaml
 
 from policies import load
 from policies.errors import InvalidPolicies
+from policies.intents import PREFIX
 from policies.model import DOMAIN, Manifest
 from policies.workloads.catalogue import Catalogue, builtin, of
 from webhook import definitions
@@ -35,6 +37,7 @@ ENABLED = f"{DOMAIN}/enabled"
 ENFORCE = f"{DOMAIN}/enforce"
 MUTATE_SECONDS = 2
 VALIDATE_SECONDS = 5
+READ_BY_OTHERS = ("dapr", "mesh")  # intents that other webhooks act on
 
 # Who makes pods and child objects of what was judged before. A controller of Kubernetes' own has an
 # account each; where they share one it is `system:kube-controller-manager`. An operator is here if
@@ -72,7 +75,7 @@ def configurations(
     catalogue: Catalogue | None = None, *, controllers: Sequence[str] = CONTROLLERS
 ) -> tuple[Manifest, ...]:
     """
-    Render the four configurations.
+    Render the five configurations.
 
     Each is an object of its own, named as its webhook, so that one can go without the others:
     `kubectl delete validatingwebhookconfiguration enforce.kubectl-ml.io` lets everything in again.
@@ -82,6 +85,7 @@ def configurations(
     judged = _judged_with_its_owner(known, controllers)
     return (
         _configuration("Mutating", _mutate(objects)),
+        _configuration("Mutating", _mutate_first()),
         _configuration(
             "Validating",
             _validation(f"validate.{DOMAIN}", [*objects, *scales], enforced=False),
@@ -109,6 +113,48 @@ def _mutate(rules: list[Manifest]) -> Manifest:
         timeout_seconds=MUTATE_SECONDS,
     )
     return made | {"reinvocationPolicy": "IfNeeded"}
+
+
+def _mutate_first() -> Manifest:
+    """
+    Have bare pods injected before Dapr and Istio see them, where an intent is for these.
+
+    Webhooks are called in the order of their configurations' names, and most never again. A pod of
+    a workload has what they read from its template; a bare pod has it only if we come first.
+    """
+    keys = ", ".join(f"'{PREFIX}{key}'" for key in READ_BY_OTHERS)
+    made = _webhook(
+        f"0.mutate.{DOMAIN}",
+        path="/mutate",
+        rules=[
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE"],
+                "resources": ["pods"],
+                "scope": "Namespaced",
+            }
+        ],
+        selector=_namespaces(),
+        failure_policy="Ignore",
+        timeout_seconds=MUTATE_SECONDS,
+    )
+    return made | {
+        "reinvocationPolicy": "Never",
+        "matchConditions": [
+            _condition(
+                "read-by-others",
+                "has(object.metadata.annotations) &&\n"
+                f"[{keys}].exists(key, key in object.metadata.annotations)",
+            ),
+            _condition(
+                "bare",
+                "!has(object.metadata.ownerReferences) ||\n"
+                "!object.metadata.ownerReferences.exists(owner,\n"
+                "  has(owner.controller) && owner.controller)",
+            ),
+        ],
+    }
 
 
 def _enforce(rules: list[Manifest], judged: str) -> Manifest:

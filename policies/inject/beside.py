@@ -7,6 +7,7 @@ volume lead through `/proc` to the sidecar's files, which only its own user can 
 
 from __future__ import annotations
 
+from policies import windows
 from policies.errors import UnusableIntent
 from policies.inject.fetching import DIRECTORY
 from policies.inject.pod import Author, PodDraft
@@ -21,6 +22,8 @@ def check(pod: PodDraft, facts: Facts) -> None:
     """Raise UnusableIntent where a sidecar can't give its files to this pod."""
     version = ".".join(map(str, facts.kube_version))
     why = f"Kubernetes {version} has no image volumes, and the sidecar in their place"
+    if windows.is_meant(pod.get()):
+        raise UnusableIntent(f"{why} can't share processes on Windows; copy the files instead")
     if pod.get("shareProcessNamespace") is False:
         raise UnusableIntent(f"{why} needs shared processes; take shareProcessNamespace: false out")
     if pod.get("hostPID"):

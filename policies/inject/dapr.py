@@ -46,7 +46,7 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], *, name: str, fac
     ours = intents.dapr is not None or any(rule.inject.dapr is not None for rule in rules)
     if ours and name:
         _default_app_id(pod, author, name)
-    _check(pod)
+    check(pod)
     if ours and pod.finishes and NATIVE not in found:
         _end_with_the_pod(pod, author, facts)
 
@@ -69,9 +69,11 @@ def _annotations(pod: PodDraft) -> Mapping[str, Any]:
     return pod.draft.get((*(pod.metadata or ()), "annotations")) or {}
 
 
-def _check(pod: PodDraft) -> None:
-    """Warn about what Dapr would not read."""
+def check(pod: PodDraft) -> None:
+    """Warn about what Dapr would not read of a pod's annotations, whoever wrote them."""
     found = _annotations(pod)
+    if not daprd.is_true(found.get(ENABLED)):
+        return
     for sentence in daprd.faults(found):
         pod.warn(f"{POLICY}: {sentence}")
     for key in daprd.unknown(found):

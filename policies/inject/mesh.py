@@ -13,6 +13,7 @@ has scraped is left alone, too, and in pods that finish the proxy is asked to be
 from __future__ import annotations
 
 from policies import istio
+from policies.inject import ports
 from policies.inject.pod import Author, PodDraft, family_author
 from policies.inject.prepared import Rule
 from policies.intents import Intents
@@ -79,7 +80,7 @@ def _put(pod: PodDraft, author: Author, key: str, value: str) -> None:
 def _exclude_metrics(pod: PodDraft, rules: list[Rule]) -> None:
     """Let Prometheus, which has no certificate of the mesh, reach the port that it scrapes."""
     for rule in rules:
-        port = rule.inject.scrape.get("port")
+        port = ports.number(pod, rule.inject.scrape.get("port", ""))
         if port:
             _put(pod, rule.author, istio.EXCLUDE_INBOUND, port)
 

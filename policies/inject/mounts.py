@@ -10,6 +10,7 @@ user mounted is left alone and counts as met.
 
 from __future__ import annotations
 
+from policies import windows
 from policies.errors import UnusableIntent
 from policies.inject import beside, fetching, volumes
 from policies.inject.pod import Author, Container, PodDraft, family_author
@@ -69,6 +70,9 @@ def _possible(pod: PodDraft, wanted: Plan, facts: Facts) -> Plan:
     """Give a plan that this pod can carry out; raises UnusableIntent for another."""
     if wanted.beside is not None:
         beside.check(pod, facts)
+    in_memory = (wanted.volume.get("emptyDir") or {}).get("medium") == "Memory"
+    if in_memory and windows.is_meant(pod.get()):
+        raise UnusableIntent("a Windows pod has no volumes in memory; take scratch:// instead")
     return wanted
 
 
@@ -125,6 +129,11 @@ def _fetch(pod: PodDraft, author: Author, wanted: Plan, name: str) -> None:
         keys = volumes.ensure(pod, author, f"ml-keys-{volumes.slug(secret)}", wanted.keys)
         mounts.append({"name": keys, "mountPath": fetching.KEYS, "readOnly": True})
     pod.add_container(author, "initContainers", {**wanted.fetch, "volumeMounts": mounts})
+    if windows.is_meant(pod.get()):
+        pod.warn(
+            f'{author.name}: the init container "{wanted.fetch["name"]}" runs on Windows; its '
+            f'image "{wanted.fetch["image"]}" has to be one for that, set `image` in the DataSource'
+        )
 
 
 def _place(pod: PodDraft, author: Author, wanted: Plan) -> None:

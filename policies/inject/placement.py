@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from policies import quantity
+from policies import quantity, windows
 from policies.inject.pod import Author, Container, PodDraft, covers
 from policies.model import Inject, Manifest
 
@@ -189,7 +189,12 @@ def _priority(pod: PodDraft, author: Author, name: str) -> None:
 
 
 def _security_context(pod: PodDraft, author: Author, wanted: Manifest) -> None:
+    declared = windows.is_declared(pod.get())
     for name, value in wanted.items():
+        if declared and name in windows.LINUX_ONLY:
+            path = (*pod.spec, "securityContext", name)
+            pod.skip(author.name, path, "a Windows pod can't have it")
+            continue
         if name not in _OF_CONTAINERS:
             if pod.allows("securityContext"):
                 pod.put(author, (*pod.spec, "securityContext", name), value)

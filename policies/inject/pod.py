@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from policies import quantity
+from policies import quantity, windows
 from policies.inject import provenance
 from policies.inject.provenance import ABSENT, Claims
 from policies.intents import INJECTED
@@ -87,6 +87,7 @@ class PodDraft:
     warnings: list[str] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     unmet: list[tuple[str, str]] = field(default_factory=list)  # (policy, what) that was asked for
+    unheard: tuple[str, ...] = ()  # what other injectors should have done by the end, as warnings
     skipped: list[str] = field(default_factory=list)  # fields that this template can't hold
     skips: list[Skip] | None = None  # what wasn't added and why; None: nobody asks
     defaulted: frozenset[tuple[str, str, str]] = (
@@ -184,6 +185,8 @@ class PodDraft:
         The ServiceAccount plugin, which ran before us, would mount the token into it when it runs
         again, and have us asked again: so the mount that the others got is there at once.
         """
+        if windows.is_declared(self.get()):
+            container = windows.fitting(container)
         token = self._token_mount()
         if token:
             mounts = container.get("volumeMounts") or []

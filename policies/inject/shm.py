@@ -4,12 +4,13 @@ Shared memory: `/dev/shm` as a memory volume, as large as the `shm` intent says.
     kubectl-ml.io/shm: 16Gi
 
 Without the intent, a pod with devices gets what its device class or a policy says. A container
-that mounts `/dev/shm` itself is left alone. Touches `volumes` and `volumeMounts`.
+that mounts `/dev/shm` itself is left alone, and a Windows pod has none. Touches `volumes` and
+`volumeMounts`.
 """
 
 from __future__ import annotations
 
-from policies import quantity
+from policies import quantity, windows
 from policies.inject import volumes
 from policies.inject.pod import Author, Container, PodDraft, family_author
 from policies.inject.prepared import Rule
@@ -38,6 +39,11 @@ def inject(
             pod.refuse(POLICY, message, code=422)
         return
     author, size = _size(intents, rules, classes, devices)
+    if author and windows.is_meant(pod.get()):
+        if intents.shm:
+            message = f"kubectl-ml.io/shm: a Windows pod has no {PATH}; take it out"
+            pod.refuse(POLICY, message, code=422)
+        return
     if author is None or not pod.allows("volumes", "volumeMounts"):
         return
     volume = {"emptyDir": {"medium": "Memory", "sizeLimit": size}}
@@ -63,12 +69,6 @@ def _receiving(pod: PodDraft, intents: Intents, volume: Manifest, size: str) -> 
     return found
 
 
-def _refuse_twice(pod: PodDraft, intents: Intents) -> None:
-    if intents.shm:
-        message = f"kubectl-ml.io/shm: {PATH} is asked for twice, by shm and by mounts; keep one"
-        pod.refuse(POLICY, message, code=422)
-
-
 def _size(
     intents: Intents, rules: list[Rule], classes: list[Accelerator], devices: Author | None
 ) -> tuple[Author | None, str]:
@@ -76,6 +76,8 @@ def _size(
         return family_author(POLICY, DIGEST), intents.shm
     sizes = [item.shm for item in classes if item.shm]
     if sizes and devices:
+        if any(quantity.equal(size, "0") for size in sizes):
+            return None, ""  # the device plugin mounts its own, which ours would hide
         return devices, max(sizes, key=quantity.parse)
     for rule in rules:
         if rule.inject.shm and (classes or "accelerator" not in rule.policy.match.intents):

@@ -32,6 +32,7 @@ from policies.intents import COMPUTE_ONLY, INJECTED, KEYS, PREFIX, Intents, near
 from policies.match import Target
 from policies.model import Facts, Violation
 from policies.patch import Draft
+from policies.stages import unheard
 from policies.stages.context import Context
 from policies.workloads import pods
 from policies.workloads.pods import Origin
@@ -64,9 +65,12 @@ def create(context: Context) -> PodDraft | None:
             if not labeled and not context.fold:
                 queue.gate(pod, context.facts)
             queue.inject_pods(pod, intents, given, facts=context.facts)
+            dapr.check(pod)
     pod.sign()
     if origin.owner:
         _soften(pod)
+    else:
+        pod.unheard = tuple(unheard.sentences(pod, context.facts))
     return pod
 
 

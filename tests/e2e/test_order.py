@@ -34,6 +34,8 @@ spec:
     terminationGracePeriodSeconds: 90
 """
 
+APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
 
 def istio(pod: Manifest) -> None:
     """Add a proxy as Istio does: native, first where the program waits for it, else last; once."""
@@ -92,7 +94,7 @@ def content(made: Any) -> Any:
     annotations = {
         key: value
         for key, value in metadata["annotations"].items()
-        if key != acting.INJECTED  # it holds positions
+        if key not in (acting.INJECTED, APPLIED)  # positions, and the namespace
     }
     labels = {key: metadata["labels"][key] for key in metadata["labels"] if "uid" not in key}
     containers = [*spec["containers"], *spec.get("initContainers", ())]
@@ -137,7 +139,9 @@ ORDERS = [
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["called-once", "called-again"])
-@pytest.mark.parametrize("workload", [acting.deployment, acting.job], ids=["deployment", "job"])
+@pytest.mark.parametrize(
+    "workload", [acting.deployment, acting.job, acting.pod], ids=["deployment", "job", "pod"]
+)
 def test_a_pod_is_the_same_whoever_comes_first(
     installed: Installed, workload: Callable[..., Manifest], again: bool
 ):
@@ -147,10 +151,14 @@ def test_a_pod_is_the_same_whoever_comes_first(
             with acting.place(installed) as place, injectors(place, order, again=again):
                 place.apply(workload("same", **WANTED))
                 made.append(place.pod())
+                # Its namespace waits for its grace period, and its devices are others' by then.
+                place.kubectl(
+                    "delete", "deployment,job,pod", "--all", "--force", "--grace-period=0"
+                )
 
     contents = [content(one) for one in made]
     assert contents == [contents[0]] * len(ORDERS)
     assert {"istio-proxy", "daprd"} <= contents[0]["containers"].keys()
     assert {tuple(ours(one, "containers")) for one in made} == {
-        ("main", "logs") if workload is acting.deployment else ("main",)
+        ("main",) if workload is acting.job else ("main", "logs")
     }

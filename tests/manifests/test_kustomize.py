@@ -37,6 +37,7 @@ BASE = DEFINITIONS | {
     ("Deployment", "kubectl-ml"),
     ("PodDisruptionBudget", "kubectl-ml"),
     ("MutatingWebhookConfiguration", "mutate.kubectl-ml.io"),
+    ("MutatingWebhookConfiguration", "0.mutate.kubectl-ml.io"),
     ("ValidatingWebhookConfiguration", "validate.kubectl-ml.io"),
     ("ValidatingWebhookConfiguration", "enforce.kubectl-ml.io"),
     ("ValidatingWebhookConfiguration", "policies.kubectl-ml.io"),
@@ -82,7 +83,7 @@ def test_the_base(kubectl: str) -> None:
         webhook["clientConfig"].get("caBundle")
         for each in configurations(objects)
         for webhook in each["webhooks"]
-    ] == [None] * 5
+    ] == [None] * 6
 
 
 def test_by_cert_manager(kubectl: str) -> None:
@@ -95,7 +96,7 @@ def test_by_cert_manager(kubectl: str) -> None:
     }
     assert [each["metadata"]["annotations"] for each in configurations(objects)] == [
         {"cert-manager.io/inject-ca-from": "kubectl-ml/kubectl-ml"}
-    ] * 4
+    ] * 5
     certificate = objects["Certificate", "kubectl-ml"]["spec"]
     volumes = objects["Deployment", "kubectl-ml"]["spec"]["template"]["spec"]["volumes"]
     sources = {volume["name"]: volume for volume in volumes}
@@ -126,7 +127,7 @@ def test_with_a_certificate_from_files(kubectl: str, tmp_path: Path) -> None:
         base64.b64decode(webhook["clientConfig"]["caBundle"])
         for each in configurations(objects)
         for webhook in each["webhooks"]
-    ] == [ca] * 5
+    ] == [ca] * 6
 
 
 def test_the_webhook_may_read_what_it_needs_and_no_more(kubectl: str) -> None:

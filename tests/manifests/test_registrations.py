@@ -66,6 +66,16 @@ object.metadata.ownerReferences.exists(owner,
 ])"""
 
 
+READ_BY_OTHERS = """\
+has(object.metadata.annotations) &&
+['kubectl-ml.io/dapr', 'kubectl-ml.io/mesh'].exists(key, key in object.metadata.annotations)"""
+
+BARE = """\
+!has(object.metadata.ownerReferences) ||
+!object.metadata.ownerReferences.exists(owner,
+  has(owner.controller) && owner.controller)"""
+
+
 def configuration(kind: str, *webhooks: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
@@ -101,6 +111,19 @@ def test_the_registrations_of_a_small_catalogue() -> None:
         reinvocationPolicy="IfNeeded",
         namespaceSelector={"matchExpressions": [ENABLED, NOT_OURS]},
         rules=OBJECTS,
+    )
+    first = webhook(
+        "0.mutate.kubectl-ml.io",
+        "/mutate",
+        failurePolicy="Ignore",
+        timeoutSeconds=2,
+        reinvocationPolicy="Never",
+        namespaceSelector={"matchExpressions": [ENABLED, NOT_OURS]},
+        rules=[{**PODS, "operations": ["CREATE"], "scope": "Namespaced"}],
+        matchConditions=[
+            {"name": "read-by-others", "expression": READ_BY_OTHERS},
+            {"name": "bare", "expression": BARE},
+        ],
     )
     validate = webhook(
         "validate.kubectl-ml.io",
@@ -151,10 +174,24 @@ def test_the_registrations_of_a_small_catalogue() -> None:
     )
     assert list(rendered) == [
         configuration("MutatingWebhookConfiguration", mutate),
+        configuration("MutatingWebhookConfiguration", first),
         configuration("ValidatingWebhookConfiguration", validate, owned),
         configuration("ValidatingWebhookConfiguration", enforce),
         configuration("ValidatingWebhookConfiguration", policies),
     ]
+
+
+def test_bare_pods_are_injected_before_others_are_asked() -> None:
+    others = [
+        "dapr-sidecar-injector",
+        "istio-sidecar-injector",
+        "kueue-mutating-webhook-configuration",
+    ]
+    ours = [one["metadata"]["name"] for one in registrations.configurations()]
+
+    called = sorted([*ours, *others])
+
+    assert called[0] == "0.mutate.kubectl-ml.io"
 
 
 def test_every_kind_of_the_catalogue_is_asked_about_and_nothing_else() -> None:
@@ -179,6 +216,7 @@ def test_every_kind_of_the_catalogue_is_asked_about_and_nothing_else() -> None:
 
     assert asked == {
         "mutate.kubectl-ml.io": plain,
+        "0.mutate.kubectl-ml.io": {("", "pods")},
         "validate.kubectl-ml.io": plain | scales,
         "owned.validate.kubectl-ml.io": plain,
         "enforce.kubectl-ml.io": plain | scales,

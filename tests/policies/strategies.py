@@ -66,6 +66,7 @@ ADDITIONS = (
     "{sidecars: [{container: {name: proxy, image: proxy:1, restartPolicy: Always}}]}",
     "{initContainers: [{name: warm, image: warm:1}], imagePullSecrets: [{name: registry}]}",
     "{labels: {cost: ml}, annotations: {note: from-policy}, scrape: {port: '8080'}}",
+    "{scrape: {port: 9400, name: metrics}, tracking: {datasetLabel: dataset}}",
     "{priorityClassName: training, schedulerName: bin-packer, serviceAccountName: trainer}",
     "{resources: {requests: {cpu: '2', memory: 4Gi}, limits: {memory: 8Gi}}}",
     "{securityContext: {runAsNonRoot: true, allowPrivilegeEscalation: false}}",
@@ -250,6 +251,7 @@ def pod_specs(draw: st.DrawFn) -> Manifest:
                     )
                 ),
                 "restartPolicy": st.sampled_from(("Always", "Never", "OnFailure")),
+                "os": st.sampled_from(({"name": "linux"}, {"name": "windows"}, {})),
                 "terminationGracePeriodSeconds": st.sampled_from((30, 60)),
                 "topologySpreadConstraints": st.just(
                     [{"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]

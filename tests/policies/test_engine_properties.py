@@ -9,6 +9,7 @@ import orjson
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from policies import windows
 from policies.model import Facts, Manifest
 from policies.patch import lookup, tokens
 from policies.workloads import catalogue
@@ -67,6 +68,28 @@ def test_the_first_container_stays_the_first_and_ours_come_last(
         names = [one["name"] for one in spec.get("containers", ())]
         found = [one["name"] for one in builders.pods_of(after)[role][1].get("containers", ())]
         assert found[: len(names)] == names
+
+
+@given(strategies.objects(), strategies.policies(), STAGES)
+def test_a_windows_pod_gets_no_field_of_linux(obj: Manifest, given: str, stage: str) -> None:
+    before = builders.pods_of(obj)
+    after = builders.pods_of(review(obj, given, stage=stage).object)
+
+    for role, (_, spec) in before.items():
+        if spec.get("os") == {"name": "windows"}:
+            assert linux_only(after[role][1]) <= linux_only(spec)
+
+
+def linux_only(spec: Manifest) -> set[str]:
+    """List where a pod says something that only Linux knows."""
+    named = [*spec.get("containers", ()), *spec.get("initContainers", ())]
+    found = [("pod", spec), *((str(one.get("name")), one) for one in named)]
+    return {
+        f"{name}: {key}"
+        for name, one in found
+        for key in one.get("securityContext") or ()
+        if key in windows.LINUX_ONLY
+    }
 
 
 @given(strategies.objects(), strategies.policies(), STAGES)

@@ -165,3 +165,25 @@ def test_a_file_tells_admins_what_it_does(file: Path) -> None:
 def test_a_file_can_be_applied_to_a_cluster(file: Path) -> None:
     for document in manifests.documents(file.read_text()):
         assert document["apiVersion"] == "kubectl-ml.io/v1alpha1"
+
+
+RECIPES = sorted((Path(__file__).parents[2] / "examples" / "accelerators").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+def test_classes_to_copy_can_be_used_beside_the_library(file: Path) -> None:
+    found = load.read([file])
+
+    own = [one for one in manifests.documents(file.read_bytes()) if one["kind"] == "Accelerator"]
+    assert own != []
+    for document in own:
+        device_class = found.accelerators[document["metadata"]["name"]]
+        assert device_class.resource == document["spec"]["resource"]
+        assert device_class.description
+
+
+def test_every_class_to_copy_has_a_golden_case() -> None:
+    cases = Path(__file__).parent / "testdata"
+    used = {one.resolve() for one in cases.glob("*/*/policies.yaml") if one.is_symlink()}
+
+    assert used == {file.resolve() for file in RECIPES}

@@ -656,8 +656,15 @@ def sidecar(security_context: str) -> str:
         ),
         pytest.param(
             policy("{inject: {scrape: {port: 70000}}}"),
-            '(InjectionPolicy x): spec.inject.scrape: port "70000" is not a port from 1 to 65535',
+            '(InjectionPolicy x): spec.inject.scrape: port "70000" is neither a port from 1 to '
+            "65535 nor the name of one",
             id="port-to-scrape",
+        ),
+        pytest.param(
+            policy("{inject: {scrape: {port: metrics, name: metrics}}}"),
+            '(InjectionPolicy x): spec.inject.scrape: name "metrics" is for a port by its number; '
+            "write that",
+            id="name-of-a-named-port",
         ),
         pytest.param(
             policy("{inject: {scrape: {path: metrics}}}"),
@@ -842,7 +849,7 @@ def sidecar(security_context: str) -> str:
         ),
         pytest.param(
             accelerator("{resource: a, shm: -1Gi}"),
-            '(Accelerator x): spec.shm: "-1Gi" is not more than 0; write for example "8Gi"',
+            '(Accelerator x): spec.shm: "-1Gi" is not 0 or more; write for example "1"',
             id="negative-shared-memory",
         ),
         pytest.param(

@@ -16,7 +16,7 @@ PATHS = (
     r"/wo" + r"rk/(?!\{)",
     "/ro" + "ot/",
     "/Us" + "ers/",
-    "/ho" + r"me/(?!jovyan)",
+    "/ho" + r"me/(?!jovyan|kubernetes/bin/)",  # those of public images and of GKE's nodes
     "bash_" + "jobs",
 )
 FORBIDDEN = re.compile("|".join([*map(re.escape, HOSTS), *(rf"(?<![\w.-]){one}" for one in PATHS)]))

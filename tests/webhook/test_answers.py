@@ -42,6 +42,22 @@ def test_mutate_twice_changes_nothing_more(served: serving.Served) -> None:
     assert "patch" not in served.mutate(review(once))
 
 
+def test_validate_alone_warns_of_what_another_injector_has_missed(served: serving.Served) -> None:
+    subject = pod(intents(mesh="true"))
+    first = served.mutate(review(subject))
+    once = patched(first, subject)
+
+    again, last = served.mutate(review(once)), served.validate(review(once))
+
+    assert "warnings" not in first
+    assert "warnings" not in again
+    assert last["allowed"] is True
+    assert last["warnings"] == [
+        "mesh: Istio saw this bare pod before its label was there, and added no proxy; write the "
+        'label sidecar.istio.io/inject: "true" yourself, or use a Deployment or a Job'
+    ]
+
+
 def test_mutate_never_refuses(served: serving.Served) -> None:
     response = served.mutate(review(pod(intents(accelerator="a1000000"))))
 
