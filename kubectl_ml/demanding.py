@@ -2,7 +2,8 @@
 What many objects ask for together: one row an object, joined with the autoscalers beside them.
 
 An object that is controlled by another one among them is the other's and not counted again. A
-HorizontalPodAutoscaler or a KEDA ScaledObject sets the range of its target, wherever it stands.
+HorizontalPodAutoscaler or a KEDA ScaledObject sets the range of its target, wherever it stands;
+so does a runtime of Kubeflow's Trainer with the nodes of its TrainJobs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from kubectl_ml.errors import Refused
 from policies import engine
 from policies.model import Facts, Manifest, PolicySet
 from policies.patch import lookup
-from policies.workloads import catalogue, demand
+from policies.workloads import catalogue, demand, trainings
 from policies.workloads.catalogue import Catalogue, Kind
 from policies.workloads.counts import Range, whole
 from policies.workloads.shares import Demand, Share
@@ -51,6 +52,8 @@ class Demands:
     unusable: dict[str, None] = field(default_factory=dict)  # objects that aren't counted
     _ranges: dict[Reference, Range] = field(default_factory=dict)
     _again: dict[Reference, tuple[Manifest, int]] = field(default_factory=dict)
+    _runtimes: dict[Reference, Manifest] = field(default_factory=dict)
+    _trainings: list[tuple[Manifest, int]] = field(default_factory=list)
     _seen: dict[Any, Demand] = field(default_factory=dict)  # of thousands, few are different
 
     @property
@@ -82,8 +85,12 @@ class Demands:
         if row.demand.unusable:
             return
         self.rows.append(row)
-        for note in row.demand.notes:
-            self.warnings[f"{objects.title(manifest)}: {note}"] = None
+        if kind.kind in trainings.RUNTIMES:
+            self._runtimes[_reference(row, kind)] = manifest
+        if kind.name == trainings.NAME:
+            self._trainings.append((rendered, at))
+        else:
+            self._note(manifest, row)
         if kind.scale:
             self._again[_reference(row, kind)] = (rendered, at)
 
@@ -95,6 +102,13 @@ class Demands:
                 kind = self.known.of(manifest)
                 if kind is not None:
                     self.rows[at] = self._row(manifest, kind, extent)
+        for manifest, at in self._trainings:
+            kind = self.known.of(manifest)
+            if kind is not None:
+                self.rows[at] = self._row(
+                    manifest, kind, runtime=self._runtime(self.rows[at], manifest)
+                )
+                self._note(manifest, self.rows[at])
         there = {
             (_kind_name(row.api_version, row.kind), row.namespace, row.name) for row in self.rows
         }
@@ -116,6 +130,16 @@ class Demands:
         if self.unusable:
             raise Refused(tuple(self.unusable), hint="these weren't counted; all others were")
 
+    def _note(self, manifest: Manifest, row: Row) -> None:
+        for note in row.demand.notes:
+            self.warnings[f"{objects.title(manifest)}: {note}"] = None
+
+    def _runtime(self, row: Row, manifest: Manifest) -> Manifest | None:
+        """Find the runtime of a TrainJob among the documents."""
+        kind, name = trainings.runtime_of(manifest)
+        namespace = "" if kind == trainings.RUNTIMES[0] else row.namespace
+        return self._runtimes.get((f"{kind}.{trainings.GROUP}", namespace, name))
+
     def _rendered(self, manifest: Manifest, source: str) -> Manifest:
         request = objects.request(manifest, namespace=self.namespace, user=self.facts.user)
         decision = engine.render(request, self.policies, self.facts)
@@ -126,10 +150,18 @@ class Demands:
         rendered: Manifest = decision.object
         return rendered
 
-    def _row(self, manifest: Manifest, kind: Kind, extent: Range | None = None) -> Row:
+    def _row(
+        self,
+        manifest: Manifest,
+        kind: Kind,
+        extent: Range | None = None,
+        *,
+        runtime: Manifest | None = None,
+    ) -> Row:
         metadata = manifest.get("metadata") or {}
         name = metadata.get("name") or f"{metadata.get('generateName') or ''}*"
-        found = demand.of(manifest, kind, self.known, self.policies.accelerators, range_of=extent)
+        classes = self.policies.accelerators
+        found = demand.of(manifest, kind, self.known, classes, range_of=extent, runtime=runtime)
         return Row(
             api_version=manifest["apiVersion"],
             kind=manifest["kind"],

@@ -145,6 +145,32 @@ def test_resources_per_node_of_the_users_stay() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("runtime", "jobs"),
+    [
+        pytest.param({"name": "deepspeed-distributed"}, ["node", "launcher"], id="deepspeed"),
+        pytest.param({"name": "mlx-distributed"}, ["node", "launcher"], id="mlx"),
+        pytest.param({"name": "torch-distributed"}, ["node"], id="torch"),
+        pytest.param(
+            {"kind": "TrainingRuntime", "name": "mlx-distributed"}, ["node"], id="of-a-namespace"
+        ),
+    ],
+)
+def test_a_launcher_that_is_a_node_receives_as_the_nodes_do(
+    runtime: dict[str, str], jobs: list[str]
+) -> None:
+    plain = workload("TrainJob", accelerator="gpu", sidecars="logs")
+    plain["spec"]["runtimeRef"] = runtime
+    intents = {"kubectl-ml.io/accelerator": "gpu", "kubectl-ml.io/sidecars": "logs"}
+
+    [patch] = mutated(plain)["spec"]["runtimePatches"]
+
+    template = {"metadata": {"annotations": intents}}
+    assert patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"] == [
+        {"name": name, "template": {"spec": {"template": template}}} for name in jobs
+    ]
+
+
 # --- the Job family ---------------------------------------------------------------------------
 
 
