@@ -171,6 +171,15 @@ def test_a_launcher_that_is_a_node_receives_as_the_nodes_do(
     ]
 
 
+def test_what_a_launcher_received_is_given_back_when_it_is_applied_anew() -> None:
+    plain = workload("TrainJob", accelerator="gpu", queue="team-a")
+    plain["spec"]["runtimeRef"] = {"name": "deepspeed-distributed"}
+    plain["spec"]["runtimePatches"] = [KUEUES]
+    stored = mutated(plain)
+
+    assert mutated(plain, old=stored) == stored
+
+
 # --- the Job family ---------------------------------------------------------------------------
 
 
