@@ -2,7 +2,8 @@
 What many objects ask for together: one row an object, joined with the autoscalers beside them.
 
 An object that is controlled by another one among them is the other's and not counted again. A
-HorizontalPodAutoscaler or a KEDA ScaledObject sets the range of its target, wherever it stands.
+HorizontalPodAutoscaler or a KEDA ScaledObject sets the range of its target, wherever it stands;
+so does a runtime of Kubeflow's Trainer with the nodes of its TrainJobs.
 Rows are spooled: only the autoscalers' ranges and the names of owners stay in memory.
 """
 
@@ -22,7 +23,7 @@ from kubectl_ml.spool import Spool
 from policies import engine
 from policies.model import Facts, Manifest, PolicySet
 from policies.patch import lookup
-from policies.workloads import catalogue, demand, requests
+from policies.workloads import catalogue, demand, requests, trainings
 from policies.workloads.catalogue import Catalogue, Kind
 from policies.workloads.counts import Range, whole
 from policies.workloads.requests import Amounts
@@ -78,6 +79,8 @@ class Demands:
     unusable: dict[str, None] = field(default_factory=dict)  # objects that aren't counted
     _ranges: dict[Reference, Range] = field(default_factory=dict)
     _owners: set[Reference] = field(default_factory=set)  # that objects say they have
+    _runtimes: dict[Reference, Manifest] = field(default_factory=dict)
+    _trainings: int = 0  # TrainJobs, whose runtimes may be read later
 
     @property
     def known(self) -> Catalogue:
@@ -107,12 +110,16 @@ class Demands:
         if found.unusable:
             return
         row = self._row(rendered, kind, found)
-        for note in found.notes:
-            self.warnings[f"{objects.title(manifest)}: {note}"] = None
+        if kind.kind in trainings.RUNTIMES:
+            self._runtimes[row.reference] = manifest
+        is_training = kind.name == trainings.NAME
+        self._trainings += is_training
+        if not is_training:
+            self._note(manifest, found)
         if row.owner:
             self._owners.add(row.owner)
-        # an autoscaler that is read later may set its range
-        self._rows.add([_packed(row), rendered if kind.scale else None])
+        # an autoscaler or a runtime that is read later may set its range
+        self._rows.add([_packed(row), rendered if kind.scale or is_training else None])
 
     def close(self) -> None:
         """Forget the rows."""
@@ -131,8 +138,8 @@ class Demands:
             if row.owner in there:
                 continue
             extent = self._ranges.get(row.reference) if manifest is not None else None
-            kind = self.known.of(manifest) if extent else None
-            if kind is not None:
+            kind = self.known.of(manifest) if manifest is not None else None
+            if kind is not None and (extent or kind.name == trainings.NAME):
                 row = self._row(manifest, kind, self._demand(manifest, kind, extent))
             yield row
 
@@ -142,8 +149,29 @@ class Demands:
         found = (_unpacked(packed).reference for packed, _ in self._rows)
         return self._owners.intersection(found)
 
+    def _note(self, manifest: Manifest, found: Demand) -> None:
+        for note in found.notes:
+            self.warnings[f"{objects.title(manifest)}: {note}"] = None
+
+    def _note_trainings(self) -> None:
+        """Say of TrainJobs what there is to say, now that all runtimes are read."""
+        for _, manifest in self._rows if self._trainings else ():
+            kind = self.known.of(manifest) if manifest is not None else None
+            if kind is not None and kind.name == trainings.NAME:
+                self._note(manifest, self._demand(manifest, kind))
+
+    def _runtime(self, manifest: Manifest, kind: Kind) -> Manifest | None:
+        """Find the runtime of a TrainJob among the documents."""
+        if kind.name != trainings.NAME:
+            return None
+        runtime, name = trainings.runtime_of(manifest)
+        alone = runtime == trainings.RUNTIMES[0]
+        namespace = "" if alone else self._namespace_of(manifest.get("metadata") or {})
+        return self._runtimes.get((f"{runtime}.{trainings.GROUP}", namespace, name))
+
     def report(self) -> None:
         """Say on stderr what there is to say; raise where something was refused."""
+        self._note_trainings()
         for warning in self.warnings:
             click.echo(f"Warning: {warning}", err=True)
         if self.refusals:
@@ -169,7 +197,14 @@ class Demands:
         return rendered
 
     def _demand(self, manifest: Manifest, kind: Kind, extent: Range | None = None) -> Demand:
-        return demand.of(manifest, kind, self.known, self.policies.accelerators, range_of=extent)
+        return demand.of(
+            manifest,
+            kind,
+            self.known,
+            self.policies.accelerators,
+            range_of=extent,
+            runtime=self._runtime(manifest, kind),
+        )
 
     def _row(self, manifest: Manifest, kind: Kind, found: Demand) -> Row:
         metadata = manifest.get("metadata") or {}

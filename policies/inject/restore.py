@@ -16,6 +16,7 @@ from policies.inject.provenance import ABSENT, Claims
 from policies.patch import Path, Step, lookup
 
 _OURS = "manager"  # a TrainJob's runtime patches: one of them is wholly ours
+_MANAGER = "kubectl-ml.io/intents"
 _KEYS = ("mountPath", "name", _OURS)  # that elements of lists are known by
 
 
@@ -83,7 +84,7 @@ def _counterpart(pod: PodDraft, old: Any, source: Path, *, missing: bool = False
                 missing and key and (made or key == _OURS or (pod.keyed and new is None))
             ):
                 return None
-            made = made or index < 0
+            made = made or index < 0 or (key == _OURS and node[key] == _MANAGER)
             step = index if index >= 0 else (key, node[key])
         elif not isinstance(new, dict) and not (missing and new is None):
             return None

@@ -31,6 +31,7 @@ class Condition:
 
     path: Path  # may have wildcards
     values: tuple[Any, ...] = ()
+    differs: bool = False  # none of the values may be there
     always: bool = False
 
     def holds(self, obj: Any) -> bool:
@@ -38,6 +39,8 @@ class Condition:
         if self.always:
             return True
         found = [value for value in each(obj, self.path) if value is not None]
+        if self.differs:
+            return not any(value in self.values for value in found)
         return any(value in self.values for value in found) if self.values else bool(found)
 
 
@@ -77,7 +80,7 @@ class Role:
     flat: bool = False
     needs: tuple[str, ...] = ()
     unless: tuple[Path, ...] = ()
-    only: Condition | None = None  # of the element that the last wildcard met
+    only: tuple[Condition, ...] = ()  # of the element that the last wildcard met, else the object
     pod_labels: Mapping[str, str] = field(default_factory=dict)  # value `*`: any
     container: ContainerOverrides | None = None
     replicas: Count = 1
@@ -300,7 +303,7 @@ def _role(entry: Mapping[str, Any]) -> Role:
         flat=entry.get("flat", False),
         needs=tuple(entry.get("needs", ())),
         unless=tuple(path(one) for one in entry.get("unless", ())),
-        only=_condition(entry.get("only")),
+        only=_conditions(entry.get("only", ())),
         rejects=frozenset(entry.get("rejects", ())),
         pod_labels=entry.get("podLabels", {}),
         container=ContainerOverrides(
@@ -356,8 +359,15 @@ def _condition(entry: Any) -> Condition | None:
         if "annotation" in entry
         else path(entry["path"])
     )
-    values = entry.get("equals", [])
-    return Condition(path=at, values=tuple(values) if isinstance(values, list) else (values,))
+    differs = "differs" in entry
+    values = entry["differs"] if differs else entry.get("equals", [])
+    values = tuple(values) if isinstance(values, list) else (values,)
+    return Condition(path=at, values=values, differs=differs)
+
+
+def _conditions(entries: Any) -> tuple[Condition, ...]:
+    listed = entries if isinstance(entries, (list, tuple)) else [entries]
+    return tuple(found for one in listed if (found := _condition(one)) is not None)
 
 
 def _embedded(entry: Mapping[str, Any]) -> Embedded:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from policies.patch import Path, lookup
+from policies.workloads import trainings
 from policies.workloads.catalogue import Kind
 from policies.workloads.counts import (
     MOST,
@@ -139,11 +140,6 @@ def _elastic(asked: Asked) -> Range:
         least = most = None
     steady = next((one for one in (replicas, least, 1) if one is not None), 1)
     return Range(steady, max(steady, most or 0))
-
-
-def _trainjob(asked: Asked) -> Range:
-    nodes = asked.number("spec.trainer.numNodes", 1)
-    return Range(nodes, nodes)
 
 
 def _ray_spec(asked: Asked) -> Any:
@@ -354,7 +350,7 @@ COUNTERS: dict[str, Callable[[Asked], Range]] = {
     "seldondeployment": _seldondeployment,
     "servingruntime": _servingruntime,
     "spark": _spark,
-    "trainjob": _trainjob,
+    "trainjob": trainings.count,
 }
 
 # How often an object makes what lies inside it.

@@ -24,6 +24,16 @@ Pods: TypeAlias = "int | None"  # None: without bound
 MOST = 2**31 - 1  # int32, as the API has it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What is known of an object besides itself, and what is found while it is counted."""
+
+    held: bool
+    range_of: Range | None = None  # that an autoscaler keeps its pods in
+    runtime: Any = None  # of a TrainJob
+    unusable: dict[Path, Any] = field(default_factory=dict)  # what is written for a count and isn't
+
+
 @dataclass(slots=True, kw_only=True)
 class Asked:
     """One template whose pods are counted: its object (which may lie in another), and itself."""
@@ -32,7 +42,7 @@ class Asked:
     kind: Kind
     template: Template
     devices: Callable[[], int]  # of one pod
-    unusable: dict[Path, Any] = field(default_factory=dict)  # what is written for a count and isn't
+    given: Given
 
     def number(self, text: str, default: Any = None) -> Any:
         """Read a whole number at a path of the object; `default` where there is none."""
@@ -49,7 +59,7 @@ class Asked:
         value = lookup(self.obj, at)
         found = whole(value)
         if value is not None and found is None and not _is_placeholder(value):
-            self.unusable[at] = value
+            self.given.unusable[at] = value
         return found
 
 

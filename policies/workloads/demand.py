@@ -18,9 +18,9 @@ from typing import Any
 from policies.intents import read
 from policies.model import Accelerator
 from policies.patch import Path, lookup
-from policies.workloads import counters, locate, requests, steps, sums
+from policies.workloads import counters, locate, requests, steps, sums, trainings
 from policies.workloads.catalogue import Catalogue, Kind
-from policies.workloads.counts import Asked, Pods, Range, whole
+from policies.workloads.counts import Asked, Given, Pods, Range, whole
 from policies.workloads.locate import Template
 from policies.workloads.requests import PodRequest
 from policies.workloads.shares import Demand, RoleDemand, Share
@@ -41,10 +41,13 @@ def of(
     accelerators: Mapping[str, Accelerator],
     *,
     range_of: Range | None = None,
+    runtime: Any = None,
     depth: int = 0,
 ) -> Demand:
     """
     Tell what an object asks for; `range_of` is the range that an autoscaler keeps its pods in.
+
+    `runtime` is the one that a TrainJob refers to, where it is known.
 
     Whatever can't be read (a template of a template, a quantity with a placeholder) is in `notes`.
     """
@@ -57,7 +60,8 @@ def of(
     else:
         held = _is_held(obj, kind)
         counts: dict[Path, Any] = {}
-        roles += _own(obj, kind, known, accelerators, range_of=range_of, held=held, unusable=counts)
+        given = Given(range_of=range_of, runtime=runtime, held=held, unusable=counts)
+        roles += _own(obj, kind, known, accelerators, given)
         unusable += [sums.no_count(at, value) for at, value in counts.items()]
         if depth < MAX_DEPTH:
             for inner in _inner(obj, kind, known, accelerators, depth=depth, held=held):
@@ -65,6 +69,8 @@ def of(
                 notes += inner.notes
                 unusable += inner.unusable
         notes += _unread(obj, kind, roles)
+        if kind.name == trainings.NAME:
+            notes += trainings.notes(obj, runtime)
         if kind.source and not roles:
             notes += locate.unmatched(obj, kind)
     found = _summed(obj, kind, roles, notes)
@@ -112,25 +118,23 @@ def _own(
     kind: Kind,
     known: Catalogue,
     accelerators: Mapping[str, Accelerator],
-    *,
-    range_of: Range | None,
-    held: bool,
-    unusable: dict[Path, Any],
+    given: Given,
 ) -> list[RoleDemand]:
     planned = _planned(obj, kind)
     roles = []
     for template in locate.templates(obj, kind, known, depth=locate.MAX_DEPTH):
         request = requests.of_template(obj, template)
         classes = _devices(obj, template, accelerators, request)
-        extent = range_of or planned.pop(template.role, None)
+        extent = given.range_of or planned.pop(template.role, None)
         if extent is None:
             extent = (
                 _NOTHING
                 if kind.counter in _PLANNED
-                else _range(obj, kind, template, request, unusable=unusable)
+                else _range(obj, kind, template, request, given)
             )
-        roles.append(_role(template.role, request, extent, held=held, classes=classes))
+        roles.append(_role(template.role, request, extent, held=given.held, classes=classes))
     # what runs a container that is written elsewhere
+    held = given.held
     roles += [_role(name, PodRequest(), extent, held=held) for name, extent in planned.items()]
     extra = _EXTRAS.get(kind.name)
     if extra:
@@ -172,14 +176,13 @@ def _range(
     kind: Kind,
     template: Template,
     request: PodRequest,
-    *,
-    unusable: dict[Path, Any],
+    given: Given,
 ) -> Range:
     def devices() -> int:
         amounts = request.amounts.values
         return int(sum(value for name, value in amounts.items() if requests.is_device(name)))
 
-    asked = Asked(obj=obj, kind=kind, template=template, devices=devices, unusable=unusable)
+    asked = Asked(obj=obj, kind=kind, template=template, devices=devices, given=given)
     return counters.of(asked)
 
 

@@ -71,6 +71,8 @@ def templates(
             continue
         if WILDCARD in role.pod_spec:
             found.extend(_each(obj, role, kind))
+        elif role.only and not _holds(role, obj):
+            continue
         elif role.container or _is_there(obj, role.pod_spec, role):
             found.append(
                 Template(
@@ -151,6 +153,10 @@ def written(at: Path) -> str:
     return text.removeprefix(".")
 
 
+def _holds(role: Role, value: Any) -> bool:
+    return all(one.holds(value) for one in role.only)
+
+
 def _is_there(obj: Any, pod_spec: Path, role: Role) -> bool:
     found = lookup(obj, pod_spec)
     if found.__class__ is not dict:
@@ -164,7 +170,7 @@ def _each(obj: Any, role: Role, kind: Kind) -> list[Template]:
     for pod_spec in paths.expand(obj, role.pod_spec):
         last = len(role.pod_spec) - 1 - role.pod_spec[::-1].index(WILDCARD)
         element = pod_spec[: last + 1]
-        if role.only and not role.only.holds(lookup(obj, element)):
+        if role.only and not _holds(role, lookup(obj, element)):
             continue
         if not (role.container or _is_there(obj, pod_spec, role)):
             continue

@@ -49,3 +49,88 @@ def test_a_placeholder_is_left_alone(tmp_path: Path) -> None:
     file.write_text(GOOD.replace("replicas: 2", "replicas: '${REPLICAS}'"))
 
     assert invoke("demand", "-f", file).code == 0
+
+
+# --- a TrainJob's runtime ----------------------------------------------------------------------
+
+NODE = "template: {spec: {template: {spec: {containers: [{name: node, image: i}]}}}}"
+MPI = (
+    "{numNodes: 1, mpi: {runLauncherAsNode: true}}",
+    f"[{{name: node, {NODE}}}, {{name: launcher, {NODE}}}]",
+)
+PLAIN = ("{numNodes: 5}", f"[{{name: node, {NODE}}}]")
+
+
+def runtime(kind: str, name: str, shape: tuple[str, str]) -> str:
+    policy, jobs = shape
+    return (
+        f"{{apiVersion: trainer.kubeflow.org/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, "
+        f"spec: {{mlPolicy: {policy}, template: {{spec: {{replicatedJobs: {jobs}}}}}}}}}"
+    )
+
+
+def training(runtime_ref: str, nodes: str) -> str:
+    return (
+        "{apiVersion: trainer.kubeflow.org/v1alpha1, kind: TrainJob, metadata: {name: bert}, "
+        f"spec: {{runtimeRef: {runtime_ref}, trainer: {{{nodes}}}}}}}"
+    )
+
+
+CLUSTER_MPI = runtime("ClusterTrainingRuntime", "ours", MPI)
+UNKNOWN = (
+    'Warning: TrainJob "bert": spec.runtimeRef: the ClusterTrainingRuntime "ours" isn\'t among '
+    "the manifests, so its nodes are counted by spec.trainer.numNodes alone; give its manifest "
+    "too\n"
+)
+NO_PODS = 'Warning: {0} "{1}": a {0} makes no pods itself\n'
+
+
+@pytest.mark.parametrize(
+    ("documents", "pods", "err"),
+    [
+        pytest.param([training("{name: ours}", "numNodes: 3")], 3, UNKNOWN, id="not-there"),
+        pytest.param(
+            [training("{name: torch-distributed}", "numNodes: 3")], 3, "", id="a-shipped-one"
+        ),
+        pytest.param(
+            [CLUSTER_MPI, training("{name: ours}", "numNodes: 3")],
+            3,
+            NO_PODS.format("ClusterTrainingRuntime", "ours"),
+            id="launcher-as-node",
+        ),
+        pytest.param(
+            [training("{name: ours}", "numNodes: 1"), CLUSTER_MPI],
+            2,
+            NO_PODS.format("ClusterTrainingRuntime", "ours"),
+            id="launcher-as-node-beside-the-least-of-nodes",
+        ),
+        pytest.param(
+            [
+                runtime("TrainingRuntime", "ours", PLAIN),
+                training("{kind: TrainingRuntime, name: ours}", ""),
+            ],
+            5,
+            NO_PODS.format("TrainingRuntime", "ours"),
+            id="the-runtimes-own-number",
+        ),
+        pytest.param(
+            [
+                runtime("ClusterTrainingRuntime", "mlx-distributed", PLAIN),
+                training("{name: mlx-distributed}", "numNodes: 3"),
+            ],
+            3,
+            NO_PODS.format("ClusterTrainingRuntime", "mlx-distributed"),
+            id="a-shipped-name-for-something-else",
+        ),
+    ],
+)
+def test_a_training_has_the_nodes_that_its_runtime_gives_it(
+    tmp_path: Path, documents: list[str], pods: int, err: str
+) -> None:
+    file = tmp_path / "all.yaml"
+    file.write_text("\n---\n".join(documents))
+
+    outcome = invoke("demand", "-f", file, "-o", "json")
+
+    assert json.loads(outcome.out)["total"]["steady"]["pods"] == pods
+    assert outcome.err == err

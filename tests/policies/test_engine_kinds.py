@@ -145,6 +145,41 @@ def test_resources_per_node_of_the_users_stay() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("runtime", "jobs"),
+    [
+        pytest.param({"name": "deepspeed-distributed"}, ["node", "launcher"], id="deepspeed"),
+        pytest.param({"name": "mlx-distributed"}, ["node", "launcher"], id="mlx"),
+        pytest.param({"name": "torch-distributed"}, ["node"], id="torch"),
+        pytest.param(
+            {"kind": "TrainingRuntime", "name": "mlx-distributed"}, ["node"], id="of-a-namespace"
+        ),
+    ],
+)
+def test_a_launcher_that_is_a_node_receives_as_the_nodes_do(
+    runtime: dict[str, str], jobs: list[str]
+) -> None:
+    plain = workload("TrainJob", accelerator="gpu", sidecars="logs")
+    plain["spec"]["runtimeRef"] = runtime
+    intents = {"kubectl-ml.io/accelerator": "gpu", "kubectl-ml.io/sidecars": "logs"}
+
+    [patch] = mutated(plain)["spec"]["runtimePatches"]
+
+    template = {"metadata": {"annotations": intents}}
+    assert patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"] == [
+        {"name": name, "template": {"spec": {"template": template}}} for name in jobs
+    ]
+
+
+def test_what_a_launcher_received_is_given_back_when_it_is_applied_anew() -> None:
+    plain = workload("TrainJob", accelerator="gpu", queue="team-a")
+    plain["spec"]["runtimeRef"] = {"name": "deepspeed-distributed"}
+    plain["spec"]["runtimePatches"] = [KUEUES]
+    stored = mutated(plain)
+
+    assert mutated(plain, old=stored) == stored
+
+
 # --- the Job family ---------------------------------------------------------------------------
 
 

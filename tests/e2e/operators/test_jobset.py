@@ -1,5 +1,6 @@
 """JobSet's webhook and controller: what they take, and the pods that they make."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from tests.e2e import acting
 from tests.e2e.acting import Place
 from tests.e2e.controlplane.client import Manifest
-from tests.e2e.operators import foretold
+from tests.e2e.installed import Installed
+from tests.e2e.operators import alone, foretold
 
 INTENTS = {"accelerator": "a100:2", "roles": "worker"}
 
@@ -80,9 +82,17 @@ def test_its_webhook_takes_every_intent(plain: Place, stage: str):
     plain.kubectl("apply", "--dry-run=server", "-f", "-", stdin=rendered)
 
 
-def test_a_changed_intent_is_refused_where_its_template_cant_change(enabled: Place):
+def test_a_changed_intent_is_refused_where_its_template_cant_change(
+    enabled: Place, beside: Installed
+):
     enabled.apply(job_set(**INTENTS))
+    stored = json.loads(enabled.kubectl("get", "jobset", "bert", "-ojson"))
+    changed = job_set(accelerator="a100:1", roles="worker")
 
-    refused = enabled.try_apply(job_set(accelerator="a100:1", roles="worker"))
+    refused = enabled.try_apply(changed)
 
-    assert "replace the object" in refused.stderr, refused.stderr
+    assert refused.returncode, refused.stdout  # JobSet may say so first
+    assert "bert" in refused.stderr, refused.stderr
+    sentence = alone.refusal(beside, enabled, stored=stored, changed=changed)
+    assert 'changed from "a100:2" to "a100:1"' in sentence, sentence
+    assert "replace the object" in sentence, sentence

@@ -6,6 +6,7 @@ fields (`podSpecOverrides`, `podTemplateOverrides`) in the same version of the s
 cluster has one of the three.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.e2e.acting import Place
 from tests.e2e.controlplane import build
 from tests.e2e.controlplane.client import Manifest
 from tests.e2e.installed import Installed
-from tests.e2e.operators import foretold, programs
+from tests.e2e.operators import alone, foretold, programs
 
 VERSION = "trainer.kubeflow.org/v1alpha1"
 STEP = "trainer.kubeflow.org/trainjob-ancestor-step"
@@ -33,16 +34,13 @@ def shipped(beside: Installed) -> None:
     )
 
 
-def train_job(runtime: Manifest, *patches: Manifest, **intents: str) -> Manifest:
+def train_job(runtime: Manifest, **intents: str) -> Manifest:
     """Write a training of 3 nodes."""
     resources = {"requests": {"cpu": "1", "memory": "1Gi"}}
     spec: Manifest = {
         "runtimeRef": runtime,
         "trainer": {"numNodes": 3, "resourcesPerNode": resources},
     }
-    if patches:
-        jobs = {"template": {"spec": {"replicatedJobs": list(patches)}}}
-        spec["runtimePatches"] = [{"manager": "example.com/ada", "trainingRuntimeSpec": jobs}]
     return {
         "apiVersion": VERSION,
         "kind": "TrainJob",
@@ -76,19 +74,13 @@ def job_of(pod: Any) -> str:
     return str(pod["metadata"]["labels"][JOB])
 
 
-def launching(**intents: str) -> Manifest:
-    """Patch a runtime's launcher, so that its pod has intents of its own."""
-    metadata = {"annotations": acting.intents(**intents)}
-    return {"name": "launcher", "template": {"spec": {"template": {"metadata": metadata}}}}
-
-
 @pytest.mark.parametrize(
     ("made", "jobs"),
     [
         pytest.param(lambda: train_job(TORCH, **INTENTS), ["node"] * 3, id="torch"),
         pytest.param(lambda: train_job(OURS, **INTENTS), ["node"] * 3, id="of-the-namespace"),
         pytest.param(
-            lambda: train_job(DEEPSPEED, launching(**INTENTS), **INTENTS),
+            lambda: train_job(DEEPSPEED, **INTENTS),
             ["launcher", "node", "node"],
             id="deepspeed-whose-launcher-is-a-node",
         ),
@@ -110,18 +102,6 @@ def test_its_pods_are_what_was_foretold(
     assert {pod["spec"]["nodeName"] for pod in pods} == {"gpu-a100-0"}
 
 
-def test_a_launcher_that_is_a_node_gets_what_is_named_for_it(enabled: Place):
-    enabled.apply(train_job(DEEPSPEED, **INTENTS))
-
-    pods = enabled.pods(3)
-
-    assert sorted((job_of(pod), foretold.devices([pod])) for pod in pods) == [
-        ("launcher", 0),
-        ("node", 2),
-        ("node", 2),
-    ]
-
-
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_its_webhook_takes_what_render_prints(plain: Place, runtime: Manifest):
     manifest = foretold.folded(plain, train_job(runtime, **INTENTS))
@@ -130,12 +110,14 @@ def test_its_webhook_takes_what_render_prints(plain: Place, runtime: Manifest):
     pods = plain.pods(3)
 
     assert foretold.devices(pods) == 6
-    nodes = [pod for pod in pods if job_of(pod) == "node"]
     [patch] = manifest["spec"]["runtimePatches"]
-    [patched] = patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
-    wanted = acting.nodes_wanted(patched["template"])
-    assert wanted
-    assert [acting.nodes_wanted(pod) for pod in nodes] == [wanted] * len(nodes)
+    jobs = patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+    wanted = {one["name"]: acting.nodes_wanted(one["template"]) for one in jobs}
+    tolerated = {one["name"]: acting.tolerated(one["template"]) for one in jobs}
+    assert all(wanted.values())
+    assert all(tolerated.values())
+    assert {job_of(pod): acting.nodes_wanted(pod) for pod in pods} == wanted
+    assert {job_of(pod): acting.tolerated(pod) for pod in pods} == tolerated
 
 
 @pytest.mark.parametrize("stage", ["template", "admission"])
@@ -151,9 +133,15 @@ def test_its_webhook_takes_every_intent(plain: Place, runtime: Manifest, stage: 
     plain.kubectl("apply", "--dry-run=server", "-f", "-", stdin=rendered)
 
 
-def test_a_changed_intent_is_refused_where_its_pods_cant_change(enabled: Place):
+def test_a_changed_intent_is_refused_where_its_pods_cant_change(enabled: Place, beside: Installed):
     enabled.apply(train_job(TORCH, **INTENTS))
+    stored = json.loads(enabled.kubectl("get", "trainjob", "bert", "-ojson"))
+    changed = train_job(TORCH, accelerator="a100:1")
 
-    refused = enabled.try_apply(train_job(TORCH, accelerator="a100:1"))
+    refused = enabled.try_apply(changed)
 
-    assert "replace the object" in refused.stderr, refused.stderr
+    assert refused.returncode, refused.stdout  # the Trainer may say so first
+    assert "bert" in refused.stderr, refused.stderr
+    sentence = alone.refusal(beside, enabled, stored=stored, changed=changed)
+    assert 'changed from "a100:2" to "a100:1"' in sentence, sentence
+    assert "replace the object" in sentence, sentence

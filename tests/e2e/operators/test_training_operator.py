@@ -1,8 +1,8 @@
 """
 The training operator: what its webhook takes, and the pods that its controllers make.
 
-This is version 1.8, which has no JAXJob: that came with 1.9. Of MPIJob it serves v1; v2beta1 is the
-MPI operator's, another program.
+This is version 1.9, the first with JAXJob. Of MPIJob it serves v1; v2beta1 is the MPI operator's,
+another program.
 """
 
 import pytest
@@ -18,6 +18,7 @@ KINDS = {
     "TFJob": ("tfReplicaSpecs", "Chief", "tensorflow"),
     "XGBoostJob": ("xgbReplicaSpecs", "Master", "xgboost"),
     "PaddleJob": ("paddleReplicaSpecs", "Master", "paddle"),
+    "JAXJob": ("jaxReplicaSpecs", "", "jax"),  # all are workers
     "MPIJob": ("mpiReplicaSpecs", "Launcher", "mpi"),
 }
 # How many of the 4 pods compute: a launcher only starts the others.
@@ -25,18 +26,19 @@ COMPUTING = {"MPIJob": 3}
 
 
 def training(kind: str, **intents: str) -> Manifest:
-    """Write a training of one pod of its first role and 3 workers."""
+    """Write a training of one pod of its first role and 3 workers, or of 4 workers."""
     member, first, container = KINDS[kind]
     main = acting.container(container, resources={"requests": {"cpu": "1", "memory": "1Gi"}})
 
     def role(replicas: int) -> Manifest:
         return {"replicas": replicas, "template": {"spec": acting.spec(main)}}
 
+    roles = {first: role(1), "Worker": role(3)} if first else {"Worker": role(4)}
     return {
         "apiVersion": "kubeflow.org/v1",
         "kind": kind,
         "metadata": {"name": "bert", "annotations": acting.intents(**intents)},
-        "spec": {member: {first: role(1), "Worker": role(3)}},
+        "spec": {member: roles},
     }
 
 

@@ -242,6 +242,36 @@ def job(spec: str, more: str = "") -> str:
         ),
         pytest.param(
             workload(
+                "trainer.kubeflow.org/v1alpha1",
+                "TrainJob",
+                "{runtimeRef: {name: deepspeed-distributed}, "
+                "trainer: {numNodes: 3, resourcesPerNode: {limits: {nvidia.com/gpu: 2}}}}",
+            ),
+            [("trainer", 2, 2, "4", "4"), ("launcher", 1, 1, "2", "2")],
+            id="trainjob-whose-launcher-is-a-node",
+        ),
+        pytest.param(
+            workload(
+                "trainer.kubeflow.org/v1alpha1",
+                "TrainJob",
+                "{runtimeRef: {name: mlx-distributed}, "
+                "trainer: {numNodes: 1, resourcesPerNode: {limits: {nvidia.com/gpu: 2}}}}",
+            ),
+            [("trainer", 1, 1, "2", "2"), ("launcher", 1, 1, "2", "2")],
+            id="trainjob-of-one-node-and-a-launcher-that-is-a-node",
+        ),
+        pytest.param(
+            workload(
+                "trainer.kubeflow.org/v1alpha1",
+                "TrainJob",
+                "{runtimeRef: {kind: TrainingRuntime, name: mlx-distributed}, "
+                "trainer: {numNodes: 3, resourcesPerNode: {limits: {nvidia.com/gpu: 2}}}}",
+            ),
+            [("trainer", 3, 3, "6", "6")],
+            id="trainjob-of-a-namespaces-runtime-of-a-shipped-name",
+        ),
+        pytest.param(
+            workload(
                 "jobset.x-k8s.io/v1alpha2",
                 "JobSet",
                 "{replicatedJobs: [{name: w, replicas: 2, template: {spec: {parallelism: 3, "
