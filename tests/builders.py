@@ -252,6 +252,10 @@ def review(
     return decide(request(obj, **parts), found, facts or Facts())
 
 
+KUEUES = ("/spec/suspend", "/spec/runPolicy/suspend", "/spec/schedulingGates/")
+KUEUES_GATE = {"name": "kueue.x-k8s.io/admission"}
+
+
 def mutated(obj: Any, given: PolicySet | str = "", facts: Facts | None = None, **parts: Any) -> Any:
     """Give the object as the API server would store it: with the patch applied to it."""
     return applied(obj, review(obj, given, facts, **parts))
@@ -327,3 +331,27 @@ def _trainer(spec: Manifest) -> Manifest:
             jobs = at(patch, "trainingRuntimeSpec", "template", "spec", "replicatedJobs") or []
             return at(jobs, 0, "template", "spec", "template") or {}
     return {}
+
+
+def but_kueues(obj: Any) -> Any:
+    """Leave out what is Kueue's to change from CREATE on: `suspend`, its gate, claims on them."""
+    found = json.loads(json.dumps(obj))
+    spec = found.get("spec") or {}
+    spec.pop("suspend", None)
+    if isinstance(spec.get("runPolicy"), dict):
+        spec["runPolicy"].pop("suspend", None)
+        if not spec["runPolicy"]:
+            del spec["runPolicy"]
+    gates = [one for one in spec.pop("schedulingGates", ()) if one != KUEUES_GATE]
+    if gates:
+        spec["schedulingGates"] = gates
+    annotations = found["metadata"].get("annotations") or {}
+    if INJECTED in annotations:
+        record = json.loads(annotations[INJECTED])
+        for name, entries in [*record["policies"].items()]:
+            kept = [one for one in entries if not one[0].startswith(KUEUES)]
+            record["policies"][name] = kept
+            if entries and not kept:
+                del record["policies"][name]
+        annotations[INJECTED] = json.dumps(record, separators=(",", ":"), sort_keys=True)
+    return found

@@ -12,7 +12,7 @@ values are ours to keep up, give back or take out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,13 @@ class Claims:
                     if _INDEX.sub("/*", other) == shape:
                         return claims.pop(other)
         return None
+
+    def without(self, left_out: Callable[[str], bool]) -> Claims:
+        """Give the claims but those on the pointers that are left out."""
+        rest = Claims(revisions=self.revisions)
+        for policy, found in self.by_policy.items():
+            rest.by_policy[policy] = {at: found[at] for at in found if not left_out(at)}
+        return rest
 
     def before(self, pointer: str) -> Any:
         """Tell what was at `pointer` before any policy came; None if none claims it."""

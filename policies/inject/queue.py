@@ -6,8 +6,8 @@ Queues: the `queue` intent becomes what Kueue reads, else what Volcano or KAI do
 Kueue manages whole objects: its label, and its priority class where a policy names one, go onto the
 object that it suspends: the workload, a CronJob's job template, the pods of kinds that it knows
 only by their pods; never onto a pod whose owner is managed. Its webhook comes before ours and
-doesn't see the label: what it would write into templates and pods goes in too, and its controller
-suspends the object.
+doesn't see the label: what it would write goes in too, `suspend` at CREATE among it, or pods would
+be there before there is quota. From then on `suspend` is Kueue's: no UPDATE touches it.
 Volcano and KAI manage pods: their mark and their scheduler go into each pod template too, and the
 queue into the field that an operator makes its PodGroup from.
 Sources: kueue pkg/controller/constants, volcano pkg/controllers/podgroup, KAI pkg/podgrouper.
@@ -24,6 +24,7 @@ from policies.inject.pod import Author, PodDraft, family_author
 from policies.intents import Intents
 from policies.model import Facts
 from policies.patch import Path, element, lookup
+from policies.workloads.catalogue import Kind
 
 POLICY = "queue"
 DIGEST = "00000001"
@@ -50,6 +51,23 @@ _PARENTS = {
 }
 _HASH = 5  # how much of a hash Kueue's names have
 _HOLDS = "kueue.x-k8s.io/admission"  # the gate of a pod that waits for Kueue
+# What Kueue manages by default and suspends as a whole (config/components/manager), in the versions
+# that it reads: an object that it doesn't manage would wait for ever.
+_HELD = {
+    "Job.batch": ("v1",),
+    "JobSet.jobset.x-k8s.io": ("v1alpha2",),
+    "TrainJob.trainer.kubeflow.org": ("v1alpha1",),
+    "RayCluster.ray.io": ("v1",),
+    "RayJob.ray.io": ("v1",),
+    "MPIJob.kubeflow.org": ("v2beta1",),
+    **{
+        f"{kind}.kubeflow.org": ("v1",)
+        for kind in ("PyTorchJob", "TFJob", "XGBoostJob", "PaddleJob", "JAXJob")
+    },
+}
+# Their APIs write no `suspend: false` where nothing was written: there it is the user's word.
+_UNDEFAULTED = frozenset({"JobSet.jobset.x-k8s.io", "RayCluster.ray.io", "RayJob.ray.io"})
+_SUSPENDS = ("/spec/suspend", "/spec/runPolicy/suspend")
 _SCHEDULERS = {"volcano": "volcano", "kai": "kai-scheduler"}
 _DEFAULT_SCHEDULER = "default-scheduler"  # what the API server writes where nothing was set
 # Where operators read the queue of the PodGroup that they make.
@@ -164,11 +182,33 @@ def inject_pods(
     pod.put(author, path, scheduler, unset=_DEFAULT_SCHEDULER)
 
 
+def suspend(pod: PodDraft, kind: Kind, facts: Facts) -> None:
+    """
+    Have a new object wait for Kueue, as Kueue's webhook does with those that have its label.
+
+    Only where the label is ours: it saw the user's. What the user wrote is kept.
+    """
+    versions, obj = _HELD.get(kind.name, ()), pod.draft.object
+    if not kind.suspend or system_of(facts) != "kueue" or not facts.has("kueue"):
+        return
+    label = pod.pointer(("metadata", "labels", KUEUE))
+    if pod.claims.before(label) is None or lookup(obj, ("spec", "clusterSelector")):
+        return  # a RayJob on a cluster that is there: Kueue leaves it alone
+    if str(obj.get("apiVersion")).rpartition("/")[2] in versions:
+        unset = None if kind.name in _UNDEFAULTED else False
+        pod.put(family_author(POLICY, DIGEST), kind.suspend.path, True, unset=unset, quiet=True)
+
+
+def is_kueues(pointer: str) -> bool:
+    """Tell whether a claim is on what Kueue changes as it likes once the object is there."""
+    return pointer in _SUSPENDS or pointer.startswith("/spec/schedulingGates/")
+
+
 def gate(pod: PodDraft, facts: Facts) -> None:
     """
     Have a new bare pod wait for Kueue, as Kueue's webhook does with those that have its label.
 
-    Kueue takes the gate away: it isn't claimed as ours, so that an UPDATE never gives it back.
+    Kueue takes the gate away, and no UPDATE gives it back.
     No finalizer: a pod without a group needs none, and none is left behind where Kueue doesn't
     manage pods. A group's pods need what only Kueue can tell, the hash of their role.
     """
@@ -182,10 +222,11 @@ def gate(pod: PodDraft, facts: Facts) -> None:
             f"doesn't hold it back; write the label {KUEUE}: {name} yourself, or use a Job"
         )
         return
-    pod.put(family_author(POLICY, DIGEST), (*labels, _MANAGED), "true")
+    author = family_author(POLICY, DIGEST)
+    pod.put(author, (*labels, _MANAGED), "true")
     gates = (*pod.spec, "schedulingGates")
     if element(pod.draft.get(gates), "name", _HOLDS) < 0:
-        pod.draft.append(gates, {"name": _HOLDS})
+        pod.add(author, gates, {"name": _HOLDS})
     pod.warn(
         f'{POLICY}: this pod waits until Kueue admits it to queue "{name}"; if it waits for ever, '
         'add "pod" to integrations.frameworks of Kueue\'s configuration, or use a Job'

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies.inject import knative, provenance, restore
+from policies.inject import knative, provenance, queue, restore
 from policies.inject.pod import annotation
 from policies.inject.provenance import Claims
 from policies.intents import INJECTED, PREFIX, USED_UP, written
@@ -117,7 +117,10 @@ def settle(work: Work, before: Work, claims: Claims, anew: frozenset[str]) -> Cl
     whole = work.whole()
     out, back = Claims(), Claims(revisions={} if "early" in anew else claims.revisions)
     for policy, at, value in claims:
-        (out if _family(at) in anew else back).add(policy, at, value)
+        if not queue.is_kueues(at):
+            (out if _family(at) in anew else back).add(policy, at, value)
+        elif "queue" not in anew and whole.where(at) is not None:  # Kueue's by now: left as it is
+            whole.claims.add(policy, at, value)
     restore.withdraw(whole, old, out, old_base=before.whole())
     restore.give_back(whole, old, back, old_base=before.whole())
     olds = {template.identity: template for template in before.templates}

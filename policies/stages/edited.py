@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from policies import quantity
+from policies.inject import queue
 from policies.model import Decision, Manifest, Skip
 from policies.patch import Path, lookup, pointer
 from policies.stages.undo import Added, Stripped
@@ -39,7 +40,8 @@ def judge(
         for one in claims:
             places = wanted.setdefault(one.policy, {})
             places.setdefault(_known(decision.object, one.path), []).append(one.value)
-    added = tuple(added)
+    # Kueue turns `suspend` on and off, and takes its gate away: that is no edit.
+    added = tuple(one for one in added if not queue.is_kueues(pointer(one.path)))
     claimed = {_known(obj, one.path) for one in added}
     left: dict[str, None] = {}
     unchecked: set[str] = set()

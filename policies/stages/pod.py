@@ -84,7 +84,10 @@ def update(context: Context) -> PodDraft | None:
     pod, before = draft_of(context, obj), draft_of(context, old)
     claims = restore.claims_of(before, annotation(old, ("metadata",), INJECTED))
     pod.prior = Claims()
-    restore.give_back(pod, old, claims, old_base=before)
+    held = [one for one in claims if queue.is_kueues(one[1]) and pod.where(one[1]) is not None]
+    restore.give_back(pod, old, claims.without(queue.is_kueues), old_base=before)
+    for policy, at, value in held:  # given back by nobody, and known as ours while it is there
+        pod.claims.add(policy, at, value)
     if claims.by_policy:
         pod.sign()
     now, then = (written((one.get("metadata") or {}).get("annotations")) for one in (obj, old))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from policies.inject import provenance
+from policies.inject import provenance, queue
 from policies.inject.pod import PodDraft, annotation
 from policies.inject.provenance import ABSENT, Claims
 from policies.intents import INJECTED, PREFIX
@@ -82,6 +82,8 @@ class _Undoing:
             ] = None
         for policy, at, before in claims:
             path = pod.where(at)
+            if path is None and queue.is_kueues(at):
+                continue  # Kueue has taken it away
             if path is None:
                 name = policy.rpartition("@")[0]
                 self.left[

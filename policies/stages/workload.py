@@ -35,7 +35,7 @@ def create(context: Context, kind: Kind) -> Outcome | None:
         return None
     work = Work.of(context, kind, Draft(context.request.object))
     outcome = Outcome(draft=work.draft)
-    _carry(work, outcome, changes.claims_of(work.draft.object), changes.ALL)
+    _carry(work, outcome, changes.claims_of(work.draft.object), changes.ALL | {"suspend"})
     judge.whole(work, outcome)
     return outcome
 
@@ -102,6 +102,8 @@ def _carry(work: Work, outcome: Outcome, prior: Claims, families: frozenset[str]
     claims, own = Claims(), work.rules()
     if "queue" in families and work.intents.inject and not work.makes_no_pods:
         _queue(work, own, claims=claims, prior=prior, outcome=outcome)
+        if "suspend" in families and not work.context.fold:  # a manifest with the label needs none
+            queue.suspend(work.whole(claims, prior), work.kind, work.context.facts)
     for template in work.templates:
         _carry_to(work, template, own, families, claims=claims, prior=prior, outcome=outcome)
     if "early" in families:

@@ -29,6 +29,8 @@ _GROUPS = (
     "batch",
     "jobset.x-k8s.io",
     "kubeflow.org",
+    "leaderworkerset.x-k8s.io",
+    "ray.io",
     "serving.knative.dev",
     "serving.kserve.io",
     "trainer.kubeflow.org",

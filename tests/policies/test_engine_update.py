@@ -13,6 +13,7 @@ from tests.builders import (
     KINDS,
     PREFIX,
     at,
+    but_kueues,
     container,
     controlled_by,
     intents,
@@ -111,7 +112,7 @@ def test_a_put_of_the_plain_object_gives_back_what_it_dropped(kind: str) -> None
 @pytest.mark.parametrize("kind", ["Job", "PyTorchJob", "MPIJob", "TrainJob", "JobSet", "CronJob"])
 def test_what_went_in_early_is_given_back_too(kind: str) -> None:
     plain = created(kind, queue="team-a", sidecars="logs", **TWO)
-    stored = mutated(plain)
+    stored = but_kueues(mutated(plain))
 
     assert review(plain, old=stored).object == stored
 
@@ -167,7 +168,7 @@ def test_an_edited_intent_is_followed(kind: str, put: bool) -> None:
 @pytest.mark.parametrize("kind", MUTABLE)
 @pytest.mark.parametrize("put", [True, False], ids=["put", "merge"])
 def test_a_removed_intent_goes_with_what_it_brought(kind: str, put: bool) -> None:
-    stored = mutated(workload(kind, queue="team-a", scale="min=1", **TWO))
+    stored = but_kueues(mutated(workload(kind, queue="team-a", scale="min=1", **TWO)))
     removed = dict.fromkeys((*TWO, "queue", "scale"))
     plain = workload(kind)
     edited = plain if put else annotated(stored, **removed)
@@ -217,7 +218,7 @@ def test_roles_that_change_move_the_devices() -> None:
 
 
 def test_leaving_the_queue_takes_out_what_went_in_for_it() -> None:
-    stored = mutated(workload("PyTorchJob", accelerator="l4", queue="team-a"))
+    stored = but_kueues(mutated(workload("PyTorchJob", accelerator="l4", queue="team-a")))
 
     found = mutated(annotated(stored, queue=None), old=stored)
 

@@ -79,7 +79,8 @@ KUEUE_KINDS = (
 )
 
 
-def _kueue(ports: Ports, certificates: Path) -> Manifest:
+def kueue(ports: Ports, certificates: Path, *, frameworks: Sequence[str] = KUEUE_KINDS) -> Manifest:
+    """Configure Kueue to manage the kinds of these frameworks."""
     return {
         "apiVersion": "config.kueue.x-k8s.io/v1beta2",
         "kind": "Configuration",
@@ -89,7 +90,7 @@ def _kueue(ports: Ports, certificates: Path) -> Manifest:
         "internalCertManagement": {"enable": True},
         "leaderElection": {"leaderElect": False},
         "clientConnection": {"qps": 500, "burst": 500},
-        "integrations": {"frameworks": list(KUEUE_KINDS)},
+        "integrations": {"frameworks": list(frameworks)},
     }
 
 
@@ -121,7 +122,7 @@ KUEUE = Operator(
     manifests="config/default",
     service="kueue-webhook-service.kueue-system",
     certificate="kueue-system/kueue-webhook-server-cert",
-    configuration=_kueue,
+    configuration=kueue,
     flags=lambda ports, file: (
         f"--config={file}",
         "--feature-gates=VisibilityOnDemand=false",

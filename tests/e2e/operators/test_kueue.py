@@ -1,9 +1,8 @@
 """
 Kueue beside us: what is queued with an intent is charged to the right flavor, by the right amount,
-runs there, and comes back after it was evicted.
+runs there, waits without pods while there is no quota, and comes back after it was evicted.
 
-The flavors are told apart by labels and taints of their nodes, and the wrong one comes first: what
-isn't in the template when Kueue counts it is charged to that one, or to none.
+What Kueue manages without its operator being here is in `test_kueue_alone`.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,55 +12,26 @@ import pytest
 
 from tests.e2e import acting
 from tests.e2e.acting import Place
-from tests.e2e.controlplane import nodes, waiting
+from tests.e2e.controlplane import waiting
 from tests.e2e.controlplane.client import Manifest
 from tests.e2e.installed import Installed
-from tests.e2e.operators import foretold
+from tests.e2e.operators import foretold, queues
+from tests.e2e.operators.queues import LABEL, PRIORITY_LABEL, QUEUE, admitted, charged, workloads
 from tests.e2e.operators.test_jobset import job_set, template
 from tests.e2e.operators.test_training_operator import training
 
-KUEUE = "/apis/kueue.x-k8s.io/v1beta2"
-QUEUE = "gpus"
 NODE = "gpu-a100-0"
-# In the order that Kueue tries; the last one's nodes have no devices.
-FLAVORS = {"t4": "Tesla-T4", "a100": "NVIDIA-A100-SXM4-80GB", "cpu": ""}
-LABEL = "kueue.x-k8s.io/queue-name"
-COVERED = ("cpu", "memory", foretold.CLASS)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster_queue(beside: Installed) -> None:
-    admin = beside.control_plane.admin
-    for name, product in FLAVORS.items():
-        spec: Manifest = {}
-        if product:
-            spec["nodeLabels"] = {"nvidia.com/gpu.product": product}
-            spec["nodeTaints"] = [nodes.GPU_TAINT]
-        admin.create(f"{KUEUE}/resourceflavors", _named("ResourceFlavor", name, spec))
-    quotas = [
-        {"name": name, "nominalQuota": amount}
-        for name, amount in zip(COVERED, ("1000", "10Ti", "1000"), strict=True)
-    ]
-    group = {
-        "coveredResources": list(COVERED),
-        "flavors": [{"name": name, "resources": quotas} for name in FLAVORS],
-    }
-    spec = {"namespaceSelector": {}, "resourceGroups": [group]}
-    admin.create(f"{KUEUE}/clusterqueues", _named("ClusterQueue", QUEUE, spec))
-
-
-def _named(kind: str, name: str, spec: Manifest) -> Manifest:
-    version = KUEUE.removeprefix("/apis/")
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+    queues.set_up(beside.control_plane.admin)
 
 
 @pytest.fixture
 def queued(enabled: Place) -> Iterator[Place]:
     """Give a namespace with a queue."""
-    enabled.admin.create(
-        f"{KUEUE}/namespaces/{enabled.name}/localqueues",
-        _named("LocalQueue", QUEUE, {"clusterQueue": QUEUE}),
-    )
+    queues.add_to(enabled)
     yield enabled
     cordon(enabled, unschedulable=False)
 
@@ -69,33 +39,6 @@ def queued(enabled: Place) -> Iterator[Place]:
 def cordon(place: Place, *, unschedulable: bool) -> None:
     """Keep pods off the node, so that what is admitted stays until it is evicted."""
     place.admin.patch(f"/api/v1/nodes/{NODE}", {"spec": {"unschedulable": unschedulable}})
-
-
-def workloads(place: Place) -> list[Any]:
-    found = place.admin.get(f"{KUEUE}/namespaces/{place.name}/workloads")["items"]
-    return [one for one in found if not one["metadata"].get("deletionTimestamp")]
-
-
-def admitted(place: Place, count: int) -> list[Any]:
-    """Wait until so many workloads are admitted."""
-
-    def found() -> list[Any] | None:
-        there = [one for one in workloads(place) if one.get("status", {}).get("admission")]
-        return there if len(there) == count else None
-
-    return waiting.until(found, what=f"{count} admitted workloads", timeout_seconds=30)
-
-
-def charged(found: list[Any]) -> dict[str, int]:
-    """Add up the devices of workloads by flavor."""
-    total: dict[str, int] = {}
-    for one in found:
-        for part in one["status"]["admission"]["podSetAssignments"]:
-            flavor = part.get("flavors", {}).get(foretold.CLASS)
-            if flavor:
-                amount = int(part["resourceUsage"][foretold.CLASS])
-                total[flavor] = total.get(flavor, 0) + amount
-    return total
 
 
 def _job() -> Manifest:
@@ -139,6 +82,9 @@ KINDS = [
 ]
 
 
+WHOLE = [kind.id for kind in KINDS[:3]]  # what Kueue manages as whole objects
+
+
 @pytest.mark.parametrize(("made", "count", "pods", "gpus"), KINDS)
 def test_it_is_charged_to_the_right_flavor_and_runs_there(
     queued: Place, made: Callable[[], Manifest], count: int, pods: int, gpus: int
@@ -167,7 +113,7 @@ def test_it_comes_back_after_an_eviction(
     queued.apply(made())
     [workload] = admitted(queued, count)
     queued.pods(pods)
-    path = f"{KUEUE}/namespaces/{queued.name}/workloads/{workload['metadata']['name']}"
+    path = f"{queues.KUEUE}/namespaces/{queued.name}/workloads/{workload['metadata']['name']}"
 
     queued.admin.patch(path, {"spec": {"active": False}})
     waiting.until(
@@ -181,10 +127,89 @@ def test_it_comes_back_after_an_eviction(
     assert foretold.devices(ran) == gpus
 
 
+def test_a_stateful_sets_pods_come_back_after_an_eviction(queued: Place):
+    cordon(queued, unschedulable=True)
+    queued.apply(_stateful_set())
+    [workload] = admitted(queued, 1)
+    first = {pod["metadata"]["uid"] for pod in queued.pods(2)}
+    path = f"{queues.KUEUE}/namespaces/{queued.name}/workloads/{workload['metadata']['name']}"
+
+    def gone() -> bool:
+        there = [pod for pod in queued.all("Pod") if pod["metadata"]["uid"] in first]
+        for pod in there:  # Kueue's finalizer goes when the kubelet says that the pod has ended
+            if pod["metadata"].get("deletionTimestamp"):
+                queued.set_status(pod["metadata"]["name"], {"phase": "Failed"})
+        return not there
+
+    queued.admin.patch(path, {"spec": {"active": False}})
+    waiting.until(gone, what="the first pods to be gone")
+    held = queued.pods(2, lambda pod: pod["spec"].get("schedulingGates"))
+    queued.admin.patch(path, {"spec": {"active": True}})
+
+    assert foretold.devices(held) == 4
+    assert charged(admitted(queued, 1)) == {"a100": 4}
+    cordon(queued, unschedulable=False)
+    ran = queued.pods(2, lambda pod: pod["spec"].get("nodeName"))
+    assert {pod["spec"]["nodeName"] for pod in ran} == {NODE}
+
+
+@pytest.mark.parametrize("made", [kind.values[0] for kind in KINDS[:3]], ids=WHOLE)
+def test_no_pod_is_there_before_there_is_quota(queued: Place, made: Callable[[], Manifest]):
+    manifest = made()
+    manifest["metadata"]["annotations"] |= acting.intents(queue=queues.HELD)
+    version = queued.admin.get(queued.path("Pod"))["metadata"]["resourceVersion"]
+    queued.apply(manifest)
+    waiting.until(lambda: workloads(queued), what="Kueue to count it")
+
+    watched = f"?watch=1&resourceVersion={version}&timeoutSeconds=2"  # from before it was there
+    seen = queued.admin.kubectl("get", "--raw", queued.path("Pod") + watched)
+
+    assert seen == ""
+
+
+PRIORITIZED = """
+apiVersion: kubectl-ml.io/v1alpha1
+kind: InjectionPolicy
+metadata: {name: priorities}
+spec:
+  match:
+    kinds:
+    - Job.batch
+    - JobSet.jobset.x-k8s.io
+    - PyTorchJob.kubeflow.org
+    - Deployment.apps
+    - StatefulSet.apps
+    - Pod
+  inject: {queue: {priorityClass: low}}
+"""
+
+
+@pytest.mark.parametrize(("made", "count", "pods", "gpus"), KINDS)
+def test_its_priority_class_is_on_what_kueue_manages(
+    beside: Installed,
+    queued: Place,
+    made: Callable[[], Manifest],
+    count: int,
+    pods: int,
+    gpus: int,
+):
+    manifest = made()
+    with beside.policies(PRIORITIZED):
+        queued.apply(manifest)
+        found = admitted(queued, count)
+        there = queued.pods(pods)
+
+    whole = [kind.values[0] for kind in KINDS[:3]]
+    assert [one["spec"].get("priority") for one in found] == [10] * count
+    assert {pod["metadata"]["labels"].get(PRIORITY_LABEL) for pod in there} == (
+        {None} if made in whole else {queues.PRIORITY}
+    )
+
+
 def test_a_deployments_pods_come_back_after_an_eviction(queued: Place):
     queued.apply(_deployment())
     first = admitted(queued, 2)
-    path = f"{KUEUE}/namespaces/{queued.name}/workloads/{first[0]['metadata']['name']}"
+    path = f"{queues.KUEUE}/namespaces/{queued.name}/workloads/{first[0]['metadata']['name']}"
 
     queued.admin.patch(path, {"spec": {"active": False}})
     names = {one["metadata"]["name"] for one in first}
