@@ -116,6 +116,12 @@ def _judge_shape(work: Work, pod: PodDraft) -> None:
             pod.refuse(POLICY, message, code=422)
     if "placement" in work.kind.early:
         _warn_of_everywhere(work, pod)
+    if work.intents.keys:
+        for at in locate.strings(work.draft.object, work.kind):
+            pod.warn(
+                f"intents: {locate.written(at)} is a string, to which nothing can be added; "
+                "write it as a map"
+            )
     if work.kind.source and not work.templates:
         for sentence in locate.unmatched(work.draft.object, work.kind):
             pod.warn(sentence)

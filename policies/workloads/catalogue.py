@@ -198,7 +198,8 @@ def assemble(kinds: Iterable[Kind]) -> Catalogue:
     kinds = list(kinds)
     pod_roles: dict[str, tuple[tuple[Kind, Role], ...]] = {}
     for item in kinds:
-        marked = tuple((item, role) for role in item.roles if role.pod_labels)
+        roles = sorted(item.roles, key=lambda role: -len(role.pod_labels))  # who says most first
+        marked = tuple((item, role) for role in roles if role.pod_labels)
         for owner in sorted({item.name, item.pod_owner or item.name}) if marked else ():
             pod_roles[owner] = pod_roles.get(owner, ()) + marked
     return Catalogue(

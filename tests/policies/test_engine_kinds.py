@@ -54,6 +54,37 @@ def test_annotations_that_kserve_copies_reach_only_the_roles_that_compute(
     assert bool(decision.missed) is devices
 
 
+@pytest.mark.parametrize(
+    ("app", "device"), [("isvc.bert-predictor-worker", True), ("isvc.bert-predictor", False)]
+)
+def test_a_predictors_workers_are_told_from_their_head(app: str, device: bool) -> None:
+    """KServe calls the component of both predictor."""
+    made = kserve_pod("predictor", accelerator="gpu", roles="worker")
+    made["metadata"]["labels"]["app"] = app
+
+    found = mutated(made)["spec"]["containers"][0].get("resources")
+
+    assert found == (GPU if device else None)
+
+
+def test_a_trial_that_is_a_string_is_left_as_it_is_with_a_warning() -> None:
+    text = "apiVersion: batch/v1\nkind: Job\nspec: {template: {spec: {containers: [{name: a}]}}}"
+    found = {
+        "apiVersion": "kubeflow.org/v1beta1",
+        "kind": "Experiment",
+        "metadata": {"name": "tune", "annotations": intents(accelerator="a100:2")},
+        "spec": {"trialTemplate": {"trialSpec": text}},
+    }
+
+    decision = review(found)
+
+    assert decision.patch == []
+    assert decision.warnings == (
+        "intents: spec.trialTemplate.trialSpec is a string, to which nothing can be added; write "
+        "it as a map",
+    )
+
+
 def test_a_transformers_own_intent_survives_what_kserve_copies() -> None:
     service = workload("InferenceService", accelerator="gpu")
     service["spec"]["transformer"]["annotations"] = intents(accelerator="l4")
