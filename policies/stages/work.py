@@ -156,6 +156,8 @@ class Work:
 
     def _receive(self, pod: PodDraft, template: Template, intents: Intents) -> PodDraft:
         role = template.definition
+        if role.adds and intents.accelerator and not pod.get("containers"):
+            pod.add(carry.AUTHOR, (*pod.spec, "containers"), {"name": role.primary})
         pod.containers = receive.containers(pod, intents, role, role.primary)
         pod.finishes = self.finishes(template)
         return pod

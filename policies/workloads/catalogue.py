@@ -75,6 +75,7 @@ class Role:
     metadata: Path | None  # None: the pods' metadata can't be reached from here
     compute: bool = False
     primary: str = ""
+    adds: bool = False  # where it has no container, one named `primary` is merged by the operator
     inline: tuple[str, ...] = ()
     lists: tuple[Path, ...] = ()
     flat: bool = False
@@ -322,6 +323,7 @@ def _role(entry: Mapping[str, Any]) -> Role:
         metadata=metadata,
         compute=entry.get("compute", False),
         primary=entry.get("primary", ""),
+        adds=entry.get("adds", False),
         inline=tuple(entry.get("inline", ())),
         lists=tuple(path(one) for one in entry.get("lists", ())),
         flat=entry.get("flat", False),
