@@ -232,6 +232,8 @@ def _is_sound(obj: Any, template: Template) -> bool:
     if template.definition.container:
         return _is_sound_override(obj, template, metadata)
     pod_spec = lookup(obj, template.pod_spec)
+    if pod_spec is None and template.definition.implied:
+        pod_spec = {}
     for path in template.definition.lists:
         found = lookup(pod_spec, path)
         if found is not None and not (

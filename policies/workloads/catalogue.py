@@ -75,7 +75,8 @@ class Role:
     metadata: Path | None  # None: the pods' metadata can't be reached from here
     compute: bool = False
     primary: str = ""
-    adds: bool = False  # where it has no container, one named `primary` is merged by the operator
+    adds: bool = False  # without containers, the operator merges its own with one named `primary`
+    implied: bool = False  # its pods are made without its template, too
     inline: tuple[str, ...] = ()
     lists: tuple[Path, ...] = ()
     flat: bool = False
@@ -324,6 +325,7 @@ def _role(entry: Mapping[str, Any]) -> Role:
         compute=entry.get("compute", False),
         primary=entry.get("primary", ""),
         adds=entry.get("adds", False),
+        implied=entry.get("implied", False),
         inline=tuple(entry.get("inline", ())),
         lists=tuple(path(one) for one in entry.get("lists", ())),
         flat=entry.get("flat", False),

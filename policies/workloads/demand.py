@@ -137,6 +137,7 @@ def _own(
     roles += [
         role_demand(name, PodRequest(), extent, held=held) for name, extent in planned.items()
     ]
+    return roles + extras.of(obj, kind, roles, held)
 
 
 _ON_SCHEDULE = frozenset({"cronworkflow", "scheduledworkflow"})

@@ -126,6 +126,19 @@ def _executors(obj: Any, instances: int) -> Range:
     return Range(steady, None if most is None else max(most, steady))
 
 
+def _prepackaged(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
+    """Add Seldon's own servers: one for a predictor without components, as its graph names it."""
+    predictors = lookup(obj, ("spec", "predictors"))
+    everywhere = whole(lookup(obj, ("spec", "replicas")))
+    found = []
+    for one in predictors if isinstance(predictors, list) else ():
+        if isinstance(one, dict) and not one.get("componentSpecs"):
+            own = whole(one.get("replicas"))
+            pods = next(number for number in (own, everywhere, 1) if number is not None)
+            found.append(role_demand("predictor", PodRequest(), Range(pods, pods), held=held))
+    return found
+
+
 def _task(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
     return [] if roles else [role_demand("task", PodRequest(), Range(1, 1), held=held)]
 
@@ -140,6 +153,7 @@ _EXTRAS: dict[str, Callable[[Any, list[RoleDemand], bool], list[RoleDemand]]] = 
     "RayCluster.ray.io": _autoscaler,
     "RayJob.ray.io": _submitter,
     "RayService.ray.io": _autoscaler,
+    "SeldonDeployment.machinelearning.seldon.io": _prepackaged,
     "SparkConnect.sparkoperator.k8s.io": _connect,
     "TaskRun.tekton.dev": _task,
     "TrainJob.trainer.kubeflow.org": _initializers,

@@ -182,6 +182,8 @@ def _holds(role: Role, value: Any) -> bool:
 
 def _is_there(obj: Any, pod_spec: Path, role: Role) -> bool:
     found = lookup(obj, pod_spec)
+    if found is None and role.implied:
+        return isinstance(lookup(obj, pod_spec[:-1]), dict)
     if found.__class__ is not dict:
         return False
     return not role.needs or any(found.get(member) is not None for member in role.needs)
