@@ -129,9 +129,7 @@ def _own(
                 if kind.counter in _PLANNED
                 else _range(obj, kind, template, request, given)
             )
-        roles.append(
-            role_demand(template.role, request, extent, held=given.held, classes=classes)
-        )
+        roles.append(role_demand(template.role, request, extent, held=given.held, classes=classes))
     # what runs a container that is written elsewhere
     held = given.held
     roles += [
