@@ -183,11 +183,30 @@ def _tried(path: sentences.Path, read: Callable[[Any], object], value: Any) -> I
 
 
 def _workload_kind(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
+    if isinstance(spec.get("suspend"), dict):
+        yield from _suspend(spec["suspend"])
+    for field in ("suspend", "managedBy"):
+        yield from _tried((field,), paths.checked, spec.get(field) or "spec")
+    for field in ("suspend", "earlyWhere", "rejectsUnless"):
+        if isinstance(spec.get(field), dict):
+            written = spec[field].get("path") or "spec"
+            yield from _tried((field, "path"), paths.checked, written)
     roles = spec.get("roles")
     for number, role in enumerate(roles if isinstance(roles, list) else ()):
         if isinstance(role, dict):
             for path, message in _role(role):
                 yield ("roles", number, *path), message
+
+
+def _suspend(suspend: Mapping[str, Any]) -> Iterator[Found]:
+    for key in suspend:
+        if key not in ("path", "annotation", "equals"):
+            yield ("suspend", key), f'unknown field "{key}"; known are path, annotation, equals'
+    if ("path" in suspend) == ("annotation" in suspend):
+        yield ("suspend",), "write one of path and annotation"
+    for key in ("path", "annotation"):
+        if not isinstance(suspend.get(key, ""), str):
+            yield ("suspend", key), f"{suspend[key]} is not a string; write one"
 
 
 def _role(role: Mapping[str, Any]) -> Iterator[Found]:

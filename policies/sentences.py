@@ -3,7 +3,8 @@ Sentences for what a JSON Schema finds: the offending value and the fix.
 
     {"type": "string"} found 80 at spec.memory  ->  80 is not a string; put it in quotes: "80"
 
-A schema's `title` says what a value should be, its first example how it looks.
+A schema's `title` says what a value should be, its first example how it looks, and its `x-instead`
+what to write for words that are near to its fields in meaning but not in letters.
 """
 
 from __future__ import annotations
@@ -58,14 +59,22 @@ def _unknown_fields(finding: Finding) -> Iterator[tuple[Path, str]]:
     patterns = finding.schema.get("patternProperties", {})
     for key in finding.value:
         if key not in known and not any(re.search(pattern, key) for pattern in patterns):
-            hint = intents.nearest(key, known) or "; known are " + ", ".join(known)
+            hint = _instead(finding.schema, key) or intents.nearest(key, known)
+            hint = hint or "; known are " + ", ".join(known)
             yield (*finding.path, key), f'unknown field "{key}"{hint}'
+
+
+def _instead(schema: dict[str, Any], key: str) -> str:
+    wanted = schema.get("x-instead", {}).get(key)
+    return f"; write {wanted}" if wanted else ""
 
 
 def _type(finding: Finding) -> str:
     names = [finding.wanted] if isinstance(finding.wanted, str) else finding.wanted
     wanted = " or ".join(_TYPES[name] for name in names if name != "null")
     value = finding.value
+    if {"integer", "object"} & set(names):  # quotes would make no value of it
+        return f"{_shown(value)} is not {finding.schema.get('title', wanted)}{_example(finding)}"
     if "string" in names and isinstance(value, bool):
         written = "y, yes and on as true" if value else "n, no and off as false"
         return f"{_shown(value)} is not {wanted}; put it in quotes (YAML reads {written})"

@@ -116,10 +116,26 @@ def _judge_shape(work: Work, pod: PodDraft) -> None:
             pod.refuse(POLICY, message, code=422)
     if "placement" in work.kind.early:
         _warn_of_everywhere(work, pod)
+    if work.intents.keys:
+        _warn_of_unreached(work, pod)
     if work.kind.source and not work.templates:
         for sentence in locate.unmatched(work.draft.object, work.kind):
             pod.warn(sentence)
     pod_stage.warn_of_missing(pod, work.intents, work.context.facts, work.kind.autoscaling)
+
+
+def _warn_of_unreached(work: Work, pod: PodDraft) -> None:
+    """Warn where intents find no template that could carry them."""
+    if not (work.templates or work.kind.source or work.kind.propagates or work.kind.template):
+        pod.warn(
+            f"intents: this {work.kind.kind} holds no pod template, so they don't reach its "
+            "pods; write one, or write the intents where the template is"
+        )
+    for at in locate.strings(work.draft.object, work.kind):
+        pod.warn(
+            f"intents: {locate.written(at)} is a string, to which nothing can be added; "
+            "write it as a map"
+        )
 
 
 def _scaling(work: Work, outcome: Outcome) -> None:

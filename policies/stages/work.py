@@ -156,6 +156,8 @@ class Work:
 
     def _receive(self, pod: PodDraft, template: Template, intents: Intents) -> PodDraft:
         role = template.definition
+        if role.adds and intents.accelerator and not pod.get("containers"):
+            pod.add(carry.AUTHOR, (*pod.spec, "containers"), {"name": role.primary})
         pod.containers = receive.containers(pod, intents, role, role.primary)
         pod.finishes = self.finishes(template)
         return pod
@@ -230,6 +232,8 @@ def _is_sound(obj: Any, template: Template) -> bool:
     if template.definition.container:
         return _is_sound_override(obj, template, metadata)
     pod_spec = lookup(obj, template.pod_spec)
+    if pod_spec is None and template.definition.implied:
+        pod_spec = {}
     for path in template.definition.lists:
         found = lookup(pod_spec, path)
         if found is not None and not (

@@ -13,7 +13,7 @@ import yaml
 from policies.errors import UnusableIntent
 from policies.model import PolicySet
 from policies.patch import Path, lookup
-from policies.workloads.paths import each, path
+from policies.workloads.paths import checked, each, path
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -75,6 +75,8 @@ class Role:
     metadata: Path | None  # None: the pods' metadata can't be reached from here
     compute: bool = False
     primary: str = ""
+    adds: bool = False  # without containers, the operator merges its own with one named `primary`
+    implied: bool = False  # its pods are made without its template, too
     inline: tuple[str, ...] = ()
     lists: tuple[Path, ...] = ()
     flat: bool = False
@@ -198,7 +200,8 @@ def assemble(kinds: Iterable[Kind]) -> Catalogue:
     kinds = list(kinds)
     pod_roles: dict[str, tuple[tuple[Kind, Role], ...]] = {}
     for item in kinds:
-        marked = tuple((item, role) for role in item.roles if role.pod_labels)
+        roles = sorted(item.roles, key=lambda role: -len(role.pod_labels))  # who says most first
+        marked = tuple((item, role) for role in roles if role.pod_labels)
         for owner in sorted({item.name, item.pod_owner or item.name}) if marked else ():
             pod_roles[owner] = pod_roles.get(owner, ()) + marked
     return Catalogue(
@@ -210,10 +213,33 @@ def assemble(kinds: Iterable[Kind]) -> Catalogue:
 
 def counted(entry: Any) -> Count:
     """Read a COUNT that a person wrote; raises UnusableIntent where it is none."""
+    if isinstance(entry, list):
+        return tuple(counted(one) for one in entry)
+    if not isinstance(entry, int | str) or isinstance(entry, bool):
+        raise UnusableIntent(f'"{entry}" is no count; write a number or PATH ?? DEFAULT')
     try:
-        return count(entry)
+        found = count(entry)
     except ValueError as error:
         raise UnusableIntent(str(error)) from None
+    if isinstance(entry, str):
+        written = entry.partition("??")[0].strip().lstrip("@").removeprefix(".")
+        _check_path_of_count(entry, written)
+    least = found.default if isinstance(found, PathCount) else found
+    if isinstance(least, int) and least < 0:
+        raise UnusableIntent(f'{least} in "{entry}" is too small; write 0 or more')
+    return found
+
+
+def _check_path_of_count(entry: str, written: str) -> None:
+    if written.isdecimal():
+        raise UnusableIntent(f'"{entry}" is no path; write the number without quotes')
+    try:
+        checked(written)
+    except UnusableIntent:
+        raise UnusableIntent(
+            f'"{entry}" is no count; write a number, or a path with a default, such as '
+            '"spec.replicas ?? 1" or "@.count ?? 1"'
+        ) from None
 
 
 # --- reading -------------------------------------------------------------------------------
@@ -298,6 +324,8 @@ def _role(entry: Mapping[str, Any]) -> Role:
         metadata=metadata,
         compute=entry.get("compute", False),
         primary=entry.get("primary", ""),
+        adds=entry.get("adds", False),
+        implied=entry.get("implied", False),
         inline=tuple(entry.get("inline", ())),
         lists=tuple(path(one) for one in entry.get("lists", ())),
         flat=entry.get("flat", False),

@@ -28,6 +28,8 @@ from policies.workloads.counts import (
 from policies.workloads.paths import path
 
 _KNATIVE = "autoscaling.knative.dev/"
+_KSERVE_BY_KNATIVE = ("Serverless", "Knative")
+_KSERVE_SCALER = "serving.kserve.io/autoscalerClass"
 
 
 def of(asked: Asked) -> Range:
@@ -236,10 +238,12 @@ def _inferenceservice(asked: Asked) -> Range:
     most = asked.number(f"spec.{component}.maxReplicas", 0)
     annotations = lookup(asked.obj, ("metadata", "annotations")) or {}
     mode = annotations.get("serving.kserve.io/deploymentMode", "Serverless")
+    if mode not in _KSERVE_BY_KNATIVE and annotations.get(_KSERVE_SCALER) != "none":
+        least = max(least, 1)  # its HorizontalPodAutoscaler keeps one, whatever is written
     if most:
         peak: Pods = max(most, least)
     else:
-        peak = None if mode in ("Serverless", "Knative") else least
+        peak = None if mode in _KSERVE_BY_KNATIVE else least
     if role == "worker":
         times = _nodes(asked)
         return Range(least * times, None if peak is None else peak * times)
@@ -313,6 +317,11 @@ def _seldondeployment(asked: Asked) -> Range:
     return Range(steady, max(steady, most or 0))
 
 
+def _dataload(asked: Asked) -> Range:
+    policy = lookup(asked.obj, ("spec", "policy"))
+    return Range(0 if policy in ("Cron", "OnEvent") else 1, 1)
+
+
 def _on_event(asked: Asked) -> Range:
     return Range(0, None)  # a Job for each event
 
@@ -330,6 +339,7 @@ def _fluid(asked: Asked) -> Range:
 COUNTERS: dict[str, Callable[[Asked], Range]] = {
     "cronjob": _cronjob,
     "daemonset": _daemonset,
+    "dataload": _dataload,
     "deployment": _deployment,
     "disaggregatedset": _disaggregatedset,
     "elastic": _elastic,
@@ -355,7 +365,9 @@ COUNTERS: dict[str, Callable[[Asked], Range]] = {
 
 # How often an object makes what lies inside it.
 _TIMES: dict[str, Callable[[Any], Pods]] = {
-    "experiment": lambda obj: _or(obj, "spec.parallelTrialCount", 3),
+    "experiment": lambda obj: min(
+        _or(obj, "spec.parallelTrialCount", 3), _or(obj, "spec.maxTrialCount", MOST)
+    ),
     "optimizationjob": lambda obj: _or(obj, "spec.parallelTrials", 1),
 }
 

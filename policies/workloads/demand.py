@@ -10,7 +10,7 @@ as the devices that it becomes. The figures are absolute: what this object makes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -18,20 +18,17 @@ from typing import Any
 from policies.intents import read
 from policies.model import Accelerator
 from policies.patch import Path, lookup
-from policies.workloads import counters, locate, requests, steps, sums, trainings
+from policies.workloads import counters, extras, locate, requests, steps, sums, trainings
 from policies.workloads.catalogue import Catalogue, Kind
-from policies.workloads.counts import Asked, Given, Pods, Range, whole
+from policies.workloads.counts import Asked, Given, Range
 from policies.workloads.locate import Template
 from policies.workloads.requests import PodRequest
-from policies.workloads.shares import Demand, RoleDemand, Share
+from policies.workloads.shares import Demand, RoleDemand, Share, role_demand
 from policies.workloads.steps import Plan
 
 MAX_DEPTH = 4
 _OVER = frozenset({"Complete", "Completed", "Failed", "Succeeded", "Finished"})
 _NOTHING = Range(0, 0)
-# kuberay: the submitter's pod where none is written, and the autoscaler beside the head
-_SUBMITTER = {"cpu": "500m", "memory": "200Mi"}
-_AUTOSCALER = {"cpu": "500m", "memory": "512Mi"}
 
 
 def of(
@@ -132,14 +129,13 @@ def _own(
                 if kind.counter in _PLANNED
                 else _range(obj, kind, template, request, given)
             )
-        roles.append(_role(template.role, request, extent, held=given.held, classes=classes))
+        roles.append(role_demand(template.role, request, extent, held=given.held, classes=classes))
     # what runs a container that is written elsewhere
     held = given.held
-    roles += [_role(name, PodRequest(), extent, held=held) for name, extent in planned.items()]
-    extra = _EXTRAS.get(kind.name)
-    if extra:
-        roles += extra(obj, roles, held)
-    return roles
+    roles += [
+        role_demand(name, PodRequest(), extent, held=held) for name, extent in planned.items()
+    ]
+    return roles + extras.of(obj, kind, roles, held)
 
 
 _ON_SCHEDULE = frozenset({"cronworkflow", "scheduledworkflow"})
@@ -186,31 +182,6 @@ def _range(
     return counters.of(asked)
 
 
-def _role(
-    name: str,
-    request: PodRequest,
-    extent: Range,
-    *,
-    held: bool = False,
-    classes: Mapping[str, str] | None = None,
-) -> RoleDemand:
-    extent = Range(0, extent.peak) if held else extent
-    return RoleDemand(
-        name=name,
-        steady=_share(request, extent.steady),
-        peak=_share(request, extent.peak),
-        request=request,
-        range=extent,
-        classes=classes or {},
-    )
-
-
-def _share(request: PodRequest, pods: Pods) -> Share:
-    share = Share()
-    share.add(Share(pods=1, amounts=request.amounts), pods)
-    return share
-
-
 def _devices(
     obj: Any, template: Template, accelerators: Mapping[str, Accelerator], request: PodRequest
 ) -> dict[str, str]:
@@ -250,7 +221,8 @@ def _inner(
     """Count what lies inside an object, as often as the object makes it."""
     times = counters.times(obj, kind)
     found = []
-    for _, inner, inner_kind in locate.objects(obj, kind, known):
+    in_it = locate.objects(obj, kind, known) + locate.in_strings(obj, kind, known)
+    for _, inner, inner_kind in in_it:
         if kind.category == "workflow":
             continue  # made when something triggers it
         one = of(inner, inner_kind, known, accelerators, depth=depth + 1)
@@ -261,83 +233,6 @@ def _inner(
             role.steady, role.peak = steady, peak
         found.append(one)
     return found
-
-
-def _submitter(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
-    """Add the pod that submits a RayJob, and the autoscaler beside the head."""
-    _autoscaler(obj, roles, held)
-    mode = lookup(obj, ("spec", "submissionMode")) or "K8sJobMode"
-    if mode != "K8sJobMode" or any(role.name == "submitter" for role in roles):
-        return []
-    return [_role("submitter", _request(_SUBMITTER), Range(1, 1), held=held)]
-
-
-def _autoscaler(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
-    for members in ((), ("rayClusterSpec",), ("rayClusterConfig",)):
-        if lookup(obj, ("spec", *members, "enableInTreeAutoscaling")) is True:
-            for role in roles:
-                if role.name == "head":
-                    role.request.amounts.add(_request(_AUTOSCALER).amounts)
-                    role.steady = _share(role.request, role.range.steady)
-                    role.peak = _share(role.request, role.range.peak)
-    return []
-
-
-def _suggestion(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
-    """Add the pod that suggests an Experiment's parameters; its resources are Katib's."""
-    if lookup(obj, ("spec", "trialTemplate")) is None:
-        return []
-    return [_role("suggestion", PodRequest(), Range(1, 1), held=held)]
-
-
-def _initializers(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
-    initializer = lookup(obj, ("spec", "initializer"))
-    return [
-        _role(f"{name}-initializer", PodRequest(), Range(1, 1), held=held)
-        for name in ("dataset", "model")
-        if isinstance(initializer, dict) and initializer.get(name) is not None
-    ]
-
-
-def _components(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
-    """Add what a Fluid runtime runs without a word about it: a master, workers, a fuse a node."""
-    there = {role.name for role in roles}
-    kind = obj.get("kind")
-    masters = 0 if kind in ("JuiceFSRuntime", "ThinRuntime") else 1
-    found = {"master": masters, "worker": whole(lookup(obj, ("spec", "replicas"))) or 0}
-    missing = [
-        _role(name, PodRequest(), Range(pods, pods), held=held)
-        for name, pods in found.items()
-        if pods and name not in there
-    ]
-    if "fuse" not in there:
-        missing.append(_role("fuse", PodRequest(), Range(0, None), held=held))
-    return missing
-
-
-def _task(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
-    return [] if roles else [_role("task", PodRequest(), Range(1, 1), held=held)]
-
-
-_EXTRAS: dict[str, Callable[[Any, list[RoleDemand], bool], list[RoleDemand]]] = {
-    **{
-        f"{name}Runtime.data.fluid.io": _components
-        for name in ("Alluxio", "EFC", "Jindo", "JuiceFS", "Thin", "Vineyard")
-    },
-    "Experiment.kubeflow.org": _suggestion,
-    "RayCluster.ray.io": _autoscaler,
-    "RayJob.ray.io": _submitter,
-    "RayService.ray.io": _autoscaler,
-    "TaskRun.tekton.dev": _task,
-    "TrainJob.trainer.kubeflow.org": _initializers,
-}
-
-
-def _request(quantities: Mapping[str, str]) -> PodRequest:
-    request = PodRequest()
-    for name, text in quantities.items():
-        request.amounts.put(name, text)
-    return request
 
 
 # --- sums --------------------------------------------------------------------------------------

@@ -112,6 +112,29 @@ def objects(obj: Any, kind: Kind, known: Catalogue) -> list[tuple[Path, Any, Kin
     return found
 
 
+def strings(obj: Any, kind: Kind) -> list[Path]:
+    """Find the strings where others write whole objects; nothing can be added to what they hold."""
+    return [
+        at
+        for place in kind.embedded
+        if place.format == "object"
+        for at in paths.expand(obj, place.path)
+        if isinstance(lookup(obj, at), str)
+    ]
+
+
+def in_strings(obj: Any, kind: Kind, known: Catalogue) -> list[tuple[Path, Any, Kind]]:
+    """Find the whole objects in such strings whose kind is known."""
+    held = set(strings(obj, kind))
+    return [
+        (one.path, inner, found)
+        for one in (hidden(obj, kind) if held else ())
+        if one.path in held
+        for inner in one.objects
+        if (found := known.of(inner)) is not None
+    ]
+
+
 def stopped(obj: Any, role: Role) -> tuple[str, list[str]]:
     """
     Tell where a role's path stopped matching: the part that is there, and what is there instead.
@@ -159,6 +182,8 @@ def _holds(role: Role, value: Any) -> bool:
 
 def _is_there(obj: Any, pod_spec: Path, role: Role) -> bool:
     found = lookup(obj, pod_spec)
+    if found is None and role.implied:
+        return isinstance(lookup(obj, pod_spec[:-1]), dict)
     if found.__class__ is not dict:
         return False
     return not role.needs or any(found.get(member) is not None for member in role.needs)

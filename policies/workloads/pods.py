@@ -63,6 +63,14 @@ def workload_name(metadata: Mapping[str, Any], found: Origin) -> str:
 
 def _is_labelled(labels: Mapping[str, Any], role: Role) -> bool:
     return all(
-        key in labels if value == "*" else labels.get(key) == value
-        for key, value in role.pod_labels.items()
+        key in labels and _is_like(labels[key], value) for key, value in role.pod_labels.items()
     )
+
+
+def _is_like(value: Any, wanted: str) -> bool:
+    """Compare a label with what the catalogue says, where one `*` stands for any text."""
+    start, star, end = wanted.partition("*")
+    if not star:
+        return bool(value == wanted)
+    text = value if isinstance(value, str) else ""
+    return len(text) >= len(start) + len(end) and text.startswith(start) and text.endswith(end)

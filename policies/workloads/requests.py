@@ -179,7 +179,25 @@ def _annotated(obj: Any, template: Template, request: PodRequest) -> None:
         request.amounts.add(share, int(number))
 
 
+def of_container(container: Mapping[str, Any]) -> PodRequest:
+    """Tell what one container asks for, or what describes one."""
+    request = PodRequest()
+    request.amounts = _of_container(container, request)
+    return request
+
+
+def of_jvm(spec: Mapping[str, Any]) -> PodRequest:
+    """Tell what a Spark pod without a template asks for: its cores, its memory and overhead."""
+    request = PodRequest()
+    _spark_pod(spec, _SPARK_OVERHEAD, request)
+    return request
+
+
 def _spark(obj: Any, spec: Mapping[str, Any], template: Template, request: PodRequest) -> None:
+    _spark_pod(spec, _spark_factor(obj, template), request)
+
+
+def _spark_pod(spec: Mapping[str, Any], factor: Decimal, request: PodRequest) -> None:
     """Read a Spark driver or executor: cores, memory as the JVM writes it, `{name, quantity}`."""
     amounts = request.amounts
     cores = spec.get("coreRequest") or spec.get("cores") or 1
@@ -190,7 +208,7 @@ def _spark(obj: Any, spec: Mapping[str, Any], template: Template, request: PodRe
     if memory is None:
         request.unreadable.append(f"memory: {spec.get('memory')}")
     else:
-        least = max(int(memory * _spark_factor(obj, template)), _SPARK_LEAST_MIB)
+        least = max(int(memory * factor), _SPARK_LEAST_MIB)
         mebibytes = memory + (least if overhead is None else overhead)
         amounts.values["memory"] = mebibytes * _MIB
         amounts.binary.add("memory")

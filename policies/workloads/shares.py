@@ -75,3 +75,30 @@ class Demand:
     roles: tuple[RoleDemand, ...]
     notes: tuple[str, ...] = ()
     unusable: tuple[str, ...] = ()  # why the API server would refuse the object
+
+
+def role_demand(
+    name: str,
+    request: PodRequest,
+    extent: Range,
+    *,
+    held: bool = False,
+    classes: Mapping[str, str] | None = None,
+) -> RoleDemand:
+    """Count a role's pods; `held` ones aren't there at the steady state."""
+    extent = Range(0, extent.peak) if held else extent
+    return RoleDemand(
+        name=name,
+        steady=share_of(request, extent.steady),
+        peak=share_of(request, extent.peak),
+        request=request,
+        range=extent,
+        classes=classes or {},
+    )
+
+
+def share_of(request: PodRequest, pods: Pods) -> Share:
+    """Give what so many pods of one kind ask for."""
+    share = Share()
+    share.add(Share(pods=1, amounts=request.amounts), pods)
+    return share

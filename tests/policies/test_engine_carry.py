@@ -576,6 +576,41 @@ def test_what_tells_how_many_workers_there_are_goes_in_early(stage: str) -> None
 
 
 @pytest.mark.parametrize("stage", ["admission", "template"])
+def test_a_worker_without_containers_gets_one_that_its_runtimes_is_merged_with(stage: str) -> None:
+    found = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": "llama",
+            "annotations": {
+                "serving.kserve.io/deploymentMode": "RawDeployment",
+                **intents(accelerator="a100:2"),
+            },
+        },
+        "spec": {
+            "predictor": {
+                "model": {"modelFormat": {"name": "huggingface"}},
+                "workerSpec": {"pipelineParallelSize": 2, "tensorParallelSize": 2},
+            }
+        },
+    }
+    decision = review(found, stage=stage)
+
+    once = applied(found, decision)
+    [worker] = once["spec"]["predictor"]["workerSpec"]["containers"]
+    assert (worker["name"], worker["resources"]["limits"]) == (
+        "worker-container",
+        {"nvidia.com/gpu": "2"},
+    )
+    assert review(once, stage=stage).patch == []
+    plain = {**once, "metadata": {**once["metadata"], "annotations": dict(
+        item for item in once["metadata"]["annotations"].items() if "accelerator" not in item[0]
+    )}}  # fmt: skip
+    gone = applied(plain, review(plain, operation="UPDATE", old=once))
+    assert "containers" not in gone["spec"]["predictor"]["workerSpec"]
+
+
+@pytest.mark.parametrize("stage", ["admission", "template"])
 @pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
 def test_a_model_of_modelmesh_is_left_alone_with_a_warning(stage: str, operation: str) -> None:
     found = {

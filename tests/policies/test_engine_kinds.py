@@ -55,6 +55,95 @@ def test_annotations_that_kserve_copies_reach_only_the_roles_that_compute(
     assert bool(decision.missed) is devices
 
 
+@pytest.mark.parametrize(
+    ("app", "device"), [("isvc.bert-predictor-worker", True), ("isvc.bert-predictor", False)]
+)
+def test_a_predictors_workers_are_told_from_their_head(app: str, device: bool) -> None:
+    """KServe calls the component of both predictor."""
+    made = kserve_pod("predictor", accelerator="gpu", roles="worker")
+    made["metadata"]["labels"]["app"] = app
+
+    found = mutated(made)["spec"]["containers"][0].get("resources")
+
+    assert found == (GPU if device else None)
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "spec", "at", "name"),
+    [
+        (
+            "serving.kserve.io/v1alpha1",
+            "LLMInferenceService",
+            {"model": {"uri": "hf://a/b"}},
+            (),
+            "main",
+        ),
+        ("core.openfunction.io/v1beta2", "Function", {"serving": {}}, ("serving",), "function"),
+    ],
+)
+def test_a_template_that_is_left_to_the_operator_receives(
+    api_version: str, kind: str, spec: Manifest, at: tuple[str, ...], name: str
+) -> None:
+    metadata = {"name": "x", "annotations": intents(accelerator="l4:2")}
+    found = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
+
+    rendered = review(found, stage="template").object["spec"]
+    carried_to = mutated(found)["spec"]
+
+    for step in at:
+        rendered, carried_to = rendered[step], carried_to[step]
+    [main] = rendered["template"]["containers"]
+    assert (main["name"], main["resources"]["limits"]) == (name, {"nvidia.com/gpu": "2"})
+    assert carried_to["annotations"]["kubectl-ml.io/accelerator"] == "l4:2"
+    assert "template" not in carried_to
+
+
+def test_intents_of_an_object_without_any_template_are_warned_about() -> None:
+    graph = {"name": "c", "implementation": "TRITON_SERVER"}
+    found = {
+        "apiVersion": "machinelearning.seldon.io/v1",
+        "kind": "SeldonDeployment",
+        "metadata": {"name": "x", "annotations": intents(accelerator="l4")},
+        "spec": {"predictors": [{"name": "p", "graph": graph}]},
+    }
+
+    assert review(found).warnings == (
+        "intents: this SeldonDeployment holds no pod template, so they don't reach its pods; "
+        "write one, or write the intents where the template is",
+    )
+
+
+def test_a_graphs_router_gets_none_of_the_devices_that_its_annotations_ask_for() -> None:
+    """KServe copies the object's annotations to it."""
+    labels = {"serving.kserve.io/inferencegraph": "bert"}
+    owner = controlled_by("ReplicaSet", "apps/v1", "bert-5d9c7b8f4")
+    made = pod(
+        owner=owner, labels=labels, spec={"containers": [container("graph")]}, accelerator="gpu"
+    )
+
+    assert "resources" not in mutated(made)["spec"]["containers"][0]
+
+
+def test_a_trial_that_is_a_string_is_left_as_it_is_with_a_warning() -> None:
+    text = "apiVersion: batch/v1\nkind: Job\nspec: {template: {spec: {containers: [{name: a}]}}}"
+    found = {
+        "apiVersion": "kubeflow.org/v1beta1",
+        "kind": "Experiment",
+        "metadata": {"name": "tune", "annotations": intents(accelerator="a100:2")},
+        "spec": {"trialTemplate": {"trialSpec": text}},
+    }
+
+    decision = review(found)
+
+    assert decision.patch == []
+    assert decision.warnings == (
+        "intents: this Experiment holds no pod template, so they don't reach its pods; write one, "
+        "or write the intents where the template is",
+        "intents: spec.trialTemplate.trialSpec is a string, to which nothing can be added; write "
+        "it as a map",
+    )
+
+
 def test_a_transformers_own_intent_survives_what_kserve_copies() -> None:
     service = workload("InferenceService", accelerator="gpu")
     service["spec"]["transformer"]["annotations"] = intents(accelerator="l4")

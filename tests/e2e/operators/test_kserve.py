@@ -147,6 +147,31 @@ def test_workers_on_other_nodes_are_as_many_and_ask_for_as_much_as_was_foretold(
     assert foretold.asked(pods) == expected
 
 
+def test_workers_whose_containers_are_the_runtimes_get_their_devices(enabled: Place):
+    """KServe asks for one device in each, and makes more of them, where it finds none."""
+    manifest = over_nodes(accelerator="a100:2")
+    del manifest["spec"]["predictor"]["workerSpec"]["containers"]
+    expected = foretold.demand(enabled, manifest)
+
+    enabled.apply(manifest)
+
+    pods = enabled.pods(2)
+    assert (expected["pods"], expected["requests"][foretold.CLASS]) == (2, "4")
+    assert [foretold.devices([pod]) for pod in pods] == [2, 2]
+
+
+def test_workers_are_told_from_their_head_by_their_label(enabled: Place):
+    enabled.apply(over_nodes(accelerator="a100:2"))
+
+    pods = enabled.pods(2)
+
+    found = {(*component(pod), pod["metadata"]["labels"]["app"]) for pod in pods}
+    assert found == {
+        ("predictor", 2, "isvc.iris-predictor"),
+        ("predictor", 2, "isvc.iris-predictor-worker"),
+    }
+
+
 def test_its_webhook_takes_workers_that_render_prints(plain: Place):
     manifest = over_nodes(accelerator="a100:2", mounts="scratch://1Gi:/s", sidecars="logs")
     expected = foretold.demand(plain, manifest)
@@ -229,3 +254,19 @@ def test_a_trained_model_makes_no_pods_of_its_own(enabled: Place):
 
     assert said.returncode == 0, said.stderr
     assert "write the intent there" in said.stderr
+
+
+def test_a_trained_model_is_taken_beside_the_predictor_that_serves_it(enabled: Place):
+    enabled.apply(kserve("InferenceService", {"predictor": own()}, accelerator="a100:2"))
+    before = enabled.pods(1)
+    inner = {"framework": "sklearn", "storageUri": "s3://models/iris", "memory": "1Gi"}
+    spec = {"inferenceService": "iris", "model": inner}
+    manifest = kserve("TrainedModel", spec, name="one")
+
+    enabled.apply(manifest)
+
+    assert foretold.demand(enabled, manifest)["pods"] == 0
+    assert [foretold.devices([pod]) for pod in enabled.pods(1)] == [2]
+    assert [pod["metadata"]["name"] for pod in enabled.pods(1)] == [
+        pod["metadata"]["name"] for pod in before
+    ]

@@ -650,6 +650,56 @@ def test_spark_writes_memory_as_the_jvm_does() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            # 2048 + 384 at the least, twice; 1024 + 384
+            workload(
+                "sparkoperator.k8s.io/v1alpha1",
+                "SparkConnect",
+                "{server: {cores: 1, memory: 1g}, "
+                "executor: {instances: 2, cores: 2, memory: 2g}}",
+            ),
+            [("executor", {"cpu": "4", "memory": "4864Mi"}),
+             ("server", {"cpu": "1", "memory": "1408Mi"})],
+            id="sparkconnect-without-templates",
+        ),
+        pytest.param(
+            # the submitter beside the head: 500m and 200Mi
+            workload(
+                "ray.io/v1",
+                "RayJob",
+                "{submissionMode: SidecarMode, rayClusterSpec: "
+                f"{{headGroupSpec: {{template: {{spec: {CPU}}}}}}}}}",
+            ),
+            [("head", {"cpu": "1", "memory": "200Mi"})],
+            id="rayjob-submitted-beside-its-head",
+        ),
+        pytest.param(
+            # 3 masters of 1 + 500m, 2 workers of 2 + 250m; nobody knows what a fuse asks for
+            workload(
+                "data.fluid.io/v1alpha1",
+                "AlluxioRuntime",
+                "{replicas: 2, master: {replicas: 3, resources: {requests: {cpu: 1}}}, "
+                "jobMaster: {resources: {requests: {cpu: 500m}}}, "
+                "worker: {resources: {requests: {cpu: 2, memory: 4Gi}}}, "
+                "jobWorker: {resources: {requests: {cpu: 250m}}}}",
+            ),
+            [("master", {"cpu": "4500m"}), ("worker", {"cpu": "4500m", "memory": "8Gi"}),
+             ("fuse", {})],
+            id="alluxio-with-its-job-servers",
+        ),
+    ],
+)  # fmt: skip
+def test_what_an_operator_adds_of_its_own(
+    text: str, expected: list[tuple[str, dict[str, str]]]
+) -> None:
+    found = [(role.name, role.steady.quantities()) for role in demand_of(text).roles]
+
+    assert found == expected
+
+
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_more_replicas_never_ask_for_less(few: int, more: int) -> None:
     few, more = sorted((few, more))

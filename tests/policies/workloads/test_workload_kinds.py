@@ -170,7 +170,35 @@ def test_a_path_that_matches_nothing_is_said_with_where_it_stopped(
         ),
         (
             {"name": "a", "template": "spec.x", "container": "y"},
-            'spec.roles[0].container: unknown field "container"; did you mean "primaryContainer"?',
+            'spec.roles[0].container: unknown field "container"; write primaryContainer',
+        ),
+        (
+            {"name": "a", "template": "spec.x", "pods": "@.count"},
+            'spec.roles[0].pods: unknown field "pods"; write replicas (maxReplicas for the most '
+            "that it scales to)",
+        ),
+        (
+            {"name": "a", "template": "spec.x", "count": 3},
+            'spec.roles[0].count: unknown field "count"; write replicas (maxReplicas for the most '
+            "that it scales to)",
+        ),
+        (
+            {"name": "a", "template": "spec.x", "replicas": True},
+            "spec.roles[0].replicas: true is not a number, a path with a default, or a list of "
+            'these, whose product it is; write for example "spec.replicas ?? 1"',
+        ),
+        (
+            {"name": "a", "template": "spec.x", "replicas": "3"},
+            'spec.roles[0].replicas: "3" is no path; write the number without quotes',
+        ),
+        (
+            {"name": "a", "template": "spec.x", "replicas": ["@.a", "@.b or 1"]},
+            'spec.roles[0].replicas: "@.b or 1" is no count; write a number, or a path with a '
+            'default, such as "spec.replicas ?? 1" or "@.count ?? 1"',
+        ),
+        (
+            {"name": "a", "template": "spec.x", "replicas": "spec.y ?? -1"},
+            'spec.roles[0].replicas: -1 in "spec.y ?? -1" is too small; write 0 or more',
         ),
     ],
 )  # fmt: skip
@@ -181,6 +209,50 @@ def test_what_is_wrong_is_said_at_load(role: dict[str, Any], fault: str) -> None
     assert [str(one) for one in caught.value.faults] == [
         f"k.yaml: document 1 (WorkloadKind bert): {fault}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "fault"),
+    [
+        ({"suspend": {}}, "spec.suspend: write one of path and annotation"),
+        (
+            {"suspend": {"annotation": "a", "equal": "b"}},
+            'spec.suspend.equal: unknown field "equal"; known are path, annotation, equals',
+        ),
+        (
+            {"suspend": "spec..paused"},
+            'spec.suspend: "spec..paused" is no path; write names with dots between, such as '
+            "spec.workers.template, and * for every member or element",
+        ),
+        ({"earlyWhere": {}}, "spec.earlyWhere: one of path, annotation is missing; add it"),
+        ({"replicas": 3}, 'spec.replicas: unknown field "replicas"; write it in each of roles'),
+    ],
+)
+def test_what_is_wrong_with_the_kind_is_said_at_load(spec: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InvalidPolicies) as caught:
+        policies(**spec)
+
+    assert [str(one) for one in caught.value.faults] == [
+        f"k.yaml: document 1 (WorkloadKind bert): {fault}"
+    ]
+
+
+def test_what_the_catalogue_says_of_early_and_rejected_fields_a_custom_kind_says_too() -> None:
+    """As for a kind whose controller reads the devices of only some of its objects."""
+    roles = [{**ROLES[0], "rejects": ["containers"]}]
+    known = policies(roles, earlyWhere={"path": "spec.driver"})
+    intents = {"kubectl-ml.io/accelerator": "l4:2", "kubectl-ml.io/sidecars": "logs"}
+    obj = {**BERT, "metadata": {"name": "b", "annotations": intents}}
+
+    (early, _), (late, _) = (
+        engine.review(request(one), known, Facts()).object["spec"]["workers"]
+        for one in (obj, {**obj, "spec": {"workers": BERT["spec"]["workers"]}})
+    )
+
+    containers = early["template"]["spec"]["containers"]
+    assert [one["name"] for one in containers] == ["a", "main"]
+    assert containers[1]["resources"]["limits"] == {"nvidia.com/gpu": "2"}
+    assert late["template"]["spec"] == BERT["spec"]["workers"][0]["template"]["spec"]
 
 
 def test_the_catalogue_is_yaml_that_every_parser_reads() -> None:
