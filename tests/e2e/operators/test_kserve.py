@@ -270,3 +270,14 @@ def test_a_trained_model_is_taken_beside_the_predictor_that_serves_it(enabled: P
     assert [pod["metadata"]["name"] for pod in enabled.pods(1)] == [
         pod["metadata"]["name"] for pod in before
     ]
+
+
+def test_a_graphs_router_gets_no_device_that_its_object_asks_for(enabled: Place):
+    manifest = kserve("InferenceGraph", GRAPH, accelerator="a100:2")
+    expected = foretold.demand(enabled, manifest)
+
+    enabled.apply(manifest)
+
+    pods = enabled.pods(1)
+    assert foretold.asked(pods) == expected
+    assert foretold.devices(pods) == 0
