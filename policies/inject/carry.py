@@ -19,6 +19,7 @@ from policies.workloads.locate import Template
 
 POLICY = "intents"
 DIGEST = "00000001"
+_METADATA = ("metadata",)  # of the object itself
 AUTHOR = Author(name=POLICY, digest=DIGEST)
 
 
@@ -40,9 +41,14 @@ def inject(
             pod.skip(POLICY, (*annotations, name), "the template has its own")
             continue
         pod.put(AUTHOR, (*annotations, name), written[key])
-    if kind.propagates and not computes and any(PREFIX + key in own for key in COMPUTE_ONLY):
+    apart = template.metadata != _METADATA  # else what it has is the workload's own
+    if kind.propagates and apart and not computes and _has_any(own):
         # Its pods can't tell the template's own intent from the workload's, so the role says so.
         pod.put(AUTHOR, (*annotations, PREFIX + "roles"), template.role)
+
+
+def _has_any(annotations: Mapping[str, Any]) -> bool:
+    return any(PREFIX + key in annotations for key in COMPUTE_ONLY)
 
 
 def received(intents: Intents, template: Template) -> Intents:

@@ -337,3 +337,14 @@ def test_kueues_flavor_and_a_second_look_change_nothing() -> None:
 
     assert review(stored, old=stored).patch == []
     assert INJECTED in stored["metadata"]["annotations"]
+
+
+def test_a_graph_whose_pods_have_its_own_annotations_is_not_marked() -> None:
+    plain: Manifest = {
+        "apiVersion": "serving.kserve.io/v1alpha1",
+        "kind": "InferenceGraph",
+        "metadata": {"name": "iris", "annotations": intents(accelerator="a100:2")},
+        "spec": {"nodes": {"root": {"routerType": "Sequence", "steps": []}}},
+    }
+
+    assert mutated(plain) == plain
