@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import click
 
 from kubectl_ml import flags, named, submit, tables
+from kubectl_ml.adopting import Adoption, Knowing
 from kubectl_ml.cluster import Target
 from kubectl_ml.documents import Document
 from kubectl_ml.explaining import Explaining, results, text
@@ -79,6 +80,8 @@ def explain(
     for document in found:
         explaining.add(document)
     _print(explaining, format_)
+    if names:
+        _hint_at_adoption(explaining, target)
 
 
 def _print(explaining: Explaining, format_: str) -> None:
@@ -90,6 +93,20 @@ def _print(explaining: Explaining, format_: str) -> None:
     color = flags.colors(sys.stdout)
     for one in explaining.found:
         click.echo(text(one, namespace=explaining.namespace, color=color))
+
+
+def _hint_at_adoption(explaining: Explaining, target: Target) -> None:
+    """Say how workloads are brought in that are older than the webhook."""
+    knowing = Knowing(
+        policies=explaining.policies, facts=explaining.facts, namespace=explaining.namespace
+    )
+    waiting = [
+        submit.reference(one.manifest)
+        for one in explaining.found
+        if isinstance(knowing.adoption(one.manifest), Adoption)
+    ]
+    if waiting:
+        submit.note(f"next: kubectl ml adopt {' '.join(waiting)}{target.flags}")
 
 
 def _from_cluster(
