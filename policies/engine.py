@@ -60,12 +60,18 @@ def beside(request: Request, policies: PolicySet) -> tuple[Manifest, ...]:
 def explain(request: Request, policies: PolicySet, facts: Facts, *, fold: bool = True) -> Decision:
     """Decide as `render` (or `review`), and say too what was not added and why."""
     context = Context.of(request, policies, facts, fold=fold)
-    context.skips = []
+    context.skips, context.reasons = [], []
     decision = _decide(context)
+    if not fold and context.prepared.guards.of_objects and request.namespace not in UNTOUCHED:
+        decision = guard.whole(context, decision)
     if not read(context.metadata.get("annotations")).inject:
         at = pointer(("metadata", "annotations", f"{PREFIX}inject"))
         context.skips.append(Skip(policy="intents", path=at, why="opted out, so nothing is added"))
-    return replace(decision, skipped=tuple(dict.fromkeys(context.skips)))
+    return replace(
+        decision,
+        skipped=tuple(dict.fromkeys(context.skips)),
+        reasons=tuple(dict.fromkeys(context.reasons)),
+    )
 
 
 def account(request: Request, policies: PolicySet) -> tuple[undo.Added, ...]:

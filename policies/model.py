@@ -322,6 +322,17 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """What a guard's rule saw when it was broken: the paths that it reads, and their values."""
+
+    policy: str
+    message: str  # of the violation that it belongs to
+    rule: str  # its name; empty: it has none
+    expression: str
+    saw: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """
     The engine's answer: `/mutate` uses patch and warnings, `/validate` violations and missed.
@@ -343,4 +354,5 @@ class Decision:
         default_factory=dict
     )  # the same, of policies in mode Preview
     skipped: tuple[Skip, ...] = ()  # only where it was asked for
+    reasons: tuple[Reason, ...] = ()  # of guards' rules; only where it was asked for
     audits: tuple[Violation, ...] = ()  # what guards that only audit found

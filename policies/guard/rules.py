@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies import conditions, match
-from policies.guard import images, pod_security
+from policies.guard import images, pod_security, seen
 from policies.index import Index
 from policies.match import Predicate, Target
 from policies.model import (
@@ -17,6 +17,7 @@ from policies.model import (
     Manifest,
     Match,
     PolicyException,
+    Reason,
     Request,
     Violation,
 )
@@ -115,16 +116,23 @@ def _asks(guard: Guard, operation: str) -> bool:
 
 
 def judge(
-    guards: Guards, target: Target, request: Request, facts: Facts, obj: Any, old: Any = None
+    guards: Guards,
+    target: Target,
+    request: Request,
+    facts: Facts,
+    obj: Any,
+    old: Any = None,
+    *,
+    reasons: list[Reason] | None = None,
 ) -> Verdict:
-    """Judge one pod or object by every guard that matches it."""
+    """Judge one pod or object by every guard that matches it; `reasons` get what rules saw."""
     verdict = Verdict.none()
     for guard in guards.of(target):
         held = [one.exception for one in guard.exemptions if one.holds(target, facts)]
         if any(not one.rules for one in held):
             continue
         off = frozenset(name for one in held for name in one.rules)
-        for name, message, code in _found(guard.policy, target, request, facts, obj, old):
+        for name, message, code in _found(guard.policy, target, request, facts, obj, old, reasons):
             if name not in off:
                 violation = Violation(policy=guard.policy.name, message=message, code=code)
                 verdict.add(guard.policy.enforcement, violation)
@@ -141,7 +149,13 @@ def _report_expired(guard: Guard, target: Target, facts: Facts, verdict: Verdict
 
 
 def _found(
-    policy: GuardPolicy, target: Target, request: Request, facts: Facts, obj: Any, old: Any
+    policy: GuardPolicy,
+    target: Target,
+    request: Request,
+    facts: Facts,
+    obj: Any,
+    old: Any,
+    reasons: list[Reason] | None,
 ) -> Iterator[tuple[str, str, int]]:
     """Find what an object has against a policy: the name of the rule, a sentence, a code."""
     if policy.checks and target.kind == POD and isinstance(obj, dict):
@@ -151,11 +165,26 @@ def _found(
         values = _values(target, request, obj, old, policy)
         bound = conditions.bind(values)
         if policy.variables:
-            bound = conditions.bind({**values, "variables": _variables(policy, values)})
+            values = {**values, "variables": _variables(policy, values)}
+            bound = conditions.bind(values)
         for rule in policy.rules:
             message = _broken(policy, rule, bound)
             if message:
+                if reasons is not None:
+                    reasons.append(_reason(policy, rule, message, values))
                 yield rule.name, message, 403
+
+
+def _reason(
+    policy: GuardPolicy, rule: GuardRule, message: str, values: Mapping[str, Any]
+) -> Reason:
+    return Reason(
+        policy=policy.name,
+        message=message,
+        rule=rule.name,
+        expression=" ".join(rule.expression.split()),
+        saw=seen.of(rule.expression, values, dict(policy.variables)),
+    )
 
 
 def _checked(checks: Mapping[str, Any], pod: Manifest) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from policies.inject.prepared import Prepared, prepare
 from policies.intents import Intents
 from policies.match import Target
-from policies.model import Facts, PolicySet, Request, Skip
+from policies.model import Facts, PolicySet, Reason, Request, Skip
 from policies.workloads.catalogue import Catalogue, Kind
 
 _NO_LABELS: Mapping[str, str] = {}
@@ -32,6 +32,7 @@ class Context:
     metadata: Mapping[str, Any]
     fold: bool = False
     skips: list[Skip] | None = None  # filled where somebody asks
+    reasons: list[Reason] | None = None  # the same, of guards
 
     @classmethod
     def of(

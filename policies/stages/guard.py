@@ -9,6 +9,7 @@ from policies import intents as known
 from policies.guard import rules
 from policies.guard.rules import POD, Verdict
 from policies.inject.sound import is_sound_metadata
+from policies.match import Target
 from policies.model import DOMAIN, Decision, Violation
 from policies.patch import lookup
 from policies.stages.context import Context
@@ -29,7 +30,7 @@ def _pod(context: Context, obj: Any, old: Any) -> Verdict:
     origin = pods.origin(metadata, context.catalogue)
     read = known.read(metadata.get("annotations"))
     target = context.target(POD, metadata.get("labels"), origin.owner, read)
-    return rules.judge(context.prepared.guards, target, context.request, context.facts, obj, old)
+    return _judged(context, target, obj, old)
 
 
 def template(work: Work, at: Template, intents: known.Intents, outcome: Outcome) -> None:
@@ -41,12 +42,15 @@ def template(work: Work, at: Template, intents: known.Intents, outcome: Outcome)
     old = context.request.old_object if context.request.operation == "UPDATE" else None
     before = _made(old, at, context.request.namespace) if old is not None else None
     target = work.target(at, intents)
-    verdict = rules.judge(
-        context.prepared.guards, target, context.request, context.facts, obj, before
-    )
+    verdict = _judged(context, target, obj, before)
     outcome.violations += [one for one in verdict.denied if one not in outcome.violations]
     outcome.warnings += [one for one in map(_line, verdict.warned) if one not in outcome.warnings]
     outcome.audits += [one for one in verdict.audited if one not in outcome.audits]
+
+
+def _judged(context: Context, target: Target, obj: Any, old: Any) -> Verdict:
+    guards, request, facts = context.prepared.guards, context.request, context.facts
+    return rules.judge(guards, target, request, facts, obj, old, reasons=context.reasons)
 
 
 def _made(obj: Any, at: Template, namespace: str) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def _object(context: Context, name: str, obj: Any, old: Any) -> Verdict:
     metadata = _metadata(obj if obj is not None else old)
     read = known.read(metadata.get("annotations"))
     target = context.target(name, metadata.get("labels"), "", read)
-    return rules.judge(context.prepared.guards, target, context.request, context.facts, obj, old)
+    return _judged(context, target, obj, old)
 
 
 def with_verdict(decision: Decision, verdict: Verdict) -> Decision:

@@ -15,7 +15,7 @@ from policies.inject.pod import PodDraft
 from policies.inject.prepared import Rule
 from policies.inject.provenance import Claims
 from policies.inject.sound import is_sound_metadata
-from policies.intents import KEYS, Intents
+from policies.intents import KEYS, PREFIX, Intents
 from policies.patch import Draft, Path, lookup
 from policies.stages import changes, judge
 from policies.stages import pod as pod_stage
@@ -26,6 +26,7 @@ from policies.workloads.catalogue import Kind
 from policies.workloads.locate import Template
 
 PLACEMENT = frozenset({"nodeSelector", "affinity", "tolerations"})
+_OPTED_OUT = "opted out by the template's own inject: false"
 JOB_TEMPLATE = ("spec", "jobTemplate", "metadata")
 
 
@@ -155,6 +156,9 @@ def _early(
     """Put into a template what must be there before its pods are."""
     intents, accepts = work.intents_of(template), template.kind.accepts
     if not intents.inject:
+        if template.metadata and work.intents.inject:
+            at = (*template.metadata, "annotations", f"{PREFIX}inject")
+            work.as_pod(template).skip("intents", at, _OPTED_OUT)
         return
     rules = work.pod_rules(template, intents, own)
 

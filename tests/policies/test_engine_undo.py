@@ -45,7 +45,7 @@ def test_explain_decides_as_the_stage_does(
 
     explained = engine.explain(request(obj), policies(added), facts, fold=stage == "template")
 
-    assert replace(explained, skipped=()) == decision
+    assert replace(explained, skipped=(), reasons=()) == decision
 
 
 @given(strategies.objects(), strategies.policies(), strategies.facts, STAGES)
