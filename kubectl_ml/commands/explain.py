@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from kubectl_ml import flags, named, submit, tables
+from kubectl_ml import assumed, flags, named, submit, tables
 from kubectl_ml.adopting import Adoption, Knowing
 from kubectl_ml.cluster import Target
 from kubectl_ml.documents import Document
@@ -28,6 +28,7 @@ from policies.workloads import catalogue
 )
 @click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
 @flags.policies
+@assumed.options
 @click.option(
     "-o",
     "--output",
@@ -50,6 +51,8 @@ def explain(
     recursive: bool,
     policies_: tuple[str, ...],
     no_library: bool,
+    facts_file: str,
+    kube_version: tuple[int, int] | None,
     format_: str,
 ) -> None:
     """
@@ -69,7 +72,7 @@ def explain(
     named.check_usage(ctx, names, filenames, "explained")
     explaining = Explaining(
         policies=flags.read_policies(policies_, library=not no_library),
-        facts=flags.read_facts(policies_),
+        facts=assumed.read(facts_file, kube_version, policies_),
         namespace=target.namespace or "default",
     )
     found = (

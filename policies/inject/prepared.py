@@ -25,6 +25,8 @@ from policies.workloads import catalogue
 
 POD = "Pod"
 MAX_PLANS = 4096
+# Who adds what intents ask for, beside the policies.
+FAMILIES = frozenset({"dapr", "devices", "intents", "knative", "mesh", "mounts", "queue", "shm"})
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -50,6 +52,7 @@ class Prepared:
         self.catalogue = catalogue.of(policies)
         self.guards = Guards(policies.guards, policies.exceptions)
         self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
+        self.authors = FAMILIES | {item.name for item in policies.injections}
         self.previews = any(item.mode == "Preview" for item in policies.injections)
         self._plans: dict[Any, Plan] = {}
         self._by_labels = any(

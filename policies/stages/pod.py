@@ -17,7 +17,6 @@ from policies.inject import (
     mesh,
     mounts,
     placement,
-    provenance,
     queue,
     receive,
     restore,
@@ -104,7 +103,7 @@ def draft_of(context: Context, obj: Any) -> PodDraft:
         spec=("spec",),
         metadata=metadata,
         whole=True,
-        prior=provenance.read(annotation(obj, metadata, INJECTED)),
+        prior=context.recorded(obj, metadata),
         skips=context.skips,
         defaulted=limit_ranged(annotation(obj, metadata, LIMIT_RANGER)),
     )

@@ -36,7 +36,8 @@ def create(context: Context, kind: Kind) -> Outcome | None:
         return None
     work = Work.of(context, kind, Draft(context.request.object))
     outcome = Outcome(draft=work.draft)
-    _carry(work, outcome, changes.claims_of(work.draft.object), changes.ALL | {"suspend"})
+    prior = context.recorded(work.draft.object, METADATA)
+    _carry(work, outcome, prior, changes.ALL | {"suspend"})
     judge.whole(work, outcome)
     return outcome
 
@@ -77,6 +78,8 @@ def _follow(work: Work, before: Work, changed: frozenset[str], outcome: Outcome)
         _carry(work, outcome, kept, anew)
     elif claims.by_policy:
         work.sign(kept, Claims())
+    else:
+        changes.forget_unknown(work, before)
 
 
 def _claims(before: Work) -> Claims:
