@@ -80,6 +80,9 @@ class Knowing:
         if adoption.anew:
             yield "it is deleted and made anew: its pods begin from the start"
             return
+        if kind.suspend and kind.suspend.holds(after) and not kind.suspend.holds(found):
+            yield "it is suspended until its queue admits it: the pods that run end"
+            return
         if not _rolls(found, after, kind, self.policies):
             yield "its templates stay as they are, so no pod is replaced"
             return

@@ -243,6 +243,30 @@ def test_a_job_is_replaced_where_that_is_asked_for(
     )
 
 
+RAY = "/apis/ray.io/v1/namespaces/ml/rayclusters/ray"
+
+
+def test_what_a_queue_suspends_is_said(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    server.kinds["ray.io/v1"] = {"RayCluster": "rayclusters"}
+    group = {"template": {"spec": {"containers": [{"name": "head", "image": "x"}]}}}
+    cluster = {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayCluster",
+        "metadata": {"name": "ray", "annotations": {"kubectl-ml.io/queue": "team-a"}},
+        "spec": {"headGroupSpec": group},
+    }
+    server.kinds["kueue.x-k8s.io/v1beta1"] = {"Workload": "workloads"}
+    server.add(RAY, cluster)
+
+    outcome = ml("adopt", "raycluster/ray", "--dry-run=client")
+
+    assert (outcome.code, outcome.out) == (0, "raycluster.ray.io/ray adopted (dry run)\n")
+    assert "+  suspend: true\n" in outcome.err
+    assert outcome.err.endswith(
+        "raycluster.ray.io/ray: it is suspended until its queue admits it: the pods that run end\n"
+    )
+
+
 def changed(**metadata: Any) -> Manifest:
     found = deployment()
     found["metadata"] |= metadata
