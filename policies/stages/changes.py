@@ -111,6 +111,16 @@ def _own_places(work: Work) -> list[Path]:
     return places + [one.metadata for one in work.templates if one.metadata]
 
 
+def forget_unknown_early(work: Work) -> None:
+    """Drop what a new object's templates claim in the name of policies that aren't in force."""
+    for template in work.templates:
+        text = annotation(work.draft.object, template.metadata, INJECTED)
+        if text is not None and work.signs_itself(template):
+            pod = work.as_pod(template)
+            if pod.prior.by_policy.keys() != provenance.read(text).by_policy.keys():
+                pod.sign()
+
+
 def forget_unknown(work: Work, before: Work) -> None:
     """Drop what this UPDATE claims in the name of policies that nobody has in force."""
     obj, metadata = work.draft.object, ("metadata",)

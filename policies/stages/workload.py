@@ -36,6 +36,7 @@ def create(context: Context, kind: Kind) -> Outcome | None:
         return None
     work = Work.of(context, kind, Draft(context.request.object))
     outcome = Outcome(draft=work.draft)
+    changes.forget_unknown_early(work)
     prior = context.recorded(work.draft.object, METADATA)
     _carry(work, outcome, prior, changes.ALL | {"suspend"})
     judge.whole(work, outcome)
