@@ -26,7 +26,7 @@ from policies import (
     twice,
 )
 from policies.errors import UnusableIntent
-from policies.workloads import catalogue, paths
+from policies.workloads import paths, written_counts
 
 if TYPE_CHECKING:  # jsonschema takes longer to import than a whole `render`
     from jsonschema import Draft202012Validator
@@ -217,7 +217,7 @@ def _role(role: Mapping[str, Any]) -> Iterator[Found]:
     for field in ("template", "podSpec", "metadata"):
         yield from _tried((field,), paths.checked, role.get(field) or "spec")
     for field in ("replicas", "minReplicas", "maxReplicas"):
-        yield from _tried((field,), catalogue.counted, role.get(field, 1))
+        yield from _tried((field,), written_counts.counted, role.get(field, 1))
 
 
 def _guard_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:

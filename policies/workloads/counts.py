@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from policies.patch import Path, lookup
-from policies.workloads.catalogue import Count, Kind, PathCount
+from policies.workloads.catalogue import Kind
 from policies.workloads.locate import Template
 from policies.workloads.paths import path
+from policies.workloads.written_counts import Count, PathCount
 
 Pods: TypeAlias = "int | None"  # None: without bound
 MOST = 2**31 - 1  # int32, as the API has it
