@@ -26,6 +26,7 @@ from policies import (
     twice,
 )
 from policies.errors import UnusableIntent
+from policies.quota import reading as quota_reading
 from policies.workloads import paths, written_counts
 
 if TYPE_CHECKING:  # jsonschema takes longer to import than a whole `render`
@@ -41,6 +42,7 @@ SCHEMAS = {
     "WorkloadKind": "workloadkind.json",
     "GuardPolicy": "guardpolicy.json",
     "PolicyException": "policyexception.json",
+    "QuotaPolicy": "quotapolicy.json",
 }
 _DIRECTORY = Path(__file__).parent / "schemas"
 
@@ -235,6 +237,13 @@ def _policy_exception(document: Mapping[str, Any], spec: Mapping[str, Any]) -> I
         yield from _tried(("expires",), guarding.moment, spec["expires"])
 
 
+def _quota_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
+    if isinstance(spec.get("match"), dict):
+        for path, message in _match(spec["match"]):
+            yield ("match", *path), message
+    yield from quota_reading.faults(spec)
+
+
 _JUDGES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Found]]] = {
     "Accelerator": _accelerator,
     "DataSource": source_faults.of,
@@ -243,4 +252,5 @@ _JUDGES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Fou
     "WorkloadKind": _workload_kind,
     "GuardPolicy": _guard_policy,
     "PolicyException": _policy_exception,
+    "QuotaPolicy": _quota_policy,
 }

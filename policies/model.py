@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from policies.quota.policy import QuotaPolicy
 
 Manifest: TypeAlias = dict[str, Any]
 JSONPatch: TypeAlias = list[dict[str, Any]]
@@ -43,6 +46,7 @@ class Request:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    resource: str = ""  # GROUP/PLURAL of what the request is for; of /scale the kind is another
     object: Any = None
     old_object: Any = None
     user: User = User()
@@ -297,6 +301,7 @@ class PolicySet:
     workload_kinds: tuple[WorkloadKind, ...] = ()  # sorted by name
     guards: tuple[GuardPolicy, ...] = ()  # sorted by name
     exceptions: tuple[PolicyException, ...] = ()  # sorted by name
+    quotas: tuple[QuotaPolicy, ...] = ()  # sorted by name
 
 
 # --- what comes out -------------------------------------------------------------------------

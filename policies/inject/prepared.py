@@ -21,6 +21,7 @@ from policies.inject.sources import Plan
 from policies.intents import Device, Intents, Mount
 from policies.match import Predicate, Target
 from policies.model import Facts, Inject, InjectionPolicy, Manifest, PolicySet, Sidecar
+from policies.quota import charges
 from policies.workloads import catalogue
 
 POD = "Pod"
@@ -51,6 +52,8 @@ class Prepared:
         self.policies = policies
         self.catalogue = catalogue.of(policies)
         self.guards = Guards(policies.guards, policies.exceptions)
+        self.quotas = tuple(charges.ready(one, policies.exceptions) for one in policies.quotas)
+        self.quotas_by_user = any(one.group_by.by == "user" for one in policies.quotas)
         self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
         self.authors = FAMILIES | {item.name for item in policies.injections}
         self.previews = any(item.mode == "Preview" for item in policies.injections)

@@ -32,6 +32,7 @@ class Given:
     held: bool
     range_of: Range | None = None  # that an autoscaler keeps its pods in
     runtime: Any = None  # of a TrainJob
+    also: Callable[..., None] | None = None  # `demand.Also`: what else a pod counts for
     unusable: dict[Path, Any] = field(default_factory=dict)  # what is written for a count and isn't
 
 
