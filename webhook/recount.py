@@ -249,8 +249,9 @@ class Recount:
         groups = []
         now = time.time()
         for account in accounts:
-            used = usage.used(account)
-            reserved = _reserved(ledgers.get(account))
+            ledger = ledgers.get(account)
+            used = ledger.used if ledger else usage.used(account)
+            reserved = _reserved(ledger)
             if used or reserved:
                 groups.append((account[1], used, reserved, budgets.of(policy, account[1], now)))
         groups.sort(key=lambda one: (-sum(one[1].values()), one[0]))
