@@ -17,6 +17,7 @@ from typing import Any
 
 from policies import quantity
 from policies.patch import lookup
+from policies.workloads import merged
 from policies.workloads.locate import Template
 
 _ZERO = Decimal(0)
@@ -97,8 +98,7 @@ def is_device(resource: str) -> bool:
 def of_template(obj: Any, template: Template) -> PodRequest:
     """Tell what one pod of a template asks for."""
     role = template.definition
-    spec = lookup(obj, template.pod_spec)
-    spec = spec if isinstance(spec, dict) else {}
+    spec = merged.pod_spec(obj, template)
     request = PodRequest()
     if role.flat and ("cores" in spec or "memory" in spec or template.kind.counter in _SPARK):
         _spark(obj, spec, template, request)

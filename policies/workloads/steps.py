@@ -1,23 +1,29 @@
 """
 How many pods of a workflow run at once: Argo's steps and DAGs, Tekton's tasks.
 
-A workflow is read as a plan: what runs side by side, what runs in turn, what is repeated. Tasks of
-a DAG count as side by side, which they are at most.
+A workflow is read as a plan: what runs side by side, what runs in turn, what waits for what, what
+is repeated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from decimal import Decimal
+from typing import Any, TypeAlias, TypeGuard
 
 from policies.patch import Path, lookup
+from policies.workloads import antichains
 from policies.workloads.catalogue import Kind
 from policies.workloads.counts import Pods, whole
 
 MAX_DEPTH = 32
 _RUNS = ("container", "script", "containerSet", "resource", "data")
-Plan: TypeAlias = "Pod | Together | InTurn | Repeated"
+Plan: TypeAlias = "Pod | Together | InTurn | Graph | Repeated"
+# Tekton: a task that uses another's results waits for it
+_RESULT = re.compile(r"\$\(tasks\.([^.)]+)\.(?:results|outputs)")
+_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,14 @@ class InTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class Graph:
+    """What waits for others: by its place, the places of all that are over when it starts."""
+
+    plans: tuple[Plan, ...]
+    after: tuple[frozenset[int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Repeated:
     """What runs so many times side by side; None: nobody knows how many."""
 
@@ -55,14 +69,34 @@ def counts(plan: Plan) -> dict[str, Pods]:
         return {plan.name: 1}
     if isinstance(plan, Repeated):
         return {name: _product(pods, plan.times) for name, pods in counts(plan.plan).items()}
+    each = [counts(one) for one in plan.plans]
+    names = dict.fromkeys(name for found in each for name in found)
+    return {name: most(plan, [found.get(name, 0) for found in each]) for name in names}
+
+
+def most(plan: Together | InTurn | Graph, pods: list[Pods]) -> Pods:
+    """Tell how many of the pods of its parts run at once, at most."""
+    if None in pods:
+        return None
+    known = [one for one in pods if one is not None]
+    if isinstance(plan, Together):
+        return sum(known)
+    if isinstance(plan, InTurn):
+        return max(known, default=0)
+    return int(antichains.heaviest([Decimal(one) for one in known], plan.after))
+
+
+def runs(plan: Plan) -> dict[str, Pods]:
+    """Count how often each template runs in all."""
+    if isinstance(plan, Pod):
+        return {plan.name: 1}
+    if isinstance(plan, Repeated):
+        return {name: _product(pods, plan.times) for name, pods in runs(plan.plan).items()}
     found: dict[str, Pods] = {}
     for one in plan.plans:
-        for name, pods in counts(one).items():
+        for name, pods in runs(one).items():
             known = found.get(name, 0)
-            if pods is None or known is None:
-                found[name] = None
-            else:
-                found[name] = known + pods if isinstance(plan, Together) else max(known, pods)
+            found[name] = None if pods is None or known is None else known + pods
     return found
 
 
@@ -120,7 +154,35 @@ def _template(
         )
     dag = template.get("dag")
     tasks = _maps(dag.get("tasks")) if isinstance(dag, dict) else []
-    return Together(tuple(_step(task, templates, above) for task in tasks))
+    return _graph(
+        [_step(task, templates, above) for task in tasks],
+        [str(task.get("name", "")) for task in tasks],
+        [_waits_for(task) for task in tasks],
+    )
+
+
+def _graph(plans: list[Plan], names: list[str], waits: list[Iterable[str]]) -> Plan:
+    places = {name: place for place, name in enumerate(names)}
+    after = antichains.closed(
+        [frozenset(places[name] for name in wait if name in places) for wait in waits]
+    )
+    return Graph(tuple(plans), after) if any(after) else Together(tuple(plans))
+
+
+def _waits_for(task: Mapping[str, Any]) -> list[str]:
+    """Tell which tasks are over when a task of a DAG starts; an `or` leaves that open."""
+    depends = task.get("depends")
+    if isinstance(depends, str):
+        if "||" in depends or "!" in depends:
+            return []
+        parts = [found.partition(".") for found in _NAME.findall(depends)]
+        return [name for name, _, state in parts if state != "Daemoned"]
+    dependencies = task.get("dependencies")
+    return [one for one in dependencies if isinstance(one, str)] if _is_list(dependencies) else []
+
+
+def _is_list(found: Any) -> TypeGuard[list[Any]]:
+    return isinstance(found, list)
 
 
 def _step(step: Mapping[str, Any], templates: Mapping[str, Any], above: frozenset[str]) -> Plan:
@@ -156,12 +218,20 @@ def _runs(template: Mapping[str, Any]) -> bool:
 
 def of_pipeline(obj: Any, base: Path) -> Plan:
     """Read the plan of a Tekton pipeline: the tasks of `finally` come after the others."""
-    return InTurn(
-        tuple(
-            Together(tuple(_task(task) for task in _maps(lookup(obj, (*base, member)))))
-            for member in ("tasks", "finally")
-        )
-    )
+    return InTurn(tuple(_tasks(lookup(obj, (*base, member))) for member in ("tasks", "finally")))
+
+
+def _tasks(found: Any) -> Plan:
+    tasks = _maps(found)
+    names = [str(task.get("name", "")) for task in tasks]
+    return _graph([_task(task) for task in tasks], names, [_runs_after(task) for task in tasks])
+
+
+def _runs_after(task: Mapping[str, Any]) -> list[str]:
+    written = task.get("runAfter")
+    named = [one for one in written if isinstance(one, str)] if _is_list(written) else []
+    uses = [task.get(member) for member in ("params", "when", "matrix")]
+    return [*named, *_RESULT.findall(str(uses))]
 
 
 def _task(task: Mapping[str, Any]) -> Plan:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from policies.patch import Path
-from policies.workloads import locate, steps
+from policies.workloads import antichains, locate, steps
 from policies.workloads.requests import Amounts
 from policies.workloads.shares import RoleDemand, Share
 from policies.workloads.steps import Plan
@@ -29,6 +29,8 @@ def at_once(plan: Plan, one: Mapping[str, Share]) -> Share:
         share.add(one.get(plan.name) or Share(pods=1))
     elif isinstance(plan, steps.Repeated):
         share.add(at_once(plan.plan, one), plan.times)
+    elif isinstance(plan, steps.Graph):
+        return _of_graph(plan, [at_once(each, one) for each in plan.plans])
     else:
         for each in plan.plans:
             found = at_once(each, one)
@@ -37,6 +39,18 @@ def at_once(plan: Plan, one: Mapping[str, Share]) -> Share:
             else:
                 share.at_least(found)
     return share
+
+
+def _of_graph(plan: steps.Graph, shares: list[Share]) -> Share:
+    """Find for each figure the most of it that tasks ask for that may run side by side."""
+    pods = steps.most(plan, [share.pods for share in shares])
+    found = Share(pods=pods, endless={name for share in shares for name in share.endless})
+    for name in dict.fromkeys(name for share in shares for name in share.amounts.values):
+        weights = [share.amounts.values.get(name, Decimal(0)) for share in shares]
+        found.amounts.values[name] = antichains.heaviest(weights, plan.after)
+        if any(name in share.amounts.binary for share in shares):
+            found.amounts.binary.add(name)
+    return found
 
 
 def bound(share: Share, roles: list[RoleDemand], most: int) -> None:

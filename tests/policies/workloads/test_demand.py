@@ -525,6 +525,29 @@ def test_every_other_kind(manifest: Any, expected: list[tuple[Any, ...]]) -> Non
     assert [tuple(map(str, role)) for role in found] == expected
 
 
+def summed_up() -> list[tuple[Any, str, dict[str, Any]]]:
+    """Give the manifests of the table of which it says what all of it asks for."""
+    return [
+        (written_out(one["manifest"]), when, one[when])
+        for one in yaml.safe_load(TABLE.read_text())
+        for when in ("steady", "peak")
+        if when in one
+    ]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "when", "expected"),
+    [
+        pytest.param(*one, id=f"{one[0]['kind']}-{one[1]}-{number}")
+        for number, one in enumerate(summed_up())
+    ],
+)
+def test_what_the_whole_object_asks_for(manifest: Any, when: str, expected: dict[str, Any]) -> None:
+    share = getattr(demand_of(yaml.safe_dump(manifest, sort_keys=False)), when)
+
+    assert {"pods": shown(share.pods), **share.quantities()} == expected
+
+
 def test_every_kind_of_the_catalogue_is_counted_by_hand() -> None:
     (table,) = (mark for mark in test_pods_and_devices.pytestmark if mark.name == "parametrize")
     manifests = [yaml.safe_load(one.values[0]) for one in table.args[1]]
