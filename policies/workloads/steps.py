@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias, TypeGuard
 
 from policies.patch import Path, lookup
-from policies.workloads import antichains
+from policies.workloads import antichains, paths
 from policies.workloads.catalogue import Kind
 from policies.workloads.counts import Pods, whole
 
@@ -194,7 +194,33 @@ def _step(step: Mapping[str, Any], templates: Mapping[str, Any], above: frozense
     elif isinstance(wanted, str) and wanted in templates:
         plan = _template(templates[wanted], templates, above)
     times = _times(step)
-    return plan if times == 1 else Repeated(plan, times)
+    plan = plan if times == 1 else Repeated(plan, times)
+    return _with_hooks(plan, step, templates, above)
+
+
+def _with_hooks(
+    plan: Plan, step: Mapping[str, Any], templates: Mapping[str, Any], above: frozenset[str]
+) -> Plan:
+    """Add what runs when a step is over, and what runs beside it."""
+    hooks = step.get("hooks")
+    hooks = hooks if isinstance(hooks, dict) else {}
+    found = {
+        name: _template(templates[one["template"]], templates, above)
+        for name, one in hooks.items()
+        if isinstance(one, dict) and one.get("template") in templates
+    }
+    if step.get("onExit") in templates:
+        found["exit"] = _template(templates[step["onExit"]], templates, above)
+    last = found.pop("exit", None)
+    plan = Together((plan, *found.values())) if found else plan
+    return InTurn((plan, last)) if last else plan
+
+
+def steps_of(obj: Any, templates: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """List the steps and tasks of a workflow's templates, and where they are."""
+    places = ((*templates, "*", "steps", "*", "*"), (*templates, "*", "dag", "tasks", "*"))
+    found = [(at, lookup(obj, at)) for place in places for at in paths.expand(obj, place)]
+    return [(at, step) for at, step in found if isinstance(step, dict)]
 
 
 def _times(step: Mapping[str, Any]) -> Pods:

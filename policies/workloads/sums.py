@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from policies.patch import Path
 from policies.workloads import antichains, locate, steps
-from policies.workloads.requests import Amounts
-from policies.workloads.shares import RoleDemand, Share
+from policies.workloads.counts import Pods
+from policies.workloads.shares import Share
 from policies.workloads.steps import Plan
 
 
@@ -53,17 +53,19 @@ def _of_graph(plan: steps.Graph, shares: list[Share]) -> Share:
     return found
 
 
-def bound(share: Share, roles: list[RoleDemand], most: int) -> None:
-    """Bound a workflow's sum by the pods that its `parallelism` lets run."""
-    if share.pods is not None and share.pods <= most:
+def bound(share: Share, units: Iterable[Share], *, most: int, pods: Pods) -> None:
+    """Bound a workflow's sum by the pods that its `parallelism` lets run, each with its unit."""
+    if pods is not None and pods <= most:
         return
-    largest = Amounts()
-    for role in roles:
-        largest.at_least(role.request.amounts)
-    for name, value in largest.values.items():
+    largest = Share(pods=1)
+    for unit in units:
+        largest.at_least(unit)
+    for name, value in largest.amounts.values.items():
         bound = value * most
         if name in share.endless or share.amounts.values.get(name, Decimal(0)) > bound:
             share.amounts.values[name] = bound
-    share.amounts.binary |= largest.binary
-    share.endless.clear()
-    share.pods = most
+    share.amounts.binary |= largest.amounts.binary
+    share.endless = set(largest.endless)
+    if largest.pods is not None:
+        known = [largest.pods * most, *([] if share.pods is None else [share.pods])]
+        share.pods = min(known)

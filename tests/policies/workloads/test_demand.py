@@ -647,6 +647,71 @@ def test_placeholders_are_left_out_and_said_so() -> None:
     )
 
 
+SENSOR = "spec.triggers.0.template"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "expected"),
+    [
+        pytest.param(
+            f"{{k8s: {{source: {{resource: {job('parallelism: 2,')}}}}}}}",
+            f"{SENSOR}.k8s.source.resource: each event makes a Job of 2 pods, cpu 4, memory 8Gi, "
+            "nvidia.com/gpu 16, which is counted once it is there, not with the Sensor",
+            id="an-object",
+        ),
+        pytest.param(
+            '{argoWorkflow: {source: {inline: "{apiVersion: argoproj.io/v1alpha1, kind: Workflow, '
+            'spec: {entrypoint: a, templates: [{name: a, container: {image: i}}]}}"}}}',
+            f"{SENSOR}.argoWorkflow.source.inline: each event makes a Workflow of 1 pod, which is "
+            "counted once it is there, not with the Sensor",
+            id="a-workflow-in-a-string",
+        ),
+        pytest.param(
+            "{k8s: {source: {git: {url: x}}}}",
+            f"{SENSOR}.k8s.source: what a trigger creates is read from git; it isn't known here",
+            id="from-elsewhere",
+        ),
+        pytest.param(
+            f"{{k8s: {{operation: delete, source: {{resource: {job('')}}}}}}}",
+            None,
+            id="what-is-deleted",
+        ),
+    ],
+)
+def test_a_sensor_says_what_its_triggers_make(trigger: str, expected: str | None) -> None:
+    sensor = f"{{triggers: [{{template: {trigger}}}]}}"
+
+    found = demand_of(workload("argoproj.io/v1alpha1", "Sensor", sensor))
+
+    assert found.notes == ((expected,) if expected else ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "expected"),
+    [
+        pytest.param(
+            "Workflow",
+            "{workflowTemplateRef: {name: shared}}",
+            'spec.workflowTemplateRef: the workflow "shared" is in another object; '
+            "its pods aren't counted",
+            id="a-whole-workflow",
+        ),
+        pytest.param(
+            "Workflow",
+            "{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: s, templateRef: "
+            "{name: wt, template: t}}]}}]}",
+            'spec.templates.0.dag.tasks.0.templateRef: the template "wt" is in another object; '
+            "its pods aren't counted",
+            id="a-template",
+        ),
+    ],
+)
+def test_parts_of_a_workflow_that_are_elsewhere_are_said(
+    kind: str, spec: str, expected: str
+) -> None:
+    assert demand_of(workload("argoproj.io/v1alpha1", kind, spec)).notes == (expected,)
+
+
 def test_the_intent_of_a_kind_whose_template_holds_no_devices_counts() -> None:
     found = demand_of(
         "{apiVersion: sparkoperator.k8s.io/v1beta2, kind: SparkApplication, metadata: {name: x}, "
