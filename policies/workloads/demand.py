@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from policies.intents import read
+from policies.intents import Intents, read
 from policies.model import Accelerator
 from policies.patch import lookup
 from policies.workloads import (
@@ -159,11 +159,23 @@ def _own(obj: Any, kind: Kind, counting: _Counting, given: Given) -> list[RoleDe
             )
         roles.append(role_demand(template.role, request, extent, held=given.held, classes=classes))
     # what runs a container that is written elsewhere
-    held = given.held
-    roles += [
-        role_demand(name, PodRequest(), extent, held=held) for name, extent in planned.items()
-    ]
-    return roles + extras.of(obj, kind, roles, held)
+    if not roles and kind.name == "TaskRun.tekton.dev":
+        planned = {"task": Range(1, 1)}
+    for name, extent in planned.items():
+        request, classes = _propagated(obj, kind, name, counting.accelerators)
+        roles.append(role_demand(name, request, extent, held=given.held, classes=classes))
+    return roles + extras.of(obj, kind, roles, given.held)
+
+
+def _propagated(
+    obj: Any, kind: Kind, role: str, accelerators: Mapping[str, Accelerator]
+) -> tuple[PodRequest, dict[str, str]]:
+    """Count what pods without a template here get by the annotations that are copied to them."""
+    request = PodRequest()
+    intents = read(lookup(obj, ("metadata", "annotations"))) if kind.propagates else None
+    if intents is None or (intents.roles and role.lower() not in intents.roles):
+        return request, {}
+    return request, _of_intents(intents, accelerators, request, requested=True, claimed=True)
 
 
 def _range(
@@ -194,14 +206,29 @@ def _devices(
     intents = read(lookup(obj, (*metadata, "annotations")))
     if not intents.accelerator:
         return {}
+    computes = template.definition.compute
     later = template.kind.accepts is not None and "resources" not in template.kind.accepts
+    return _of_intents(
+        intents, accelerators, request, requested=computes and later, claimed=computes
+    )
+
+
+def _of_intents(
+    intents: Intents,
+    accelerators: Mapping[str, Accelerator],
+    request: PodRequest,
+    *,
+    requested: bool,
+    claimed: bool,
+) -> dict[str, str]:
+    """Name the classes asked for by resource; add what a pod gets of them when it is made."""
     names = {}
     for device in intents.accelerator:
         found = accelerators.get(device.device_class)
         if found is None:
             continue
         resource = found.resource or f"deviceclass/{found.device_class_name}"
-        if template.definition.compute and (later or not found.resource):
+        if requested if found.resource else claimed:
             each = 1 if found.resource else max(len(intents.containers), 1)
             request.amounts.values.setdefault(resource, Decimal(device.count * each))
         names[resource] = found.name

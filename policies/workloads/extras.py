@@ -139,10 +139,6 @@ def _prepackaged(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDema
     return found
 
 
-def _task(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
-    return [] if roles else [role_demand("task", PodRequest(), Range(1, 1), held=held)]
-
-
 _EXTRAS: dict[str, Callable[[Any, list[RoleDemand], bool], list[RoleDemand]]] = {
     **{
         f"{name}Runtime.data.fluid.io": _components
@@ -155,7 +151,6 @@ _EXTRAS: dict[str, Callable[[Any, list[RoleDemand], bool], list[RoleDemand]]] = 
     "RayService.ray.io": _autoscaler,
     "SeldonDeployment.machinelearning.seldon.io": _prepackaged,
     "SparkConnect.sparkoperator.k8s.io": _connect,
-    "TaskRun.tekton.dev": _task,
     "TrainJob.trainer.kubeflow.org": _initializers,
 }
 
