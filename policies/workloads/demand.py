@@ -39,6 +39,7 @@ Also: TypeAlias = Callable[[PodRequest, Any, Mapping[str, str]], None]
 
 MAX_DEPTH = 4
 _OVER = frozenset({"Complete", "Completed", "Failed", "Succeeded", "Finished"})
+_OVER_FOR_VOLCANO = frozenset({"Completed", "Failed", "Terminated"})
 _NOTHING = Range(0, 0)
 
 
@@ -72,7 +73,7 @@ def of(
     if depth < MAX_DEPTH:
         _add_inner(obj, kind, counting, parts, held=held)
     parts.notes += _unread(obj, kind, [*parts.roles, *parts.made])
-    parts.notes += workflows.notes(obj, kind)
+    parts.notes += workflows.notes(obj, kind) + extras.notes(obj, kind)
     if kind.name == trainings.NAME:
         parts.notes += trainings.notes(obj, runtime)
     if kind.source and not parts.roles:
@@ -126,10 +127,19 @@ def _is_over(obj: Any, kind: Kind) -> bool:
     if not kind.group and kind.kind == "Pod":
         return status.get("phase") in ("Succeeded", "Failed")
     conditions = status.get("conditions")
-    return kind.finishes and any(
-        isinstance(one, dict) and one.get("type") in _OVER and one.get("status") == "True"
-        for one in (conditions if isinstance(conditions, list) else ())
+    return kind.finishes and (
+        lookup(status, ("state", "phase")) in _OVER_FOR_VOLCANO
+        or any(
+            isinstance(one, dict) and _says_over(one)
+            for one in (conditions if isinstance(conditions, list) else ())
+        )
     )
+
+
+def _says_over(condition: Mapping[str, Any]) -> bool:
+    """Read a condition; of Tekton's runs one says both how they ended and that they did."""
+    kind, status = condition.get("type"), condition.get("status")
+    return kind in _OVER and (status == "True" or (kind == "Succeeded" and status == "False"))
 
 
 def is_held(obj: Any, kind: Kind) -> bool:
@@ -163,6 +173,8 @@ def _own(obj: Any, kind: Kind, counting: _Counting, given: Given) -> list[RoleDe
         planned = {"task": Range(1, 1)}
     for name, extent in planned.items():
         request, classes = _propagated(obj, kind, name, counting.accelerators)
+        if given.also:
+            given.also(request, {}, classes)
         roles.append(role_demand(name, request, extent, held=given.held, classes=classes))
     return roles + extras.of(obj, kind, roles, given.held)
 
@@ -294,6 +306,11 @@ def _unread(obj: Any, kind: Kind, roles: list[RoleDemand]) -> list[str]:
         f"{role.name}: {text} can't be read as a quantity and isn't counted"
         for role in roles
         for text in role.request.unreadable
+    ]
+    notes += [
+        f"{role.name}: {text} is a part of a GPU whose size isn't known here, and isn't counted"
+        for role in roles
+        for text in role.request.parts
     ]
     notes += [
         f"{locate.written(one.path)}: {one.what}: {one.opaque}; it isn't counted"

@@ -78,10 +78,16 @@ class Amounts:
 
 @dataclass(slots=True)
 class PodRequest:
-    """What one pod asks for; `unreadable` are quantities that can't be read, such as `{{…}}`."""
+    """
+    What one pod asks for, and what isn't counted of it.
+
+    `unreadable` are quantities that can't be read, such as `{{…}}`; `parts` are those of a device
+    whose size isn't known.
+    """
 
     amounts: Amounts = field(default_factory=Amounts)
     unreadable: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
 
 
 def is_device(resource: str) -> bool:
@@ -169,7 +175,11 @@ def _annotated(obj: Any, template: Template, request: PodRequest) -> None:
     if template.metadata is None:
         return
     annotations = lookup(obj, (*template.metadata, "annotations"))
-    if not isinstance(annotations, dict) or "gpu-fraction" not in annotations:
+    if not isinstance(annotations, dict):
+        return
+    if "gpu-memory" in annotations:
+        request.parts.append(f"gpu-memory: {annotations['gpu-memory']}")
+    if "gpu-fraction" not in annotations:
         return
     share = Amounts()
     number = annotations.get("gpu-fraction-num-devices", "1")

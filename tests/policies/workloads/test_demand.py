@@ -647,6 +647,36 @@ def test_placeholders_are_left_out_and_said_so() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            workload("v1", "Pod", CPU, ', annotations: {gpu-memory: "2000"}'),
+            "pod: gpu-memory: 2000 is a part of a GPU whose size isn't known here, "
+            "and isn't counted",
+            id="a-part-of-a-gpu-by-its-memory",
+        ),
+        pytest.param(
+            workload(
+                "argoproj.io/v1alpha1",
+                "Rollout",
+                "{workloadRef: {kind: Deployment, name: d}, strategy: {canary: {}}}",
+            ),
+            'spec.workloadRef: the template is the Deployment "d"\'s; '
+            "what its pods ask for isn't counted",
+            id="a-template-elsewhere",
+        ),
+        pytest.param(
+            workload("tekton.dev/v1", "PipelineRun", "{pipelineRef: {name: p}}"),
+            'spec.pipelineRef: the pipeline "p" is in another object; its pods aren\'t counted',
+            id="a-pipeline-elsewhere",
+        ),
+    ],
+)
+def test_what_cannot_be_counted_is_said(text: str, expected: str) -> None:
+    assert demand_of(text).notes == (expected,)
+
+
 SENSOR = "spec.triggers.0.template"
 
 
