@@ -65,8 +65,7 @@ def of(
     why = _makes_none(obj, kind)
     if why:
         return _summed(obj, kind, _Parts(notes=[why]))
-    held = is_held(obj, kind)
-    parts = _Parts()
+    obj, held, parts = workflows.opened(obj, kind), is_held(obj, kind), _Parts()
     given = Given(range_of=range_of, runtime=runtime, also=also, held=held, unusable={})
     parts.roles += _own(obj, kind, counting, given)
     parts.unusable += [sums.no_count(at, value) for at, value in given.unusable.items()]

@@ -24,6 +24,14 @@ from policies.workloads.catalogue import Catalogue, Embedded, Kind, Role
 from policies.workloads.paths import WILDCARD
 
 MAX_DEPTH = 4  # objects in objects in objects
+# What strings are that hold no objects.
+NO_OBJECTS = frozenset(
+    {
+        "a patch of every pod",
+        "a patch of the template's pods",
+        "the configuration of Ray Serve",
+    }
+)
 _NOTHING_SAID = "it is a string that can't be read as an object"
 
 

@@ -43,6 +43,18 @@ class Counted:
     demand: Demand
 
 
+def opened(obj: Any, kind: Kind) -> Any:
+    """Give an object whose workflow is written as a string (Kubeflow Pipelines) with it read."""
+    if kind.counter != "scheduledworkflow" or not isinstance(obj, dict):
+        return obj
+    for one in locate.hidden(obj, kind):
+        if isinstance(lookup(obj, one.path), str) and one.path == steps.workflow_spec(kind):
+            spec = one.objects[0] if one.objects else None
+            workflow = {**lookup(obj, one.path[:-1]), "spec": spec}
+            return obj if spec is None else {**obj, "spec": {**obj["spec"], "workflow": workflow}}
+    return obj
+
+
 def _plan(obj: Any, kind: Kind) -> tuple[Plan, int | None]:
     if kind.counter in _OF_ARGO:
         return steps.of_workflow(obj, kind)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from policies.model import Manifest
-from tests.builders import container, controlled_by, intents, mutated, pod, review
+from tests.builders import container, controlled_by, intents, messages, mutated, pod, review
 
 GPU = {"limits": {"nvidia.com/gpu": "1"}, "requests": {"nvidia.com/gpu": "1"}}
 STEPS = [{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]
@@ -116,3 +116,71 @@ def test_a_pod_is_known_by_its_labels(parts: dict[str, Any], first: str, receive
     found = {one["name"]: one.get("resources") for one in mutated(made)["spec"]["containers"]}
 
     assert found == {first: None, receives: GPU}
+
+
+STRING = (
+    "intents: {} is a string, to which nothing can be added{}; write the intents into what it holds"
+)
+OPAQUE = " (it is a string that can't be read as an object)"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [
+        pytest.param(
+            "{apiVersion: batch/v1, kind: Job, metadata: {name: x}}",
+            (STRING.format("spec.templates.0.resource.manifest", ""),),
+            id="a-job",
+        ),
+        pytest.param(
+            "{{inputs.parameters.manifest}}",
+            (STRING.format("spec.templates.0.resource.manifest", OPAQUE),),
+            id="a-placeholder",
+        ),
+        pytest.param("{apiVersion: v1, kind: ConfigMap}", (), id="no-pods"),
+    ],
+)
+@pytest.mark.parametrize("stage", ["template", "admission"])
+def test_what_is_made_of_a_string_gets_no_intents_and_that_is_said(
+    manifest: str, expected: tuple[str, ...], stage: str
+) -> None:
+    plain: Manifest = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "bert", "annotations": intents(accelerator="gpu")},
+        "spec": {
+            "entrypoint": "a",
+            "podSpecPatch": "{{workflow.parameters.patch}}",
+            "templates": [
+                {"name": "a", "resource": {"action": "create", "manifest": manifest}},
+                {"name": "b", "container": {"image": "{{inputs.parameters.image}}"}},
+            ],
+        },
+    }
+
+    decision = review(plain, stage=stage)
+
+    assert decision.warnings == expected
+    made = decision.object["spec"]
+    assert made["podSpecPatch"] == plain["spec"]["podSpecPatch"]
+    assert made["templates"][0] == plain["spec"]["templates"][0]
+    assert made["templates"][1]["container"]["image"] == "{{inputs.parameters.image}}"
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        ("x", []),
+        ("there", []),
+        ("y", ['kubectl-ml.io/roles: this PipelineRun has no role "y"; it has there, x']),
+    ],
+)
+def test_the_tasks_of_a_pipeline_are_its_roles_wherever_they_are_written(
+    role: str, expected: list[str]
+) -> None:
+    run = written("PipelineRun")
+    run["pipelineSpec"]["tasks"].append({"name": "there", "taskRef": {"name": "t"}})
+
+    decision = review(tekton("PipelineRun", run, accelerator="gpu", roles=role))
+
+    assert [one.partition(" There ")[0] for one in messages(decision)] == expected
