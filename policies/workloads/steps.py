@@ -20,7 +20,7 @@ from policies.workloads.counts import Pods, whole
 
 MAX_DEPTH = 32
 _RUNS = ("container", "script", "containerSet", "resource", "data")
-Plan: TypeAlias = "Pod | Together | InTurn | Graph | Repeated"
+Plan: TypeAlias = "Pod | Together | InTurn | Graph | Repeated | Bounded"
 # Tekton: a task that uses another's results waits for it
 _RESULT = re.compile(r"\$\(tasks\.([^.)]+)\.(?:results|outputs)")
 _NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z]+)?")
@@ -63,10 +63,24 @@ class Repeated:
     times: Pods
 
 
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """What runs so many pods at once, and no more."""
+
+    plan: Plan
+    most: int
+
+
 def counts(plan: Plan) -> dict[str, Pods]:
     """Count the pods of each template, at most."""
     if isinstance(plan, Pod):
         return {plan.name: 1}
+    if isinstance(plan, Bounded):
+        found = counts(plan.plan)
+        return {
+            name: plan.most if pods is None else min(pods, plan.most)
+            for name, pods in found.items()
+        }
     if isinstance(plan, Repeated):
         return {name: _product(pods, plan.times) for name, pods in counts(plan.plan).items()}
     each = [counts(one) for one in plan.plans]
@@ -92,6 +106,8 @@ def runs(plan: Plan) -> dict[str, Pods]:
         return {plan.name: 1}
     if isinstance(plan, Repeated):
         return {name: _product(pods, plan.times) for name, pods in runs(plan.plan).items()}
+    if isinstance(plan, Bounded):
+        return runs(plan.plan)
     found: dict[str, Pods] = {}
     for one in plan.plans:
         for name, pods in runs(one).items():
@@ -109,8 +125,8 @@ def _product(pods: Pods, times: Pods) -> Pods:
 # --- Argo --------------------------------------------------------------------------------------
 
 
-def of_workflow(obj: Any, kind: Kind) -> tuple[Plan, int | None]:
-    """Read the plan of an Argo workflow, and the most pods that `parallelism` lets run."""
+def of_workflow(obj: Any, kind: Kind) -> Plan:
+    """Read the plan of an Argo workflow."""
     spec = lookup(obj, workflow_spec(kind))
     templates = {
         one["name"]: one
@@ -126,7 +142,13 @@ def of_workflow(obj: Any, kind: Kind) -> tuple[Plan, int | None]:
     handler = lookup(spec, ("onExit",))
     if isinstance(handler, str) and handler in templates:
         plan = InTurn((plan, _template(templates[handler], templates, frozenset())))
-    return plan, whole(lookup(spec, ("parallelism",)))
+    return _bounded(plan, spec)
+
+
+def _bounded(plan: Plan, of_what: Any) -> Plan:
+    """Bound a workflow or a template by the pods that its `parallelism` lets run at once."""
+    at_once = whole(lookup(of_what, ("parallelism",)))
+    return Bounded(plan, at_once) if at_once else plan
 
 
 def workflow_spec(kind: Kind) -> Path:
@@ -146,19 +168,21 @@ def _template(
         return Pod(name)
     groups = template.get("steps")
     if isinstance(groups, list):
-        return InTurn(
+        in_turn = InTurn(
             tuple(
                 Together(tuple(_step(step, templates, above) for step in _maps(group)))
                 for group in groups
             )
         )
+        return _bounded(in_turn, template)
     dag = template.get("dag")
     tasks = _maps(dag.get("tasks")) if isinstance(dag, dict) else []
-    return _graph(
+    graph = _graph(
         [_step(task, templates, above) for task in tasks],
         [str(task.get("name", "")) for task in tasks],
         [_waits_for(task) for task in tasks],
     )
+    return _bounded(graph, template)
 
 
 def _graph(plans: list[Plan], names: list[str], waits: list[Iterable[str]]) -> Plan:

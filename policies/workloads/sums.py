@@ -29,6 +29,10 @@ def at_once(plan: Plan, one: Mapping[str, Share]) -> Share:
         share.add(one.get(plan.name) or Share(pods=1))
     elif isinstance(plan, steps.Repeated):
         share.add(at_once(plan.plan, one), plan.times)
+    elif isinstance(plan, steps.Bounded):
+        share.add(at_once(plan.plan, one))
+        inside = [one.get(name) or Share(pods=1) for name in steps.runs(plan.plan)]
+        _bound(share, inside, most=plan.most, pods=at_once(plan.plan, {}).pods)
     elif isinstance(plan, steps.Graph):
         return _of_graph(plan, [at_once(each, one) for each in plan.plans])
     else:
@@ -53,8 +57,8 @@ def _of_graph(plan: steps.Graph, shares: list[Share]) -> Share:
     return found
 
 
-def bound(share: Share, units: Iterable[Share], *, most: int, pods: Pods) -> None:
-    """Bound a workflow's sum by the pods that its `parallelism` lets run, each with its unit."""
+def _bound(share: Share, units: Iterable[Share], *, most: int, pods: Pods) -> None:
+    """Bound a sum by the pods that may run at once, each with what comes with it."""
     if pods is not None and pods <= most:
         return
     largest = Share(pods=1)

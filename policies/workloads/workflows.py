@@ -55,17 +55,17 @@ def opened(obj: Any, kind: Kind) -> Any:
     return obj
 
 
-def _plan(obj: Any, kind: Kind) -> tuple[Plan, int | None]:
+def _plan(obj: Any, kind: Kind) -> Plan:
     if kind.counter in _OF_ARGO:
         return steps.of_workflow(obj, kind)
-    return steps.of_pipeline(obj, ("spec", "pipelineSpec")), None
+    return steps.of_pipeline(obj, ("spec", "pipelineSpec"))
 
 
 def planned(obj: Any, kind: Kind) -> dict[str, Range]:
     """Count the pods of a workflow by their templates' names; empty for other kinds."""
     if kind.counter not in PLANNED:
         return {}
-    plan, _ = _plan(obj, kind)
+    plan = _plan(obj, kind)
     found, all_runs = steps.counts(plan), steps.runs(plan)
     found.update({name: all_runs[name] for name in _daemons(obj, kind) if name in found})
     return {name: _range(obj, kind, pods) for name, pods in found.items()}
@@ -135,7 +135,7 @@ def roles_of(obj: Any, kind: Kind, counted: list[Counted], *, held: bool) -> lis
     """Give the roles of what templates make, as often as they run."""
     if not counted:
         return []
-    plan, _ = _plan(obj, kind)
+    plan = _plan(obj, kind)
     at_once, all_runs = steps.counts(plan), steps.runs(plan)
     roles = []
     for one in counted:
@@ -177,7 +177,7 @@ def _total(
     counted: list[Counted],
     when: Callable[[Demand], Share],
 ) -> Share:
-    plan, most = _plan(obj, kind)
+    plan = _plan(obj, kind)
     units = {role.name: Share(pods=1, amounts=role.request.amounts) for role in roles}
     stay: list[tuple[str, Share]] = []
     for name in _daemons(obj, kind) & units.keys():
@@ -192,8 +192,6 @@ def _total(
             unit.add(when(one.demand))
             units[one.made.template] = unit
     total = sums.at_once(plan, units)
-    if most:
-        sums.bound(total, units.values(), most=most, pods=sums.at_once(plan, {}).pods)
     all_runs = steps.runs(plan)
     for name, share in stay:
         total.add(share, all_runs.get(name, 0))
