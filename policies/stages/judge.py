@@ -20,7 +20,7 @@ from policies.patch import lookup
 from policies.stages import guard
 from policies.stages import pod as pod_stage
 from policies.stages.work import METADATA, Outcome, Work
-from policies.workloads import locate, workflows
+from policies.workloads import locate
 from policies.workloads.locate import Hidden, Template
 
 POLICY = "intents"
@@ -110,7 +110,7 @@ def _judge_shape(work: Work, pod: PodDraft) -> None:
     """Refuse roles that aren't there, and warn of what the pods can't do or won't find."""
     names = {template.role for template in work.templates}
     if work.kind.propagates:  # the pods of what is written elsewhere have its annotations, too
-        names |= workflows.planned(work.draft.object, work.kind).keys()
+        names |= set(locate.element_names(work.draft.object, work.kind))
     known = sorted(name.lower() for name in names)
     for role in work.intents.roles:
         if role not in known:

@@ -173,6 +173,16 @@ def unmatched(obj: Any, kind: Kind) -> list[str]:
     return sentences
 
 
+def element_names(obj: Any, kind: Kind) -> list[str]:
+    """Name the elements that may hold a template, such as a pipeline's tasks, if they do or not."""
+    found: list[Any] = []
+    for role in kind.roles:
+        if role.name == WILDCARD and WILDCARD in role.pod_spec:
+            last = len(role.pod_spec) - 1 - role.pod_spec[::-1].index(WILDCARD)
+            found += paths.each(obj, (*role.pod_spec[: last + 1], "name"))
+    return [one for one in found if isinstance(one, str)]
+
+
 def written(at: Path) -> str:
     """Write a path as the catalogue does."""
     text = ""
