@@ -30,7 +30,6 @@ class Given:
     """What is known of an object besides itself, and what is found while it is counted."""
 
     held: bool
-    range_of: Range | None = None  # that an autoscaler keeps its pods in
     runtime: Any = None  # of a TrainJob
     also: Callable[..., None] | None = None  # `demand.Also`: what else a pod counts for
     unusable: dict[Path, Any] = field(default_factory=dict)  # what is written for a count and isn't

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from policies.intents import read
 from policies.model import Accelerator
 from policies.patch import Path, lookup
-from policies.workloads import counters, extras, locate, requests, steps, sums, trainings
+from policies.workloads import counters, extras, locate, requests, scaling, steps, sums, trainings
 from policies.workloads.catalogue import Catalogue, Kind
 from policies.workloads.counts import Asked, Given, Range
 from policies.workloads.locate import Template
@@ -46,12 +46,26 @@ def of(
     depth: int = 0,
 ) -> Demand:
     """
-    Tell what an object asks for; `range_of` is the range that an autoscaler keeps its pods in.
+    Tell what an object asks for; `range_of` is the range that an autoscaler keeps its replicas in.
 
     `runtime` is the one that a TrainJob refers to, where it is known.
 
     Whatever can't be read (a template of a template, a quantity with a placeholder) is in `notes`.
     """
+    if range_of is not None:
+        least, most = (
+            of(
+                scaling.at(obj, kind, replicas or 0),
+                kind,
+                known,
+                accelerators,
+                runtime=runtime,
+                also=also,
+                depth=depth,
+            )
+            for replicas in (range_of.steady, range_of.peak)
+        )
+        return scaling.between(least, most)
     roles: list[RoleDemand] = []
     notes: list[str] = []
     unusable: list[str] = []
@@ -61,7 +75,7 @@ def of(
     else:
         held = is_held(obj, kind)
         counts: dict[Path, Any] = {}
-        given = Given(range_of=range_of, runtime=runtime, also=also, held=held, unusable=counts)
+        given = Given(runtime=runtime, also=also, held=held, unusable=counts)
         roles += _own(obj, kind, known, accelerators, given)
         unusable += [sums.no_count(at, value) for at, value in counts.items()]
         if depth < MAX_DEPTH:
@@ -129,7 +143,7 @@ def _own(
         classes = _devices(obj, template, accelerators, request)
         if given.also:
             given.also(request, lookup(obj, template.pod_spec), classes)
-        extent = given.range_of or planned.pop(template.role, None)
+        extent = planned.pop(template.role, None)
         if extent is None:
             extent = (
                 _NOTHING

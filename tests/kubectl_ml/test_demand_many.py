@@ -34,6 +34,12 @@ spec:
   minReplicas: 2
   maxReplicas: 8
 """
+KEDA = """
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: web, namespace: a}
+spec: {scaleTargetRef: {name: web}, minReplicaCount: 2, maxReplicaCount: 8}
+"""
 CRON_JOB = """
 apiVersion: batch/v1
 kind: CronJob
@@ -98,6 +104,22 @@ def demanded(*documents: str) -> list[tuple[str, str, Any, Any]]:
         ),
         pytest.param(
             (AUTOSCALER, RECREATED), [("Deployment", "web", 2, 8)], id="an-autoscaler-before"
+        ),
+        pytest.param(
+            # a quarter of 8 more while it rolls
+            (DEPLOYMENT, AUTOSCALER),
+            [("Deployment", "web", 2, 10)],
+            id="a-rolling-update-at-an-autoscalers-most",
+        ),
+        pytest.param(
+            (DEPLOYMENT.replace("replicas: 3", "replicas: 0"), AUTOSCALER),
+            [("Deployment", "web", 0, 10)],
+            id="what-was-scaled-to-zero-stays-there",
+        ),
+        pytest.param(
+            (DEPLOYMENT.replace("replicas: 3", "replicas: 0"), KEDA),
+            [("Deployment", "web", 2, 10)],
+            id="but-keda-scales-it-up-again",
         ),
         pytest.param(
             (DEPLOYMENT, AUTOSCALER.replace("namespace: a", "namespace: b")),
