@@ -53,17 +53,10 @@ def of(
     Whatever can't be read (a template of a template, a quantity with a placeholder) is in `notes`.
     """
     if range_of is not None:
+        ends = (range_of.steady or 0, range_of.peak or 0)
         least, most = (
-            of(
-                scaling.at(obj, kind, replicas or 0),
-                kind,
-                known,
-                accelerators,
-                runtime=runtime,
-                also=also,
-                depth=depth,
-            )
-            for replicas in (range_of.steady, range_of.peak)
+            of(one, kind, known, accelerators, runtime=runtime, also=also, depth=depth)
+            for one in (scaling.at(obj, kind, end) for end in ends)
         )
         return scaling.between(least, most)
     roles: list[RoleDemand] = []
