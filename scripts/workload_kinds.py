@@ -8,8 +8,8 @@ from itertools import groupby
 from policies.patch import Path
 from policies.workloads import catalogue, locate, scaling
 from policies.workloads.catalogue import Condition, Kind, Role
-from policies.workloads.written_counts import Count, PathCount
 from policies.workloads.paths import WILDCARD
+from policies.workloads.written_counts import Count, PathCount
 
 CATEGORIES = {
     "core": "Kubernetes",
@@ -62,7 +62,7 @@ COUNTED: dict[str, tuple[str, str]] = {
     "cronworkflow": ("0", _RUNS),
     "daemonset": (
         "one on each node: `status.desiredNumberScheduled`, which only the cluster knows",
-        "the same",
+        "plus `spec.updateStrategy.rollingUpdate.maxSurge`, else 0, rounded up; none with OnDelete",
     ),
     "dataload": ("1; 0 with `spec.policy` Cron or OnEvent", "1"),
     "deployment": (
@@ -115,7 +115,7 @@ COUNTED: dict[str, tuple[str, str]] = {
     "raycronjob": ("0", "unbounded: nothing keeps its runs apart"),
     "rollout": (
         "`spec.replicas`, else 1",
-        "canary: plus `maxSurge`, else 25 %, rounded up; blue-green: twice",
+        "canary: plus `maxSurge`, else 25 %, rounded up; twice with blue-green or `trafficRouting`",
     ),
     "scaledjob": (
         "`spec.minReplicaCount`, else 0, times the pods of its Job",

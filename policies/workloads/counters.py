@@ -53,7 +53,11 @@ def _deployment(asked: Asked) -> Range:
 def _daemonset(asked: Asked) -> Range:
     """One on each node: only the cluster knows, and says so in the status."""
     known = asked.number("status.desiredNumberScheduled")
-    return Range(known, known)
+    strategy = lookup(asked.obj, ("spec", "updateStrategy")) or {}
+    if known is None or not isinstance(strategy, dict) or strategy.get("type") == "OnDelete":
+        return Range(known, known)
+    surge = lookup(strategy, ("rollingUpdate", "maxSurge"))
+    return Range(known, known + percentage(surge, known, default="0"))
 
 
 def _parallel(asked: Asked, spec: Path) -> int:
@@ -103,6 +107,8 @@ def _rollout(asked: Asked) -> Range:
         return Range(replicas, replicas + max(preview, replicas))
     if "canary" not in strategy:
         return Range(replicas, replicas)
+    if lookup(strategy, ("canary", "trafficRouting")):
+        return Range(replicas, replicas * 2)  # the old ones stay until the new ones are all there
     surge = lookup(strategy, ("canary", "maxSurge"))
     return Range(replicas, replicas + percentage(surge, replicas, default="25%"))
 
