@@ -190,11 +190,6 @@ class Demands:
                 "list what can be named",
             )
 
-    def check(self) -> None:
-        """Raise where an object couldn't be counted, after the others were printed."""
-        if self.unusable:
-            raise Refused(tuple(self.unusable), hint="these weren't counted; all others were")
-
     def _rendered(self, manifest: Manifest, source: str) -> Manifest:
         request = objects.request(manifest, namespace=self.namespace, user=self.facts.user)
         decision = engine.render(request, self.policies, self.facts)

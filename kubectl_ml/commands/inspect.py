@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from kubectl_ml import flags, inspecting, named, submit, tables
+from kubectl_ml import flags, inputs, inspecting, named, reading, submit, tables
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.explaining import Explaining
 from kubectl_ml.inspecting import Holding, Wanted
@@ -91,13 +91,17 @@ def inspect(
         facts=flags.read_facts(policies_),
         namespace=target.namespace or "default",
     )
-    for document in named.in_files(filenames, recursive=recursive):
-        explaining.add(document)
+    unread = reading.each(inputs.inputs(filenames, recursive=recursive), explaining.add)
+    unread.warn("read")
     if not filenames:
         _from_cluster(explaining, names, submit.Session(target).cluster)
     wanted = Wanted(class_=class_, source=source, sidecar=sidecar, policy=policy)
     rows = [row for row in _rows(explaining) if wanted.fits(row)]
     _print(sorted(rows, key=lambda row: _order(row, sort_by)), output, headers=not no_headers)
+    unread.complain(
+        hint="",
+        unread="these weren't read, nor what follows them in their files; all others were",
+    )
 
 
 def _rows(explaining: Explaining) -> list[Holding]:

@@ -90,7 +90,8 @@ def _makes_none(obj: Any, kind: Kind) -> str:
     if kind.makes_no_pods(obj):
         return f"this {kind.kind} makes no pods: {kind.no_pods_why}"
     if kind.template:
-        return f"a {kind.kind} makes no pods itself"
+        article = "an" if kind.kind[0] in "AEIO" else "a"
+        return f"{article} {kind.kind} makes no pods itself"
     if not kind.is_ours(obj):
         manager = lookup(obj, kind.managed_by)
         return f'its pods are made elsewhere: {locate.written(kind.managed_by)} is "{manager}"'
