@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import click
@@ -93,6 +93,19 @@ def _counted(
         take(document)
 
     return counted
+
+
+def watched(files: Iterable[Input]) -> Iterator[Input]:
+    """Give every file, with a progress bar on a terminal."""
+    live = sys.stderr.isatty()
+    progress = Progress(sys.stderr, live=live)
+    try:
+        for number, file in enumerate(files):
+            if live and number and number % EVERY == 0:
+                progress.say(f"{number} files")
+            yield file
+    finally:
+        progress.clear()
 
 
 def _file(

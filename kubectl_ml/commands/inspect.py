@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import click
 
 from kubectl_ml import flags, inputs, inspecting, named, reading, submit, tables
 from kubectl_ml.cluster import Cluster, Target
+from kubectl_ml.documents import Document
 from kubectl_ml.explaining import Explaining
 from kubectl_ml.inspecting import Holding, Wanted
 from policies.workloads import catalogue
@@ -91,12 +93,19 @@ def inspect(
         facts=flags.read_facts(policies_),
         namespace=target.namespace or "default",
     )
-    unread = reading.each(inputs.inputs(filenames, recursive=recursive), explaining.add)
+    wanted = Wanted(class_=class_, source=source, sidecar=sidecar, policy=policy)
+    rows: list[Holding] = []
+
+    def take(document: Document) -> None:
+        explaining.add(document)
+        rows.extend(row for row in _rows(explaining) if wanted.fits(row))
+        explaining.found.clear()  # rows are small; manifests aren't
+
+    unread = reading.each(inputs.inputs(filenames, recursive=recursive), take)
     unread.warn("read")
     if not filenames:
-        _from_cluster(explaining, names, submit.Session(target).cluster)
-    wanted = Wanted(class_=class_, source=source, sidecar=sidecar, policy=policy)
-    rows = [row for row in _rows(explaining) if wanted.fits(row)]
+        for document in _in_cluster(explaining, names, submit.Session(target).cluster):
+            take(document)
     _print(sorted(rows, key=lambda row: _order(row, sort_by)), output, headers=not no_headers)
     unread.complain(
         hint="",
@@ -113,13 +122,15 @@ def _rows(explaining: Explaining) -> list[Holding]:
     ]
 
 
-def _from_cluster(explaining: Explaining, names: tuple[str, ...], cluster: Cluster) -> None:
+def _in_cluster(
+    explaining: Explaining, names: tuple[str, ...], cluster: Cluster
+) -> Iterator[Document]:
     explaining.namespace = cluster.namespace
     known = catalogue.of(explaining.policies)
     for name in names:
-        explaining.add(named.as_document(named.in_cluster(cluster, known, name), name))
+        yield named.as_document(named.in_cluster(cluster, known, name), name)
     for manifest in () if names else named.everything(cluster, known):
-        explaining.add(named.as_document(manifest, "the cluster"))
+        yield named.as_document(manifest, "the cluster")
 
 
 def _order(row: Holding, column: str) -> tuple[object, ...]:

@@ -137,14 +137,22 @@ def test_render_prints_nothing_and_names_every_fault(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("command", ["render", "demand", "inspect"])
-def test_a_terminal_gets_a_bar_that_goes_away(tmp_path: Path, command: str) -> None:
-    file = tmp_path / "many.yaml"
-    file.write_text("---\n".join(DEPLOYMENT.format(name=f"d{number}") for number in range(250)))
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("render", "documents"),
+        ("demand", "documents, 99 that make pods"),
+        ("inspect", "documents"),
+        ("lint", "files"),
+    ],
+)
+def test_a_terminal_gets_a_bar_that_goes_away(tmp_path: Path, command: str, what: str) -> None:
+    for number in range(250):
+        (tmp_path / f"{number}.yaml").write_text(DEPLOYMENT.format(name=f"d{number}"))
     ours, theirs = pty.openpty()
 
     process = subprocess.Popen(  # noqa: S603 -- our own program
-        [f"{BIN}/kubectl-ml", command, "-f", file],
+        [f"{BIN}/kubectl-ml", command, "-f", tmp_path],
         stdout=subprocess.DEVNULL,
         stderr=theirs,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
@@ -154,6 +162,6 @@ def test_a_terminal_gets_a_bar_that_goes_away(tmp_path: Path, command: str) -> N
     shown = os.read(ours, 10_000).decode()
     os.close(ours)
 
-    assert "100 documents" in shown
-    assert "200 documents" in shown
+    assert f"100 {what}" in shown
+    assert f"200 {what.partition(',')[0]}" in shown
     assert shown.endswith("\r\x1b[K")
