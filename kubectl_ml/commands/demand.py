@@ -78,18 +78,22 @@ def demand(
     unread = _from_files(demands, filenames, recursive=recursive)
     unread.warn("counted")
     demands.report()
-    stream = sys.stdout.buffer
-    if output in ("json", "yaml"):
-        demand_output.structured(demands.rows(), output, stream)
-    elif demands.counted:
-        demand_output.table(demands.rows(), stream, wide=output == "wide", headers=not no_headers)
-    elif not demands.unusable and not unread.faults:
-        click.echo("Nothing here makes pods.", err=True)
+    _print(demands, unread, output, headers=not no_headers)
     unread.complain(
         also=tuple(demands.unusable),
         hint="these weren't counted; all others were",
         unread="these weren't counted, nor what follows them in their files; all others were",
     )
+
+
+def _print(demands: Demands, unread: Unread, output: str, *, headers: bool) -> None:
+    stream = sys.stdout.buffer
+    if output in ("json", "yaml"):
+        demand_output.structured(demands.rows(), output, stream)
+    elif demands.counted:
+        demand_output.table(demands.rows(), stream, wide=output == "wide", headers=headers)
+    elif not demands.unusable and not unread.faults:
+        click.echo("Nothing here makes pods.", err=True)
 
 
 # --- reading -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import click
@@ -16,6 +16,7 @@ from policies.workloads import catalogue
 
 HEADERS = ("NAMESPACE", "KIND", "NAME", "CLASSES", "SOURCES", "SIDECARS", "POLICIES")
 COLUMNS = tuple(header.lower() for header in HEADERS)
+UNREAD = "these weren't read, nor what follows them in their files; all others were"
 
 
 @click.command(
@@ -93,33 +94,33 @@ def inspect(
         facts=flags.read_facts(policies_),
         namespace=target.namespace or "default",
     )
-    wanted = Wanted(class_=class_, source=source, sidecar=sidecar, policy=policy)
     rows: list[Holding] = []
-
-    def take(document: Document) -> None:
-        explaining.add(document)
-        rows.extend(row for row in _rows(explaining) if wanted.fits(row))
-        explaining.found.clear()  # rows are small; manifests aren't
-
+    wanted = Wanted(class_=class_, source=source, sidecar=sidecar, policy=policy)
+    take = _taking(explaining, wanted, rows)
     unread = reading.each(inputs.inputs(filenames, recursive=recursive), take)
     unread.warn("read")
     if not filenames:
         for document in _in_cluster(explaining, names, submit.Session(target).cluster):
             take(document)
     _print(sorted(rows, key=lambda row: _order(row, sort_by)), output, headers=not no_headers)
-    unread.complain(
-        hint="",
-        unread="these weren't read, nor what follows them in their files; all others were",
-    )
+    unread.complain(hint="", unread=UNREAD)
 
 
-def _rows(explaining: Explaining) -> list[Holding]:
+def _taking(
+    explaining: Explaining, wanted: Wanted, rows: list[Holding]
+) -> Callable[[Document], None]:
+    """Make of each document rows, which are small; its manifests aren't kept."""
     known = catalogue.of(explaining.policies)
-    return [
-        inspecting.holding(one, known, namespace=explaining.namespace)
-        for one in explaining.found
-        if known.of(one.manifest) is not None
-    ]
+
+    def take(document: Document) -> None:
+        explaining.add(document)
+        for one in explaining.found:
+            if known.of(one.manifest) is not None:
+                row = inspecting.holding(one, known, namespace=explaining.namespace)
+                rows.extend([row] if wanted.fits(row) else [])
+        explaining.found.clear()
+
+    return take
 
 
 def _in_cluster(
