@@ -13,7 +13,7 @@ import yaml
 from policies.model import PolicySet
 from policies.patch import Path, lookup
 from policies.workloads.paths import each, path
-from policies.workloads.written_counts import Count, PathCount, count
+from policies.workloads.written_counts import Count, PathCount, count, path_count
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -312,7 +312,7 @@ def _role(entry: Mapping[str, Any]) -> Role:
 def _surge(entry: Any) -> tuple[PathCount, str] | None:
     if entry is None:
         return None
-    return PathCount(path=path(entry["path"]), default=0), str(entry.get("default", 0))
+    return path_count(entry["path"]), str(entry.get("default", 0))
 
 
 def _condition(entry: Any) -> Condition | None:

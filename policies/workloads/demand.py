@@ -23,6 +23,7 @@ from policies.workloads import (
     extras,
     locate,
     requests,
+    scaling,
     sums,
     trainings,
     triggers,
@@ -55,18 +56,25 @@ def of(
     depth: int = 0,
 ) -> Demand:
     """
-    Tell what an object asks for; `range_of` is the range that an autoscaler keeps its pods in.
+    Tell what an object asks for; `range_of` is the range that an autoscaler keeps its replicas in.
 
     `runtime` is the one that a TrainJob refers to, where it is known.
 
     Whatever can't be read (a template of a template, a quantity with a placeholder) is in `notes`.
     """
+    if range_of is not None:
+        ends = (range_of.steady or 0, range_of.peak or 0)
+        least, most = (
+            of(one, kind, known, accelerators, runtime=runtime, also=also, depth=depth)
+            for one in (scaling.at(obj, kind, end) for end in ends)
+        )
+        return scaling.between(least, most)
     counting = _Counting(known=known, accelerators=accelerators, also=also, depth=depth)
     why = _makes_none(obj, kind)
     if why:
         return _summed(obj, kind, _Parts(notes=[why]))
     obj, held, parts = workflows.opened(obj, kind), is_held(obj, kind), _Parts()
-    given = Given(range_of=range_of, runtime=runtime, also=also, held=held, unusable={})
+    given = Given(runtime=runtime, also=also, held=held, unusable={})
     parts.roles += _own(obj, kind, counting, given)
     parts.unusable += [sums.no_count(at, value) for at, value in given.unusable.items()]
     if depth < MAX_DEPTH:
@@ -110,7 +118,8 @@ def _makes_none(obj: Any, kind: Kind) -> str:
     if kind.makes_no_pods(obj):
         return f"this {kind.kind} makes no pods: {kind.no_pods_why}"
     if kind.template:
-        return f"a {kind.kind} makes no pods itself"
+        article = "an" if kind.kind[0] in "AEIO" else "a"
+        return f"{article} {kind.kind} makes no pods itself"
     if not kind.is_ours(obj):
         manager = lookup(obj, kind.managed_by)
         return f'its pods are made elsewhere: {locate.written(kind.managed_by)} is "{manager}"'
@@ -159,7 +168,7 @@ def _own(obj: Any, kind: Kind, counting: _Counting, given: Given) -> list[RoleDe
         classes = _devices(obj, template, counting.accelerators, request)
         if given.also:
             given.also(request, lookup(obj, template.pod_spec), classes)
-        extent = given.range_of or planned.pop(template.role, None)
+        extent = planned.pop(template.role, None)
         if extent is None:
             extent = (
                 _NOTHING

@@ -141,14 +141,32 @@ def _of_pod(spec: Mapping[str, Any], containers: list[Any], request: PodRequest)
             together.add(own)
             most.at_least(together)
     total.at_least(most)
-    whole = _read(spec.get("resources") if "containers" in spec else None, request)
-    for name, value in whole.values.items():
-        if name in _POD_LEVEL or name.startswith("hugepages-"):
-            total.values[name] = value
+    _put_of_pod(spec, total, request)
     overhead = Amounts()
     _put_all(overhead, spec.get("overhead"), request)
     total.add(overhead)
     request.amounts = total
+
+
+def _put_of_pod(spec: Mapping[str, Any], total: Amounts, request: PodRequest) -> None:
+    """
+    Put what a pod asks for as a whole in the place of what its containers do.
+
+    Its limit alone is the request where they ask for nothing, and always for huge pages.
+    """
+    resources = spec.get("resources") if "containers" in spec else None
+    if not isinstance(resources, dict):
+        return
+    for member in ("limits", "requests"):
+        amounts = Amounts()
+        _put_all(amounts, resources.get(member), request)
+        for name, value in amounts.values.items():
+            is_huge = name.startswith("hugepages-")
+            beats = member == "requests" or is_huge or name not in total.values
+            if beats and (is_huge or name in _POD_LEVEL):
+                total.values[name] = value
+                total.binary.discard(name)
+                total.binary |= amounts.binary & {name}
 
 
 def _of_container(container: Mapping[str, Any], request: PodRequest) -> Amounts:

@@ -548,13 +548,17 @@ def test_what_the_whole_object_asks_for(manifest: Any, when: str, expected: dict
     assert {"pods": shown(share.pods), **share.quantities()} == expected
 
 
-def test_every_kind_of_the_catalogue_is_counted_by_hand() -> None:
+def manifests() -> list[Any]:
+    """Give what is counted by hand, of every kind."""
     (table,) = (mark for mark in test_pods_and_devices.pytestmark if mark.name == "parametrize")
-    manifests = [yaml.safe_load(one.values[0]) for one in table.args[1]]
-    manifests += [manifest for manifest, _ in counted()]
+    found = [yaml.safe_load(one.values[0]) for one in table.args[1]]
+    return found + [manifest for manifest, _ in counted()]
+
+
+def test_every_kind_of_the_catalogue_is_counted_by_hand() -> None:
     kinds = catalogue.builtin()
 
-    names = {kind.name for kind in map(kinds.of, manifests) if kind is not None}
+    names = {kind.name for kind in map(kinds.of, manifests()) if kind is not None}
 
     assert {kind.name for kind in kinds.kinds.values()} - names == set()
 
@@ -827,12 +831,65 @@ def test_more_replicas_never_ask_for_less(few: int, more: int) -> None:
     assert (less.peak.pods or 0) <= (most.peak.pods or 0)
 
 
-def test_an_autoscaler_sets_the_range() -> None:
-    obj = yaml.safe_load(deployment("replicas: 2,"))
+LWS = "leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"
+GROUP = f"leaderWorkerTemplate: {{size: 4, workerTemplate: {{spec: {GPU}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # 25 % of 7, rounded up, is 2
+        pytest.param(deployment("replicas: 2,"), (1, 9), id="deployment"),
+        pytest.param(
+            deployment("strategy: {rollingUpdate: {maxSurge: 3}},"), (1, 10), id="surge-by-number"
+        ),
+        pytest.param(deployment("strategy: {type: Recreate},"), (1, 7), id="recreated"),
+        pytest.param(
+            workload("apps/v1", "StatefulSet", f"{{replicas: 3, template: {{spec: {GPU}}}}}"),
+            (1, 7),
+            id="statefulset",
+        ),
+        pytest.param(
+            workload(
+                "argoproj.io/v1alpha1",
+                "Rollout",
+                f"{{strategy: {{blueGreen: {{}}}}, template: {{spec: {GPU}}}}}",
+            ),
+            (1, 14),
+            id="blue-green",
+        ),
+        # a replica is a group of 4
+        pytest.param(workload(*LWS, f"{{replicas: 2, {GROUP}}}"), (4, 28), id="leaderworkerset"),
+        pytest.param(
+            workload(
+                *LWS,
+                f"{{{GROUP}, rolloutStrategy: {{rollingUpdateConfiguration: {{maxSurge: 1}}}}}}",
+            ),
+            (4, 32),
+            id="leaderworkerset-with-surge",
+        ),
+        # only the workers are scaled
+        pytest.param(
+            workload(
+                "kubeflow.org/v1",
+                "PyTorchJob",
+                f"{{pytorchReplicaSpecs: {{Master: {{template: {{spec: {GPU}}}}}, "
+                f"Worker: {{replicas: 3, template: {{spec: {GPU}}}}}}}}}",
+            ),
+            (2, 8),
+            id="pytorchjob",
+        ),
+    ],
+)
+def test_an_autoscaler_sets_the_range(text: str, expected: tuple[int, int]) -> None:
+    obj = yaml.safe_load(text)
     known = catalogue.builtin()
     kind = known.of(obj)
     assert kind is not None
 
     found = demand.of(obj, kind, known, {}, range_of=Range(1, 7))
 
-    assert (found.steady.pods, found.peak.pods) == (1, 7)
+    assert (found.steady.pods, found.peak.pods) == expected
+    assert sum(role.steady.pods or 0 for role in found.roles) == expected[0]
+    assert sum(role.peak.pods or 0 for role in found.roles) == expected[1]
+    assert obj == yaml.safe_load(text)
