@@ -58,6 +58,7 @@ _ELASTIC = (
 )
 _STEPS = "what of its steps and tasks runs at once; tasks of a DAG side by side"
 COUNTED: dict[str, tuple[str, str]] = {
+    "sensor": ("1; what its triggers make is charged when it is made", "1"),
     "cronjob": ("0", _RUNS),
     "cronworkflow": ("0", _RUNS),
     "daemonset": (
