@@ -29,7 +29,7 @@ from webhook.ledger import LABEL, Api, Ledgers, Written, config_map, name_of, re
 from webhook.usage import Account
 from webhook.watching_usage import UsageWatch
 
-RECOUNT_SECONDS = 0.05  # between two looks at what changed
+RECOUNT_SECONDS = 0.2  # between two looks at what changed
 STATUS_SECONDS = 1.0  # between two writes of a policy's status
 EXPIRY_SECONDS = 5.0  # between two looks at what expired
 MAX_GROUPS = 100  # in a status; those that use most

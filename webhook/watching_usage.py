@@ -107,11 +107,6 @@ class UsageWatch:
         """Give the version up to which everything is in the table."""
         return self._floor
 
-    async def caught_up(self, version: int) -> None:
-        """Wait until what was written up to a version is in the table; raises NotReachable."""
-        if self._floor < version:
-            await asyncio.to_thread(self.refresh, version)
-
     def refresh(self, version: int | None = None) -> None:
         """
         Read everything live, unless somebody did since `version`; raises NotReachable.
