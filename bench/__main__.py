@@ -57,16 +57,21 @@ def main(seconds: float, rounds: int, only: tuple[str, ...]) -> None:
                 raise click.ClickException(str(error)) from error
             click.echo(f"Creates through an API server were not measured: {error}\n", err=True)
     if "quota" in chosen:
-        try:
-            report["quota"] = quota.run(rounds=rounds)
-            click.echo(_reservations(report["quota"]) + "\n")
-        except Unusable as error:
-            if only:
-                raise click.ClickException(str(error)) from error
-            click.echo(f"Reservations were not measured: {error}\n", err=True)
+        _reserve(report, rounds=rounds, alone=bool(only))
     report["machine"] = _machine()
     REPORT.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
     click.echo(f"{REPORT} has the figures.")
+
+
+def _reserve(report: dict[str, Any], *, rounds: int, alone: bool) -> None:
+    try:
+        report["quota"] = quota.run(rounds=rounds)
+    except Unusable as error:
+        if alone:
+            raise click.ClickException(str(error)) from error
+        click.echo(f"Reservations were not measured: {error}\n", err=True)
+        return
+    click.echo(_reservations(report["quota"]) + "\n")
 
 
 def _machine() -> dict[str, Any]:
