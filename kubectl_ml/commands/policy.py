@@ -16,6 +16,10 @@ VERBS = {
         module="kubectl_ml.commands.policy_show",
         summary="Tell in words what a policy matches and does, and who is let off",
     ),
+    "lint": Verb(
+        module="kubectl_ml.commands.policy_lint",
+        summary="Find policies that are for nothing, or at odds with each other",
+    ),
     "check": Verb(
         module="kubectl_ml.commands.policy_check",
         summary="Judge manifests as the webhook would: what is refused, warned about, audited",
