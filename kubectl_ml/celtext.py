@@ -50,7 +50,7 @@ def renamed(text: str, new: Mapping[str, str]) -> str:
 def literal(value: Any) -> str:
     """Write a JSON value as CEL; mixed lists and maps are allowed by making their items dynamic."""
     if isinstance(value, dict):
-        items = (f"{json.dumps(key)}: dyn({literal(each)})" for key, each in value.items())
+        items = (f"{string(key)}: dyn({literal(each)})" for key, each in value.items())
         return "{" + ", ".join(items) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(f"dyn({literal(each)})" for each in value) + "]"
@@ -59,4 +59,5 @@ def literal(value: Any) -> str:
 
 def string(text: str) -> str:
     """Write a string as CEL."""
-    return json.dumps(text, ensure_ascii=True)
+    plain = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"').replace("'", "\\'")
+    return f"'{plain}'"

@@ -24,6 +24,10 @@ VERBS = {
         module="kubectl_ml.commands.policy_check",
         summary="Judge manifests as the webhook would: what is refused, warned about, audited",
     ),
+    "export": Verb(
+        module="kubectl_ml.commands.policy_export",
+        summary="Write guards as ValidatingAdmissionPolicy, and say what that can't carry",
+    ),
 }
 
 
