@@ -14,7 +14,7 @@ from typing import Any
 
 from kubectl_ml import policy_state, policy_words
 from kubectl_ml.policy_objects import Held
-from kubectl_ml.policy_words import shown
+from kubectl_ml.policy_words import EVERYTHING, shown
 
 _WIDTH = 10
 _ACTS = {
@@ -43,7 +43,10 @@ def lines(one: Held, others: Sequence[Held], now: float) -> Iterator[str]:
         case "PolicyException":
             yield from _exception(one.spec, now)
         case _:
-            rest = {key: value for key, value in one.spec.items() if key != "description"}
+            if one.kind == "QuotaPolicy":
+                match = policy_words.matches(one.spec.get("match"), default=EVERYTHING)
+                yield from _field("matches", [match])
+            rest = {k: v for k, v in one.spec.items() if k not in ("description", "match")}
             for key, value in rest.items():
                 yield from _field(key, [shown(value)])
 
@@ -140,13 +143,13 @@ def _lets_off(other: Held, name: str) -> bool:
 def _exempted(other: Held, now: float) -> str:
     spec = other.spec
     rules = ", ".join(spec.get("rules") or ()) or "all of it"
-    match = policy_words.matches(spec.get("match"), default=policy_words.EVERYTHING)
+    match = policy_words.matches(spec.get("match"), default=EVERYTHING)
     reason = spec.get("reason", "")
     return f"{other.name}: from {rules}, {match}, {policy_words.until(spec, now)} ({reason})"
 
 
 def _exception(spec: Mapping[str, Any], now: float) -> Iterator[str]:
-    match = policy_words.matches(spec.get("match"), default=policy_words.EVERYTHING)
+    match = policy_words.matches(spec.get("match"), default=EVERYTHING)
     yield from _field("lets off", [match])
     yield from _field("from", [", ".join(spec.get("policies") or ())])
     yield from _field(

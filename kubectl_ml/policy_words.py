@@ -98,7 +98,10 @@ def _lets_off(spec: Mapping[str, Any]) -> str:
 
 
 def _bounds(spec: Mapping[str, Any]) -> str:
-    return "bounds " + ", ".join(f"{key}: {value}" for key, value in spec.get("budget", {}).items())
+    budget = spec.get("budget") or {}
+    by = spec.get("groupBy", "namespace")
+    group = shown(by) if isinstance(by, str) else ", ".join(f"{k} {v}" for k, v in by.items())
+    return f"bounds {', '.join(f'{key}: {value}' for key, value in budget.items())} by {group}"
 
 
 def _is_for(spec: Mapping[str, Any]) -> str:

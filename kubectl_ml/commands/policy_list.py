@@ -17,6 +17,7 @@ from policies import load
 HEADERS = ("KIND", "NAME", "MODE", "STATE", "PODS", "MATCHES", "DOES")
 WIDE_HEADERS = ("FROM", "ORDER", "MATCHES ALL OF", "REASON")
 UNKNOWN = "-"
+_OF_ANY_KIND = ("PolicyException", "QuotaPolicy")  # where the match names none
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
@@ -73,7 +74,7 @@ def list(
 
 
 def _of_kinds(found: Sequence[Held], kinds: Sequence[str]) -> builtins.list[Held]:
-    known = (*load.KINDS, *load.LATER)
+    known = load.KINDS
     for word in kinds:
         if not any(policy_objects.is_kind(kind, word) for kind in known):
             from kubectl_ml.suggest import did_you_mean
@@ -119,7 +120,7 @@ def _row(one: Held, counts: Mapping[str, int] | None, now: float) -> tables.Row:
 def _matches(one: Held, *, short: bool = False) -> str:
     if one.kind not in policy_objects.POLICIES:
         return UNKNOWN
-    default = policy_words.EVERYTHING if one.kind == "PolicyException" else "Pod"
+    default = policy_words.EVERYTHING if one.kind in _OF_ANY_KIND else "Pod"
     return policy_words.matches(one.spec.get("match"), default=default, short=short)
 
 

@@ -35,12 +35,14 @@ def _exception(held: Held, subjects: Subjects) -> Iterator[Found]:
     about = About(held=held, rule="exception")
     guards = {one.name: one for one in subjects.policies.guards}
     named = list(held.spec.get("policies") or ())
+    there = {*guards, *(one.name for one in subjects.policies.quotas)}
     for number, name in enumerate(named):
-        if name not in guards:
-            message = f'spec.policies: there is no GuardPolicy "{name}"{did_you_mean(name, guards)}'
+        if name not in there:
+            near = did_you_mean(name, there) if there else ""
+            message = f'spec.policies: there is no GuardPolicy or QuotaPolicy "{name}"{near}'
             yield about(ERROR, message, at("spec", "policies", number))
     known = {rule for name in named if name in guards for rule in _rules(guards[name])}
-    whole = all(name in guards for name in named)
+    whole = all(name in there for name in named)
     for number, rule in enumerate(held.spec.get("rules") or ()):
         if whole and rule not in known:
             message = (

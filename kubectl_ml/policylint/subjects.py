@@ -71,6 +71,7 @@ class Subjects:
             *((self.injection(one), one.match) for one in policies.injections),
             *((self.guard(one), one.match) for one in policies.guards),
             *((self.exception(one), one.match) for one in policies.exceptions),
+            *((self.by_name["QuotaPolicy", one.name], one.match) for one in policies.quotas),
         )
 
 

@@ -37,7 +37,8 @@ def find(subjects: Subjects) -> Iterator[Found]:
 
 
 def _of_match(about: About, held: Held, match: Match) -> Iterator[Found]:
-    kinds = _ANY_KIND if held.kind == "PolicyException" else ("Pod",)
+    open_to_all = held.kind in ("PolicyException", "QuotaPolicy")
+    kinds = _ANY_KIND if open_to_all else ("Pod",)
     if samples.of([match], kinds) is not None:
         if _is_untouched(match):
             yield about(

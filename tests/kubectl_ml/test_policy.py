@@ -182,6 +182,30 @@ def test_a_policy_in_words(policy: Callable[..., Outcome], name: str, out: str) 
     assert policy("show", name) == Outcome(code=0, out=out, err="")
 
 
+QUOTA = """\
+apiVersion: kubectl-ml.io/v1alpha1
+kind: QuotaPolicy
+metadata: {name: gpus}
+spec: {groupBy: {namespaceLabel: team}, budget: {accelerators.a100: 8}}
+"""
+SHOWN_QUOTA = """\
+QuotaPolicy gpus (guards.yaml:1), Ready
+matches:  everything
+groupBy:  {"namespaceLabel": "team"}
+budget:   {"accelerators.a100": 8}
+"""
+LISTED_QUOTA = (
+    "QuotaPolicy gpus Deny Ready - everything bounds accelerators.a100: 8 by namespaceLabel team"
+)
+
+
+def test_a_quota(policy: Callable[..., Outcome]) -> None:
+    Path("guards.yaml").write_text(QUOTA)
+
+    assert policy("show", "gpus") == Outcome(code=0, out=SHOWN_QUOTA, err="")
+    assert policy("list", "--no-headers").out.split() == LISTED_QUOTA.split()
+
+
 def test_show_gives_the_object() -> None:
     shown = yaml.safe_load(invoke("policy", "show", "logs", "-o", "yaml").out)
 

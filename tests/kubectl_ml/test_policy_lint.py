@@ -207,7 +207,7 @@ NAMES = [
     pytest.param(
         guard("g", "{}", RULE % "{images: {digests: Require}}") + exception("[g, h]"),
         'p.yaml:10:22: error: PolicyException "e": exception: spec.policies: there is no '
-        'GuardPolicy "h"; known: g\n',
+        'GuardPolicy or QuotaPolicy "h"; known: g\n',
         id="exception-from-no-policy",
     ),
     pytest.param(
@@ -216,6 +216,9 @@ NAMES = [
         'p.yaml:10:44: error: PolicyException "e": exception: spec.rules: no rule or check of g is '
         'named "taem"; did you mean "team"?\n',
         id="exception-from-no-rule",
+    ),
+    pytest.param(
+        one("QuotaPolicy", "q", "{budget: {pods: 3}}") + exception("[q]"), "", id="from-a-quota"
     ),
     pytest.param(
         guard("g") + exception("[g]", "expires: '2020-01-01T00:00:00Z',"),
