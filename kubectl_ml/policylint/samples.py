@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import islice, product
 
 from policies import match as matching
@@ -23,6 +24,8 @@ Labels = Mapping[str, str]
 
 def of(matches: Sequence[Match], kinds: Sequence[str] = ("Pod",)) -> Target | None:
     """Find a target of all `matches`; `kinds` are what a match without kinds is for."""
+    if not _namespaces(matches):
+        return None  # the usual case, and cheap to tell
     tests = [matching.compiled(one) for one in matches]
     for target in islice(_candidates(matches, kinds), MAX_TRIED):
         if all(test(target) for test in tests) and all(
@@ -46,7 +49,7 @@ def _candidates(matches: Sequence[Match], kinds: Sequence[str]) -> Iterator[Targ
     axes = (
         _distinct([kind for one in matches for kind in one.kinds] or kinds),
         _distinct([op for one in matches for op in one.operations] or ["CREATE", "UPDATE"]),
-        _distinct(_namespaces(matches)),
+        _namespaces(matches),
         _labels(selectors, excluded),
         labels,
         _distinct(["", *(owner for one in matches for owner in one.owners), "Other.example.com"]),
@@ -76,7 +79,12 @@ def _namespaces(matches: Sequence[Match]) -> list[str]:
     globs = [name for one in matches if one.namespaces for name in one.namespaces.names]
     plain = [_filled(glob, "x") for glob in globs] + [_filled(glob, "") for glob in globs]
     mixed = [_filled(one, other.replace("*", "")) for one in globs for other in globs[:8]]
-    return [*plain, *mixed, _NEUTRAL, "default"]
+    wanted = [one.namespaces.names for one in matches if one.namespaces and one.namespaces.names]
+    return [
+        name
+        for name in dict.fromkeys([*plain, *mixed, _NEUTRAL, "default"])
+        if all(any(fnmatchcase(name, glob) for glob in globs) for globs in wanted)
+    ]
 
 
 def _filled(glob: str, text: str) -> str:
