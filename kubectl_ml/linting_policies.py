@@ -25,14 +25,9 @@ _STEP = re.compile(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[]+)')
 def find(paths: Sequence[str], *, library: bool, now: float) -> list[Found]:
     """Judge what `--policies` names, beside the library."""
     files = [path for path in paths if path != flags.CLUSTER]
-    found = list(_unread(files))
     held = list(policy_objects.of_library()) if library else []
-    written: list[Held] = []
-    for path in files:
-        try:
-            written += policy_objects.of_files([path])
-        except Unreadable:
-            continue  # said above
+    written = list(_written(files))
+    found = list(_unread(files, written))
     if flags.CLUSTER in paths:
         written += policy_objects.of_cluster()
     usable = []
@@ -47,6 +42,14 @@ def find(paths: Sequence[str], *, library: bool, now: float) -> list[Found]:
     return sorted(dict.fromkeys(found), key=lambda each: (each.place, each.finding.message))
 
 
+def _written(files: Sequence[str]) -> Iterator[Held]:
+    for path in files:
+        try:
+            yield from policy_objects.of_files([path])
+        except (Unreadable, OSError):
+            continue  # `_unread` says so
+
+
 def _faults(one: Held) -> Iterator[Found]:
     """Find what the schema and the compiler have against an object."""
     about = About(held=one, rule="policies")
@@ -58,14 +61,14 @@ def _steps(path: str) -> list[str]:
     return [quoted or number or name for quoted, number, name in _STEP.findall(path)]
 
 
-def _unread(files: Sequence[str]) -> Iterator[Found]:
-    """Find what no object can be told from: no YAML, no kind, the same name twice."""
+def _unread(files: Sequence[str], written: Sequence[Held]) -> Iterator[Found]:
+    """Find what no object of ours can be told from: no YAML, no name, the same name twice."""
+    told = {(one.origin, f"{one.kind} {one.manifest['metadata']['name']}") for one in written}
     try:
         load.read(files, library=False)
     except InvalidPolicies as error:
         for fault in error.faults:
-            twice = "is also in" in fault.message
-            if twice or fault.object.partition(" ")[0] not in load.KINDS:
+            if "is also in" in fault.message or (fault.file, fault.object) not in told:
                 line, message = _line(fault.sentence)
                 yield Found(
                     finding=Finding(severity=ERROR, policy="policies", message=message),

@@ -274,3 +274,12 @@ def test_pods_that_one_may_not_see_are_not_counted(
     outcome = ml("policy", "list", "--no-library", "--policies=cluster", "-owide", "--no-headers")
 
     assert (outcome.code, listed(outcome)["good"]) == (0, ["Ready", "-", "-"])
+
+
+def test_lint_of_the_clusters_policies(in_cluster: APIServer, ml: Callable[..., Outcome]) -> None:
+    outcome = ml("policy", "lint", "--no-library", "--policies=cluster")
+
+    assert (outcome.code, outcome.err) == (1, "")
+    assert outcome.out.startswith(
+        'cluster:1:1: error: GuardPolicy "bad": policies: spec.rules[0].expression: line 1, '
+    )

@@ -341,6 +341,16 @@ def test_a_guard_against_the_library_is_the_users_to_change(lint: Callable[..., 
             "p.yaml:1:1: error: GuardPolicy g: policies: metadata.name: GuardPolicy g is also in",
             id="twice",
         ),
+        pytest.param(
+            guard("g").replace("metadata: {name: g}\n", ""),
+            'p.yaml:1:1: error: GuardPolicy: policies: "metadata" is missing',
+            id="no-name",
+        ),
+        pytest.param(
+            guard("g").replace("kubectl-ml.io", "kubectlml.io"),
+            'p.yaml:1:1: error: GuardPolicy g: policies: apiVersion: "kubectlml.io/v1alpha1" is',
+            id="no-group-of-ours",
+        ),
     ],
 )  # fmt: skip
 def test_what_cant_be_read(lint: Callable[..., Outcome], text: str, out: str) -> None:
@@ -387,3 +397,13 @@ def test_json_and_sarif(lint: Callable[..., Outcome]) -> None:
     }
     assert run["tool"]["driver"]["rules"] == [{"id": "exception"}]
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] == 5
+
+
+def test_a_directory_that_is_not_there() -> None:
+    outcome = invoke("policy", "lint", "--policies", "nowhere")
+
+    assert outcome == Outcome(
+        code=1,
+        out="nowhere:1:1: error: policies: there is no such file or directory; check the path\n",
+        err="",
+    )
