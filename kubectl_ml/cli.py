@@ -53,6 +53,10 @@ VERBS = {
         module="kubectl_ml.commands.sources",
         summary="List the data sources that can be named",
     ),
+    "policy": Verb(
+        module="kubectl_ml.commands.policy",
+        summary="List, read and check the policies in force, and try manifests against them",
+    ),
     "train": Verb(
         module="kubectl_ml.commands.train",
         summary="Run a training, on one node or on many",

@@ -230,7 +230,7 @@ def read_policies(paths: tuple[str, ...], *, library: bool) -> PolicySet:
 
         files = tuple(path for path in paths if path != CLUSTER)
         base = read_policies(files, library=library)
-        return in_force.policies(_asked_cluster(), base, _warn)
+        return in_force.policies(asked_cluster(), base, _warn)
     if not paths:
         return load.library() if library else PolicySet()
     try:
@@ -250,10 +250,10 @@ def read_facts(paths: tuple[str, ...]) -> Facts:
         return Facts()
     from kubectl_ml import in_force
 
-    return in_force.facts(_asked_cluster())
+    return in_force.facts(asked_cluster())
 
 
-def _asked_cluster() -> Cluster:
+def asked_cluster() -> Cluster:
     """Connect to the cluster that the command's flags name; once for each command."""
     from kubectl_ml.cluster import Cluster, Target, connect
 
@@ -315,7 +315,7 @@ class DeviceClass(Word):
     ) -> list[CompletionItem]:
         """Offer the classes that begin with what is there."""
         classes = _in_force(ctx).accelerators.values()
-        return _offer(
+        return offer(
             {
                 each.name: each.description or each.resource or each.device_class_name
                 for each in classes
@@ -334,7 +334,7 @@ class DataSourceName(Word):
     ) -> list[CompletionItem]:
         """Offer the sources that begin with what is there."""
         sources = _in_force(ctx).data_sources.values()
-        return _offer({each.name: each.description or each.type for each in sources}, incomplete)
+        return offer({each.name: each.description or each.type for each in sources}, incomplete)
 
 
 class SidecarName(Word):
@@ -352,7 +352,7 @@ class SidecarName(Word):
             for sidecar in policy.inject.sidecars
             if sidecar.offered
         }
-        return _offer(offered, incomplete)
+        return offer(offered, incomplete)
 
 
 class RunName(Word):
@@ -372,7 +372,7 @@ class RunName(Word):
             context=ctx.params.get("context") or "",
             kubeconfig=ctx.params.get("kubeconfig") or "",
         )
-        return _offer({name: what for name, what in names.items() if name not in given}, incomplete)
+        return offer({name: what for name, what in names.items() if name not in given}, incomplete)
 
 
 def _in_force(ctx: click.Context) -> PolicySet:
@@ -380,7 +380,8 @@ def _in_force(ctx: click.Context) -> PolicySet:
     return read_policies(paths, library=not ctx.params.get("no_library"))
 
 
-def _offer(words: dict[str, str], incomplete: str) -> list[CompletionItem]:
+def offer(words: dict[str, str], incomplete: str) -> list[CompletionItem]:
+    """Offer the words that begin with what is there."""
     from click.shell_completion import CompletionItem
 
     return [

@@ -20,13 +20,7 @@ from policies.model import API_VERSION, Facts, Manifest, PolicySet
 def policies(cluster: Cluster, base: PolicySet, warn: Callable[[str], None]) -> PolicySet:
     """Put the cluster's policies over `base`."""
     usable = []
-    found = list(_objects(cluster))
-    if not found and not cluster.serves(API_VERSION, load.KINDS[0]):
-        raise PluginError(
-            "--policies cluster: this cluster has no policies; kubectl-ml isn't installed there",
-            hint="kubectl apply -k manifests/crds, or give a directory: --policies DIR",
-        )
-    for one in found:
+    for one in objects(cluster):
         faults = load.judged(one)
         if faults:
             reasons = "; ".join(fault.sentence for fault in faults)
@@ -34,6 +28,17 @@ def policies(cluster: Cluster, base: PolicySet, warn: Callable[[str], None]) -> 
         else:
             usable.append(one)
     return load.over(base, usable)
+
+
+def objects(cluster: Cluster) -> list[Manifest]:
+    """Read every policy of the cluster as it is there, those that can't be used among them."""
+    found = list(_objects(cluster))
+    if not found and not cluster.serves(API_VERSION, load.KINDS[0]):
+        raise PluginError(
+            "--policies cluster: this cluster has no policies; kubectl-ml isn't installed there",
+            hint="kubectl apply -k manifests/crds, or give a directory: --policies DIR",
+        )
+    return found
 
 
 def _objects(cluster: Cluster) -> Iterator[Manifest]:

@@ -7,13 +7,14 @@ are the policies that speak), and a result for each finding with its place in a 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
-from kubectl_ml.findings import ERROR, Finding
+from kubectl_ml.findings import ERROR, WARNING, Finding
 from kubectl_ml.places import Place
 
 _SCHEMA = (
@@ -29,6 +30,25 @@ class Found:
     place: Place
     reference: str = ""  # Job.batch/ml/train; empty for a file that can't be read
     title: str = ""
+
+
+def show(found: Sequence[Found], form: str) -> None:
+    """Print findings as text, json or sarif."""
+    import orjson
+
+    stdout = sys.stdout.buffer
+    if form == "text":
+        stdout.write(text(found).encode())
+    else:
+        value = (json if form == "json" else sarif)(found)
+        stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    stdout.flush()
+
+
+def fails(found: Sequence[Found], fail_on: str) -> bool:
+    """Tell whether there is a finding of this severity (error, warning, never) or worse."""
+    counted = {ERROR: {ERROR}, WARNING: {ERROR, WARNING}}.get(fail_on, set())
+    return bool(counted & {each.finding.severity for each in found})
 
 
 def text(found: Sequence[Found]) -> str:

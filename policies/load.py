@@ -33,7 +33,7 @@ KINDS = (
     "QuotaPolicy",
 )
 SUFFIXES = (".yaml", ".yml", ".json")
-_LIBRARY = Path(__file__).parent / "library"
+LIBRARY = Path(__file__).parent / "library"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Document:
 def library() -> PolicySet:
     """Read the built-in library; a test has checked it, so that a start needn't."""
     documents: list[Document] = []
-    for file in _files([_LIBRARY]):
+    for file in files([LIBRARY]):
         documents += _documents(file)
     return _build(documents, PolicySet())
 
@@ -64,7 +64,7 @@ def read(paths: Sequence[str | Path], *, library: bool = True) -> PolicySet:
     for path in paths:
         if not Path(path).exists():
             faults.append(_file_fault(path, "there is no such file or directory; check the path"))
-    for file in _files(paths):
+    for file in files(paths):
         try:
             documents += _documents(file)
         except manifests.InvalidYAML as error:
@@ -113,7 +113,7 @@ def fingerprint(paths: Sequence[str | Path]) -> tuple[tuple[str, int, int, int],
     turning one link.
     """
     found = []
-    for file in _files(paths):
+    for file in files(paths):
         try:
             stat = file.stat()
         except OSError:
@@ -125,7 +125,7 @@ def fingerprint(paths: Sequence[str | Path]) -> tuple[tuple[str, int, int, int],
 # --- files ------------------------------------------------------------------------------------
 
 
-def _files(paths: Sequence[str | Path]) -> Iterator[Path]:
+def files(paths: Sequence[str | Path]) -> Iterator[Path]:
     """List the policy files under `paths`, each once, however many links lead there."""
     seen: set[Path] = set()
     for path in map(Path, paths):

@@ -41,7 +41,12 @@ def commands() -> str:
     """Give the help of every command of both programs."""
     page = [f"# Commands\n\n{NOTE}"]
     for name, verb in VERBS.items():
-        page.append(_help(getattr(import_module(verb.module), name), f"kubectl ml {name}"))
+        command = getattr(import_module(verb.module), name)
+        page.append(_help(command, f"kubectl ml {name}"))
+        for inner, one in getattr(command, "verbs", {}).items():
+            page.append(
+                _help(getattr(import_module(one.module), inner), f"kubectl ml {name} {inner}")
+            )
     page.append(_help(webhook, "python -m webhook"))
     page.append(_exit_codes())
     return "\n".join(page)

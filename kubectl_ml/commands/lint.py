@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import click
-import orjson
 
 from kubectl_ml import documents, facts, findings, flags, inputs, lint_output, objects, reading
 from kubectl_ml.documents import Document
@@ -129,8 +128,8 @@ def lint(
     )
     files = reading.watched(inputs.inputs(filenames, recursive=recursive))
     found = list(_found(linter, files))
-    _print(found, output)
-    return int(_fails({each.finding.severity for each in found}, fail_on))
+    lint_output.show(found, output)
+    return int(lint_output.fails(found, fail_on))
 
 
 def _found(linter: _Linter, files: Iterator[inputs.Input]) -> Iterator[Found]:
@@ -155,18 +154,3 @@ def _unreadable(error: Unreadable, file: str, line: int) -> Found:
         finding=Finding(severity=ERROR, policy="manifests", message=message),
         place=Place(file=file, line=line),
     )
-
-
-def _print(found: list[Found], output: str) -> None:
-    stdout = sys.stdout.buffer
-    if output == "text":
-        stdout.write(lint_output.text(found).encode())
-    else:
-        value = (lint_output.json if output == "json" else lint_output.sarif)(found)
-        stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    stdout.flush()
-
-
-def _fails(severities: set[str], fail_on: str) -> bool:
-    counted = {ERROR: {ERROR}, WARNING: {ERROR, WARNING}}.get(fail_on, set())
-    return bool(severities & counted)

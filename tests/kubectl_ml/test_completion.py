@@ -34,6 +34,7 @@ def test_offers_the_commands_with_what_they_do() -> None:
         "demand\tCount the pods, devices, cpu and memory that manifests ask for",
         "classes\tList the device classes that can be named",
         "sources\tList the data sources that can be named",
+        "policy\tList, read and check the policies in force, and try manifests against them",
         "train\tRun a training, on one node or on many",
         "serve\tServe a model, or a server of your own",
         "list\tList what train and serve made",

@@ -1,0 +1,52 @@
+"""`kubectl ml policy lint`: what is wrong with the policies themselves, with file and line."""
+
+from __future__ import annotations
+
+from time import time
+
+import click
+
+from kubectl_ml import flags, lint_output, linting_policies
+from kubectl_ml.findings import ERROR, WARNING
+
+
+@click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
+@flags.policies
+@flags.where
+@click.option(
+    "--fail-on",
+    type=click.Choice([ERROR, WARNING, "never"]),
+    default=ERROR,
+    show_default=True,
+    help="End with 1 where there is one of these, or worse.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "sarif"]),
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
+@flags.verbosity
+def lint(*, policies_: tuple[str, ...], no_library: bool, fail_on: str, output: str) -> int:
+    """
+    Find policies that can't be used, are for nothing, or are at odds with each other.
+
+    Errors: what can't be read, expressions that can't be compiled or that read what isn't there,
+    matches that nothing fits, exceptions from nothing, guards that refuse what an injection adds.
+    Warnings: injections that want different values in one place, two classes of the same devices,
+    exceptions that have expired. The library is judged along, and spoken of only by itself.
+
+    \b
+    Examples:
+      # As a check of the repository that holds them
+      kubectl ml policy lint --policies policies/
+      # Those of the cluster; warnings count, too
+      kubectl ml policy lint --policies cluster --fail-on warning
+      # For a code host, which shows the findings in the change
+      kubectl ml policy lint --policies policies/ -o sarif > policies.sarif
+    """
+    found = linting_policies.find(policies_, library=not no_library, now=time())
+    lint_output.show(found, output)
+    return int(lint_output.fails(found, fail_on))

@@ -1,0 +1,135 @@
+"""What names nothing, or can't be named: exceptions, device classes, variables and params."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kubectl_ml import celtext, findings, policy_words
+from kubectl_ml.findings import ERROR, WARNING
+from kubectl_ml.lint_output import Found
+from kubectl_ml.policy_objects import Held
+from kubectl_ml.policylint.subjects import About, Subjects, at
+from kubectl_ml.suggest import did_you_mean
+from policies import intents
+from policies.errors import UnusableIntent
+from policies.model import Accelerator, GuardPolicy
+
+
+def find(subjects: Subjects) -> Iterator[Found]:
+    """Find all of these."""
+    for held in subjects.held:
+        if not subjects.linted(held):
+            continue
+        if held.kind == "PolicyException":
+            yield from _exception(held, subjects)
+        elif held.kind == "GuardPolicy":
+            yield from _undeclared(held)
+    yield from _classes(subjects)
+
+
+# --- exceptions -------------------------------------------------------------------------------
+
+
+def _exception(held: Held, subjects: Subjects) -> Iterator[Found]:
+    about = About(held=held, rule="exception")
+    guards = {one.name: one for one in subjects.policies.guards}
+    named = list(held.spec.get("policies") or ())
+    there = {*guards, *(one.name for one in subjects.policies.quotas)}
+    for number, name in enumerate(named):
+        if name not in there:
+            near = did_you_mean(name, there) if there else ""
+            message = f'spec.policies: there is no GuardPolicy or QuotaPolicy "{name}"{near}'
+            yield about(ERROR, message, at("spec", "policies", number))
+    known = {rule for name in named if name in guards for rule in _rules(guards[name])}
+    whole = all(name in there for name in named)
+    for number, rule in enumerate(held.spec.get("rules") or ()):
+        if whole and rule not in known:
+            message = (
+                f'spec.rules: no rule or check of {", ".join(named)} is named "{rule}"'
+                f"{did_you_mean(rule, known) if known else ''}"
+            )
+            yield about(ERROR, message, at("spec", "rules", number))
+    if policy_words.is_expired(held.spec, subjects.now):
+        message = f"it has {policy_words.until(held.spec, subjects.now)}; renew it or delete it"
+        yield about(WARNING, message, at("spec", "expires"))
+
+
+def _rules(guard: GuardPolicy) -> set[str]:
+    return {rule.name for rule in guard.rules if rule.name} | {*guard.checks}
+
+
+# --- expressions ------------------------------------------------------------------------------
+
+
+def _undeclared(held: Held) -> Iterator[Found]:
+    """Find members of `variables` and `params` that an expression reads and nobody gives."""
+    params = held.spec.get("params")
+    declared: list[str] = []
+    variables = held.spec.get("variables") or ()
+    about = About(held=held, rule="expression")
+    for number, one in enumerate(variables):
+        given = {"variables": list(declared), "params": params}
+        yield from _reads(about, one, given, ("spec", "variables", number))
+        declared.append(str(one["name"]))
+    for number, rule in enumerate(held.spec.get("rules") or ()):
+        given = {"variables": declared, "params": params}
+        yield from _reads(about, rule, given, ("spec", "rules", number))
+
+
+def _reads(
+    about: About, one: Mapping[str, Any], given: Mapping[str, Any], steps: tuple[Any, ...]
+) -> Iterator[Found]:
+    for field in ("expression", "messageExpression"):
+        for root, member in celtext.members(str(one.get(field, ""))):
+            known = given.get(root)
+            if root not in given or (known is not None and member in known):
+                continue
+            where = "spec.params" if root == "params" else "spec.variables above it"
+            near = did_you_mean(member, list(known)) if known else ""
+            written = findings.field_path(at(*steps, field))
+            message = f"{written}: {root}.{member} is nowhere in {where}{near}"
+            yield about(ERROR, message, at(*steps, field))
+
+
+# --- device classes ---------------------------------------------------------------------------
+
+
+def _classes(subjects: Subjects) -> Iterator[Found]:
+    first: dict[Any, Accelerator] = {}
+    accelerators = subjects.policies.accelerators.values()
+    for one in sorted(accelerators, key=lambda each: subjects.linted(subjects.accelerator(each))):
+        held = subjects.accelerator(one)
+        other = first.setdefault(_devices(one), one)
+        if not subjects.linted(held):
+            continue
+        about = About(held=held, rule="unused-class")
+        try:
+            intents.devices(f"{one.name}:1")
+        except UnusableIntent as error:
+            yield about(ERROR, f"no intent can name it: {error}", at("metadata", "name"))
+        if other is not one:
+            yield about(
+                WARNING,
+                f'these are the devices of the class "{other.name}" '
+                f"({subjects.accelerator(other).where}), by the same resource and node labels; "
+                "name that one, or tell them apart by nodeSelector",
+                at("spec"),
+            )
+
+
+def _devices(one: Accelerator) -> Any:
+    """Tell devices apart as the scheduler does: by what is asked for, and on which nodes."""
+    labels = frozenset(
+        (key, value if isinstance(value, str) else frozenset(value))
+        for key, value in one.node_selector.items()
+    )
+    extra = frozenset(one.extra_resources.items())
+    asked = (one.resource, one.device_class_name, one.resource_claim_template_name)
+    return asked, extra, labels, one.runtime_class_name, _frozen(one.env)
+
+
+def _frozen(value: Any) -> str:
+    import orjson
+
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -1,0 +1,161 @@
+"""
+A GuardPolicy's rules as a ValidatingAdmissionPolicy with its binding.
+
+What that can't say is said beside it, in sentences: checks, exceptions, templates of workloads.
+https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from kubectl_ml import celtext, vap_match
+from policies import conditions
+from policies.model import GuardPolicy, GuardRule, Manifest, PolicyException
+from policies.workloads.catalogue import Catalogue
+
+API_VERSION = "admissionregistration.k8s.io/v1"
+_PARAMS, _EXCLUDED = "params", "excluded"
+_FAILED = "failed expression: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """The two objects, and what they don't carry."""
+
+    policy: Manifest
+    binding: Manifest
+    left_out: tuple[str, ...]
+
+
+def export(guard: GuardPolicy, exceptions: Iterable[PolicyException], known: Catalogue) -> Exported:
+    """Write a guard that has rules."""
+    metadata = {"name": guard.name}
+    names = _names(guard)
+    spec: Manifest = {
+        "failurePolicy": guard.failure_policy,
+        "matchConstraints": vap_match.constraints(guard.match, known),
+        "matchConditions": [
+            {"name": name, "expression": expression}
+            for name, expression in vap_match.conditions(guard.match)
+        ],
+        "variables": list(_variables(guard, names)),
+        "validations": [_validation(rule, names) for rule in guard.rules],
+    }
+    if not spec["variables"]:
+        del spec["variables"]
+    return Exported(
+        policy=_object("ValidatingAdmissionPolicy", metadata, spec),
+        binding=_object(
+            "ValidatingAdmissionPolicyBinding",
+            dict(metadata),
+            {"policyName": guard.name, "validationActions": [guard.enforcement]},
+        ),
+        left_out=tuple(_left_out(guard, exceptions, known)),
+    )
+
+
+def _object(kind: str, metadata: Manifest, spec: Manifest) -> Manifest:
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+# --- expressions ------------------------------------------------------------------------------
+
+
+def _names(guard: GuardPolicy) -> Mapping[str, str]:
+    """Say which variables are ours, by what they stand for: the params, what is excluded."""
+    taken = {name for name, _ in guard.variables}
+    found = {}
+    if guard.params is not None or any(_PARAMS in celtext.names(text) for text in _texts(guard)):
+        found[_PARAMS] = f"variables.{_free(_PARAMS, taken)}"
+    if guard.match.exclude and vap_match.needs_namespace(guard.match.exclude):
+        found[_EXCLUDED] = f"variables.{_free(_EXCLUDED, taken)}"
+    return found
+
+
+def _texts(guard: GuardPolicy) -> Iterator[str]:
+    yield from (expression for _, expression in guard.variables)
+    for rule in guard.rules:
+        yield rule.expression
+        yield rule.message_expression
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _variables(guard: GuardPolicy, names: Mapping[str, str]) -> Iterator[Manifest]:
+    if _PARAMS in names:
+        value = celtext.literal(dict(guard.params) if guard.params is not None else None)
+        yield {"name": names[_PARAMS].partition(".")[2], "expression": f"dyn({value})"}
+    if _EXCLUDED in names:
+        expression = vap_match.excluded(guard.match)
+        yield {"name": names[_EXCLUDED].partition(".")[2], "expression": expression}
+    for name, expression in guard.variables:
+        yield {"name": name, "expression": _written(expression, names)}
+
+
+def _written(expression: str, names: Mapping[str, str]) -> str:
+    params = {key: value for key, value in names.items() if key == _PARAMS}
+    return celtext.renamed(expression, params)
+
+
+def _validation(rule: GuardRule, names: Mapping[str, str]) -> Manifest:
+    expression = _written(rule.expression, names)
+    if _is_dynamic(rule.expression, "STRING"):  # the API server takes only what is a boolean
+        expression = f"({expression}) == true"
+    if _EXCLUDED in names:
+        expression = f"{names[_EXCLUDED]} || ({expression})"
+    found: Manifest = {"expression": expression}
+    said = rule.message or f"{_FAILED}{rule.expression}"
+    # On one line, as the webhook says it: a message with a line break is refused.
+    found["message"] = "".join(one if one.isprintable() else " " for one in said).strip()
+    if rule.message_expression:
+        text = _written(rule.message_expression, names)
+        dynamic = _is_dynamic(rule.message_expression, "BOOL")
+        found["messageExpression"] = f"string({text})" if dynamic else text
+    found["reason"] = rule.reason or "Forbidden"
+    return found
+
+
+def _is_dynamic(expression: str, other: str) -> bool:
+    """Tell whether the type of an expression is known only when it runs: it could be `other`."""
+    try:
+        conditions.compiled(expression, other)
+    except conditions.ExpressionError:
+        return False
+    return True
+
+
+# --- what isn't carried -----------------------------------------------------------------------
+
+
+def _left_out(
+    guard: GuardPolicy, exceptions: Iterable[PolicyException], known: Catalogue
+) -> Iterator[str]:
+    if guard.checks:
+        yield f"its checks ({', '.join(guard.checks)}) are not carried: only rules can be"
+    for one in exceptions:
+        if guard.name in one.policies:
+            until = " and its end" if one.expires is not None else ""
+            yield f'the exception "{one.name}"{until} is not carried: whom it lets off is refused'
+    kinds = guard.match.kinds or ("Pod",)
+    if "Pod" in kinds:
+        yield (
+            "it judges pods alone, as they are created by their controllers: the templates of "
+            "workloads, which the webhook refuses at kubectl apply, are not judged"
+        )
+    if "UPDATE" in (guard.match.operations or ("CREATE", "UPDATE")):
+        yield ("on UPDATE it judges the whole object, where the webhook refuses only what changed")
+    yield (
+        "it holds in every namespace that it matches, not only where kubectl-ml.io/enabled is set; "
+        "spec.matchResources of the binding can narrow that"
+    )
+    for kind in kinds:
+        group, plural, guessed = vap_match.resource(kind, known)
+        if guessed:
+            name = f"{plural}.{group}" if group else plural
+            yield f'the resource of the kind "{kind}" is taken to be "{name}"; check it'
