@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from policies.model import GuardPolicy
+from policies.model import Facts, GuardPolicy
 from policies.workloads.catalogue import Catalogue
 
 ANY_VERSION = ("*",)
@@ -116,4 +116,28 @@ def sent(catalogue: Catalogue) -> frozenset[tuple[str, str, str]]:
         for kind in catalogue.kinds.values()
         if kind.mutate and not kind.cluster_scoped
         for operation in _WRITES
+    )
+
+
+def unsent(guard: GuardPolicy, facts: Facts, catalogue: Catalogue) -> tuple[str, ...]:
+    """Say what a guard names that no registration of the cluster sends, a sentence a kind."""
+    if facts.sent is None:
+        return ()
+    missing: dict[str, dict[str, None]] = {}
+    for one in by([guard], catalogue, resources={}):
+        if not _is_sent(one, facts.sent):
+            missing.setdefault(one.kind, {})[one.operation] = None
+    return tuple(
+        f"nothing sends {' and '.join(operations)} of {kind} to the webhook; write its "
+        "registrations anew: python -m webhook.registrations --policies DIR"
+        for kind, operations in missing.items()
+    )
+
+
+def _is_sent(one: Asked, sent: Iterable[tuple[str, str, str]]) -> bool:
+    return any(
+        group in (one.group, "*")
+        and operation in (one.operation, "*")
+        and (resource in (one.resource, "*", "*/*") or not one.resource)
+        for group, resource, operation in sent
     )
