@@ -12,13 +12,13 @@ import click
 import orjson
 import tabulate
 
-from bench import apiserver, commandline, quota, webhook
+from bench import apiserver, commandline, policies, quota, webhook
 from bench.load import Unusable
 
 REPORT = Path("build/bench.json")
 
 
-SECTIONS = ("webhook", "commandline", "apiserver", "quota")
+SECTIONS = ("webhook", "policies", "commandline", "apiserver", "quota")
 
 
 @click.command()
@@ -36,12 +36,10 @@ def main(seconds: float, rounds: int, only: tuple[str, ...]) -> None:
     options.directory.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = orjson.loads(REPORT.read_bytes()) if only and REPORT.exists() else {}
     chosen = only or SECTIONS
-    if "webhook" in chosen:
-        try:
-            report |= webhook.run(options)
-        except Unusable as error:
-            raise click.ClickException(str(error)) from error
-        click.echo(_table(report) + "\n")
+    try:
+        report |= _servers(chosen, options)
+    except Unusable as error:
+        raise click.ClickException(str(error)) from error
     if "commandline" in chosen:
         measured = commandline.run(rounds=rounds, directory=options.directory)
         report |= measured
@@ -74,6 +72,18 @@ def _reserve(report: dict[str, Any], *, rounds: int, alone: bool) -> None:
     click.echo(_reservations(report["quota"]) + "\n")
 
 
+def _servers(chosen: tuple[str, ...], options: webhook.Options) -> dict[str, Any]:
+    """Measure the webhook by itself, and print what came of it."""
+    report: dict[str, Any] = {}
+    if "webhook" in chosen:
+        report |= webhook.run(options)
+        click.echo(_table(report) + "\n")
+    if "policies" in chosen:
+        report["policies"] = policies.run(options)
+        click.echo(_policies(report["policies"]) + "\n")
+    return report
+
+
 def _machine() -> dict[str, Any]:
     models = [
         line.partition(":")[2].strip()
@@ -98,6 +108,20 @@ def _table(report: dict[str, Any]) -> str:
         f"The webhook does {report['ratio']:.2f} of what an empty handler does"
         f" ({report['review_bytes']} bytes a review, {report['connections']} connections,"
         f" load by {report['load']})."
+    )
+
+
+def _policies(report: dict[str, dict[str, float]]) -> str:
+    head = ("policies", *(f"/{name} reviews/s" for name in policies.ENDPOINTS))
+    rows = [[count, *(one[name] for name in policies.ENDPOINTS)] for count, one in report.items()]
+    few, many = (report[str(policies.COUNTS[at])] for at in (0, -1))
+    times = " and ".join(
+        f"/{name} {few[name] / many[name]:.2f} times" for name in policies.ENDPOINTS
+    )
+    return (
+        f"{tabulate.tabulate(rows, headers=head, floatfmt=('', '.0f', '.0f'))}\n\n"
+        f"With {policies.COUNTS[-1]:,} policies, of which {policies.APPLY} apply, a review takes"
+        f" {times} what it takes with {policies.COUNTS[0]}."
     )
 
 

@@ -50,7 +50,7 @@ def run(options: Options) -> dict[str, Any]:
     options.directory.mkdir(parents=True, exist_ok=True)
     body = options.directory / "review.json"
     body.write_bytes(orjson.dumps(pod.REVIEW))
-    with _webhook(options.directory) as ours, _empty(options.directory) as floor:
+    with serving(options.directory) as ours, _empty(options.directory) as floor:
         _check(ours, options.directory / "ca.crt", body.read_bytes())
         servers = (floor, ours)
         loads = {server.name: _load_of(server, body) for server in servers}
@@ -80,10 +80,11 @@ def run(options: Options) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _webhook(directory: Path) -> Iterator[Server]:
+def serving(directory: Path, *flags: str) -> Iterator[Server]:
+    """Run the webhook on the first core, with its files in a directory."""
     log = directory / "webhook.log"
     command = [sys.executable, "-m", "webhook", "--listen=127.0.0.1:0"]
-    command += ["--metrics-listen=127.0.0.1:0", f"--self-signed={directory}"]
+    command += ["--metrics-listen=127.0.0.1:0", f"--self-signed={directory}", *flags]
     with log.open("wb") as written, _running(command, stdout=None, stderr=written) as process:
         address = _said(log, process, key="address")
         yield Server(

@@ -199,7 +199,9 @@ def _of_workload(context: Context) -> Decision:
 
 def _of_our_own(context: Context) -> Decision:
     request = context.request
-    return Decision(object=request.object, violations=own.judge(request))
+    violations = own.judge(request)
+    warnings = () if violations else own.unsent(request, context.facts, context.catalogue)
+    return Decision(object=request.object, violations=violations, warnings=warnings)
 
 
 def _of_no_pods(context: Context) -> Decision:

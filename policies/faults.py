@@ -112,15 +112,17 @@ def _injection_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> I
             yield ("inject", *path), message
 
 
-def _match(match: Mapping[str, Any]) -> Iterator[Found]:
+def _match(
+    match: Mapping[str, Any], read_kind: Callable[[str], None] = kinds.read
+) -> Iterator[Found]:
     subjects = match.get("subjects")
     accounts = subjects.get("serviceAccounts") if isinstance(subjects, dict) else None
-    yield from _each(match.get("kinds"), ("kinds",), kinds.read)
+    yield from _each(match.get("kinds"), ("kinds",), read_kind)
     yield from _each(match.get("owners"), ("owners",), kinds.read)
     yield from _each(match.get("intents"), ("intents",), matches.intent_key)
     yield from _each(accounts, ("subjects", "serviceAccounts"), matches.service_account)
     if isinstance(match.get("exclude"), dict):
-        for path, message in _match(match["exclude"]):
+        for path, message in _match(match["exclude"], read_kind):
             yield ("exclude", *path), message
 
 
@@ -234,14 +236,14 @@ def _role(role: Mapping[str, Any]) -> Iterator[Found]:
 
 def _guard_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
     if isinstance(spec.get("match"), dict):
-        for path, message in _match(spec["match"]):
+        for path, message in _match(spec["match"], kinds.read_any):
             yield ("match", *path), message
     yield from guarding.faults(spec)
 
 
 def _policy_exception(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
     if isinstance(spec.get("match"), dict):
-        for path, message in _match(spec["match"]):
+        for path, message in _match(spec["match"], kinds.read_any):
             yield ("match", *path), message
     if isinstance(spec.get("expires"), str):
         yield from _tried(("expires",), guarding.moment, spec["expires"])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 
+from policies import asked
 from policies.errors import UnusableIntent
 from policies.intents import nearest
 from policies.workloads import catalogue
@@ -37,6 +38,18 @@ def read(text: str) -> None:
         raise UnusableIntent(f'"{text}": there is no such kind; did you mean "{alike[0]}"?')
     if "." not in group and group not in _UNLISTED_GROUPS:
         raise UnusableIntent(f'"{text}": {_of_kubernetes(text, group, known)}')
+
+
+def read_any(text: str) -> None:
+    """Take a kind that guards can be for, whether it has pods or not."""
+    known = (*asked.WITHOUT_PODS, *asked.CONNECTED)
+    if text in known:
+        return
+    full = {name.partition(".")[0]: name for name in known}
+    close = difflib.get_close_matches(text, full, n=1, cutoff=0.8)
+    if close and "." not in text:
+        raise UnusableIntent(f'"{text}": there is no such kind; did you mean "{full[close[0]]}"?')
+    read(text)
 
 
 def _with_group(text: str, known: set[str]) -> str:

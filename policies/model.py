@@ -67,6 +67,8 @@ class Facts:
     installed: frozenset[str] | None = None
     user: User = User()
     now: float | None = None  # seconds since 1970; None: no clock, and nothing has expired
+    # What the registrations send to /validate: (group, resource, operation); None: not known.
+    sent: frozenset[tuple[str, str, str]] | None = None
 
     def has(self, system: str) -> bool:
         """Tell whether `system` is installed."""

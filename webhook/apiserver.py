@@ -66,6 +66,11 @@ class ApiServer:
         """Read the API groups that are served."""
         return self.ask("GET", "/apis/", what="the API groups")
 
+    def registration(self, name: str) -> Any:
+        """Read one of our validating registrations."""
+        path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+        return self.ask("GET", f"{path}/{name}", what=f"the registration {name}")
+
     @property
     def namespaces(self) -> Resource:
         """Lists and follows the namespaces."""

@@ -9,15 +9,16 @@ While the API server is away, what was known last stays in force.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from structlog.typing import FilteringBoundLogger
 
-from policies.model import Facts, Request
+from policies.model import DOMAIN, Facts, Request
 from webhook.errors import NotReachable, NotReady
 from webhook.following import PACE, Collection, Follower, Pace, Recorder, Watcher
 
@@ -34,6 +35,9 @@ SYSTEMS = {
     "serving.kserve.io": "kserve",
 }
 
+REGISTRATIONS = (f"validate.{DOMAIN}", f"enforce.{DOMAIN}")
+Sent: TypeAlias = frozenset[tuple[str, str, str]] | None
+
 _LEADING_DIGITS = re.compile(r"\d+")
 
 
@@ -46,6 +50,10 @@ class Api(Protocol):
 
     def groups(self) -> Any:
         """Read the API groups that are served."""
+        ...
+
+    def registration(self, name: str) -> Any:
+        """Read one of our validating registrations, or raise NotReachable."""
         ...
 
     @property
@@ -73,7 +81,7 @@ class ClusterFacts:
         self._stopped = threading.Event()
         self._current: Facts | None = None
         self._namespaces: Mapping[str, Mapping[str, str]] | None = None
-        self._found: tuple[tuple[int, int], frozenset[str]] | None = None
+        self._found: tuple[tuple[int, int], frozenset[str], Sent] | None = None
 
     # What the server asks, in its own thread
 
@@ -157,7 +165,11 @@ class ClusterFacts:
 
     def _follow_discovery(self) -> Iterator[None]:
         """Look once."""
-        found = (kube_version(self._api.version()), installed(self._api.groups()))
+        found = (
+            kube_version(self._api.version()),
+            installed(self._api.groups()),
+            sent(self._api),
+        )
         with self._lock:
             if found != self._found:
                 self._found = found
@@ -169,8 +181,13 @@ class ClusterFacts:
         if self._namespaces is None or self._found is None:
             return
         first = self._current is None
-        version, systems = self._found
-        self._current = Facts(kube_version=version, namespaces=self._namespaces, installed=systems)
+        version, systems, asked_about = self._found
+        self._current = Facts(
+            kube_version=version,
+            namespaces=self._namespaces,
+            installed=systems,
+            sent=asked_about,
+        )
         if first:
             self._log.info(
                 "cluster read",
@@ -196,6 +213,22 @@ def labels_of(namespace: Any) -> Mapping[str, str]:
 def kube_version(answer: Any) -> tuple[int, int]:
     """Read `{"major": "1", "minor": "36+"}`; a managed cluster's minor has a plus."""
     return _number(answer.get("major")), _number(answer.get("minor"))
+
+
+def sent(api: Api) -> Sent:
+    """Read what our registrations send to /validate; None where they can't be read."""
+    found: set[tuple[str, str, str]] = set()
+    for name in REGISTRATIONS:
+        try:
+            registration = api.registration(name)
+        except NotReachable:  # not there, or an installation whose rights are older than we are
+            return None
+        for webhook in registration.get("webhooks") or ():
+            for rule in webhook.get("rules") or ():
+                found.update(
+                    itertools.product(rule["apiGroups"], rule["resources"], rule["operations"])
+                )
+    return frozenset(found)
 
 
 def _number(text: Any) -> int:

@@ -6,12 +6,12 @@ Only the leader writes, and only where what is written differs from what is ther
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from policies.model import API_VERSION
+from policies.model import API_VERSION, Manifest
 from webhook.apiserver import Conflicting, NotFound
 from webhook.definitions import KINDS
 from webhook.leader import Api, Leader
@@ -37,13 +37,15 @@ class PolicyStatus:
     api: Api
     objects: Objects
     leader: Leader
+    unsent: Callable[[Manifest], tuple[str, ...]]  # what of a policy nothing sends to us
 
     def follow(self) -> Iterator[None]:
         """Write what isn't written yet, once."""
         for (kind, _), held in self.objects.held.items():
             if not self.leader.holds:
                 break
-            wanted = condition(held, datetime.now(UTC))
+            unsent = self.unsent(held.value) if kind == "GuardPolicy" and not held.faults else ()
+            wanted = condition(held, datetime.now(UTC), unsent)
             if wanted is not None:
                 self._write(kind, held, wanted)
                 yield
@@ -99,14 +101,18 @@ class PolicyStatus:
         self.api.ask("POST", f"/api/v1/namespaces/{namespace}/events", what="an event", body=event)
 
 
-def condition(held: Held, now: datetime) -> dict[str, Any] | None:
-    """Make the `Ready` condition of an object; None where it says that already."""
+def condition(held: Held, now: datetime, unsent: tuple[str, ...] = ()) -> dict[str, Any] | None:
+    """
+    Make the `Ready` condition of an object; None where it says that already.
+
+    One that is in force says what it names that nothing sends to the webhook.
+    """
     generation = held.value["metadata"].get("generation", 0)
     wanted = {
         "type": "Ready",
         "status": "False" if held.faults else "True",
         "reason": "Unusable" if held.faults else "InForce",
-        "message": "\n".join(held.faults)[:MAX_MESSAGE],
+        "message": "\n".join(held.faults or unsent)[:MAX_MESSAGE],
         "observedGeneration": generation,
     }
     ready = [one for one in _conditions(held) if one.get("type") == "Ready"]

@@ -10,6 +10,7 @@ The webhook configurations: which requests the API server sends us, rendered fro
 | `0.mutate.kubectl-ml.io` | nobody (`Ignore`) | bare pods whose intents other webhooks act on |
 | `validate.kubectl-ml.io` | nobody (`Ignore`) | and `/scale`, `/resize`; of enforced the rest |
 | `enforce.kubectl-ml.io` | everybody waits (`Fail`) | those of enforced namespaces |
+| `guards.validate.…`, `guards.enforce.…` | as those | what guards of `--policies` name besides |
 
 No rule is `*/*`: that would match our own writes. No rule names a status.
 """
@@ -24,11 +25,12 @@ import click
 import yaml
 
 from policies import load
+from policies.asked import Asked
 from policies.errors import InvalidPolicies
 from policies.intents import PREFIX
-from policies.model import DOMAIN, Manifest
+from policies.model import DOMAIN, Manifest, PolicySet
 from policies.workloads.catalogue import Catalogue, builtin, of
-from webhook import definitions
+from webhook import definitions, guard_rules
 
 NAMESPACE = "kubectl-ml"
 SERVICE = "kubectl-ml"
@@ -81,10 +83,13 @@ _RESIZE: Manifest = {
 
 
 def configurations(
-    catalogue: Catalogue | None = None, *, controllers: Sequence[str] = CONTROLLERS
+    catalogue: Catalogue | None = None,
+    *,
+    controllers: Sequence[str] = CONTROLLERS,
+    beyond: Sequence[Asked] = (),
 ) -> tuple[Manifest, ...]:
     """
-    Render the five configurations.
+    Render the five configurations; `beyond` is what guards name besides.
 
     Each is an object of its own, named as its webhook, so that one can go without the others:
     `kubectl delete validatingwebhookconfiguration enforce.kubectl-ml.io` lets everything in again.
@@ -106,8 +111,11 @@ def configurations(
                 enforced=True,
                 conditions=[_condition("judged-with-its-owner", judged)],
             ),
+            *_for_guards("validate", beyond),
         ),
-        _configuration("Validating", _enforce([*objects, *scales], judged)),
+        _configuration(
+            "Validating", _enforce([*objects, *scales], judged), *_for_guards("enforce", beyond)
+        ),
         _configuration("Validating", _policies()),
     )
 
@@ -178,6 +186,22 @@ def _enforce(rules: list[Manifest], judged: str) -> Manifest:
             _condition("not-judged-with-its-owner", f"!({judged})"),
         ],
     )
+
+
+def _for_guards(name: str, beyond: Sequence[Asked]) -> list[Manifest]:
+    """Have guards asked about more than workloads that come and change."""
+    if not beyond:
+        return []
+    enforced = name == "enforce"
+    return [
+        _validation(
+            f"guards.{name}.{DOMAIN}",
+            guard_rules.rules(beyond),
+            enforced=enforced,
+            failure_policy="Fail" if enforced else "Ignore",
+            conditions=[_condition(*one) for one in guard_rules.conditions()],
+        )
+    ]
 
 
 def _policies() -> Manifest:
@@ -316,9 +340,14 @@ def _list(texts: Sequence[str]) -> str:
 # --- the file ------------------------------------------------------------------------------
 
 
-def text(catalogue: Catalogue | None = None, *, controllers: Sequence[str] = CONTROLLERS) -> str:
+def text(
+    catalogue: Catalogue | None = None,
+    *,
+    controllers: Sequence[str] = CONTROLLERS,
+    beyond: Sequence[Asked] = (),
+) -> str:
     """Write the configurations as `manifests/base/50-webhooks.yaml` has them."""
-    documents = configurations(catalogue, controllers=controllers)
+    documents = configurations(catalogue, controllers=controllers, beyond=beyond)
     return _HEADER + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=1000)
 
 
@@ -344,18 +373,34 @@ _Dumper.add_representer(str, _represent)
     "--policies",
     multiple=True,
     metavar="DIR",
-    help="Directory or file whose WorkloadKinds are asked about, too.",
+    help="Directory or file whose WorkloadKinds and GuardPolicies are asked about, too.",
 )
-def command(controller: tuple[str, ...], policies: tuple[str, ...]) -> None:
+@click.option(
+    "--resource",
+    multiple=True,
+    metavar="KIND.GROUP=PLURAL",
+    help="The resource of a kind that a guard names and nobody else knows.",
+)
+def command(
+    controller: tuple[str, ...], policies: tuple[str, ...], resource: tuple[str, ...]
+) -> None:
     """Write the webhook configurations to standard output."""
     for user in controller:
         if "'" in user or "\\" in user or not user.isprintable():
             raise click.BadParameter(f"{user!r} is no user's name", param_hint="--controller")
     try:
-        known = of(load.read(policies)) if policies else builtin()
+        resources = dict(map(guard_rules.resource, resource))
+        found = load.read(policies) if policies else PolicySet()
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--resource") from error
     except InvalidPolicies as error:
         raise click.ClickException("\n".join(str(fault) for fault in error.faults)) from error
-    sys.stdout.write(text(known, controllers=(*CONTROLLERS, *controller)))
+    known = of(found)
+    beyond = guard_rules.beyond(found.guards, known, resources=resources)
+    unknown = guard_rules.unknown(beyond)
+    if unknown:
+        raise click.ClickException("\n".join(unknown))
+    sys.stdout.write(text(known, controllers=(*CONTROLLERS, *controller), beyond=beyond))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from webhook.policy_objects import ClusterPolicies
 from webhook.policy_status import PolicyStatus
 from webhook.recount import RECOUNT_SECONDS
 from webhook.settings import FactsFrom, Settings
+from webhook.unsent import Unsent
 
 STATUS_SECONDS = 0.5  # between two looks at what is to be written
 
@@ -53,7 +54,8 @@ def of(
     policies = ClusterPolicies(api=api, files=files, recorder=recorder, log=log)
     identity = f"{socket.gethostname()}-{os.getpid()}"
     leader = Leader(api, namespace=settings.namespace, identity=identity)
-    status = PolicyStatus(api=api, objects=policies, leader=leader)
+    unsent = Unsent(facts=facts, policies=policies)
+    status = PolicyStatus(api=api, objects=policies, leader=leader, unsent=unsent.of)
     counted = counting(
         api,
         namespace=settings.namespace,

@@ -8,7 +8,7 @@ from typing import Any
 
 from policies import conditions, match
 from policies.guard import images, pod_security, seen
-from policies.index import Index
+from policies.index import ANY_KIND, Index
 from policies.match import Predicate, Target
 from policies.model import (
     Facts,
@@ -48,7 +48,7 @@ class Guard:
 
     policy: GuardPolicy
     matches: Predicate
-    exemptions: tuple[Exemption, ...]
+    exemptions: Index[Exemption]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,18 +77,18 @@ class Guards:
     def __init__(
         self, policies: Iterable[GuardPolicy], exceptions: Iterable[PolicyException]
     ) -> None:
-        exemptions = [
-            Exemption(exception=one, matches=match.compiled(one.match)) for one in exceptions
-        ]
+        exemptions: dict[str, list[tuple[Match, Exemption]]] = {}
+        for one in exceptions:
+            exemption = Exemption(exception=one, matches=match.compiled(one.match))
+            for name in dict.fromkeys(one.policies):
+                exemptions.setdefault(name, []).append((one.match, exemption))
         self._of_objects = False
         found: list[tuple[Match, Guard]] = []
         for policy in policies:
             guard = Guard(
                 policy=policy,
                 matches=match.compiled(policy.match),
-                exemptions=tuple(
-                    one for one in exemptions if policy.name in one.exception.policies
-                ),
+                exemptions=Index(exemptions.get(policy.name, ()), default=ANY_KIND),
             )
             asked = {"DELETE", "CONNECT", "*"} & {*policy.match.operations}
             self._of_objects |= bool(asked) or any(kind != POD for kind in policy.match.kinds)
@@ -128,7 +128,9 @@ def judge(
     """Judge one pod or object by every guard that matches it; `reasons` get what rules saw."""
     verdict = Verdict.none()
     for guard in guards.of(target):
-        held = [one.exception for one in guard.exemptions if one.holds(target, facts)]
+        held = [
+            one.exception for one in guard.exemptions.candidates(target) if one.holds(target, facts)
+        ]
         if any(not one.rules for one in held):
             continue
         off = frozenset(name for one in held for name in one.rules)
@@ -142,7 +144,7 @@ def judge(
 
 def _report_expired(guard: Guard, target: Target, facts: Facts, verdict: Verdict) -> None:
     """Warn whom an exception would have let off that its time is over."""
-    for one in guard.exemptions:
+    for one in guard.exemptions.candidates(target):
         if one.expired(facts) and one.matches(target):
             message = f'the exception "{one.exception.name}" has expired; renew it or delete it'
             verdict.add("Warn", Violation(policy=guard.policy.name, message=message))
@@ -158,7 +160,8 @@ def _found(
     reasons: list[Reason] | None,
 ) -> Iterator[tuple[str, str, int]]:
     """Find what an object has against a policy: the name of the rule, a sentence, a code."""
-    if policy.checks and target.kind == POD and isinstance(obj, dict):
+    judged = target.kind == POD and request.operation != "CONNECT" and isinstance(obj, dict)
+    if policy.checks and judged:
         for name, message in _checked(policy.checks, obj):
             yield name, message, 403
     if policy.rules:

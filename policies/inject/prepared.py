@@ -20,7 +20,15 @@ from policies.inject.pod import Author
 from policies.inject.sources import Plan
 from policies.intents import Device, Intents, Mount
 from policies.match import Predicate, Target
-from policies.model import Facts, Inject, InjectionPolicy, Manifest, PolicySet, Sidecar
+from policies.model import (
+    Facts,
+    Inject,
+    InjectionPolicy,
+    Manifest,
+    Match,
+    PolicySet,
+    Sidecar,
+)
 from policies.workloads import catalogue
 
 if TYPE_CHECKING:
@@ -64,19 +72,20 @@ class Prepared:
             source.namespaces and source.namespaces.selector
             for source in policies.data_sources.values()
         )
-        self._rules = Index(
-            ((policy.match, _rule(policy)) for policy in policies.injections), default=POD
-        )
+        self._rules = _by_mode(policies.injections)
 
     def rules(self, target: Target, wanted: Intents, mode: str = "Apply") -> list[Rule]:
-        """Find the policies for one target, in their order."""
-        return [
+        """Find the policies for one target, in their order; of those to opt into, the wanted."""
+        found = [
             rule
-            for rule in self._rules.candidates(target)
-            if rule.policy.mode == mode
-            and (not rule.policy.opt_in or rule.policy.name in wanted.profile)
-            and rule.matches(target)
+            for name in ("", *dict.fromkeys(wanted.profile))
+            if (mode, name) in self._rules
+            for rule in self._rules[mode, name].candidates(target)
+            if rule.matches(target)
         ]
+        if wanted.profile:
+            found.sort(key=lambda rule: (rule.policy.order, rule.policy.name))
+        return found
 
     def plan(self, mount: Mount, target: Target, facts: Facts) -> Plan:
         """Work out a mount as `sources.plan` does, once for all pods of a namespace."""
@@ -128,6 +137,15 @@ _FAMILIES = {
     "mesh": ("mesh",),
     "queue": ("queue", "queue_priority"),
 }  # fmt: skip
+
+
+def _by_mode(policies: Iterable[InjectionPolicy]) -> dict[tuple[str, str], Index[Rule]]:
+    """File policies by their mode and, where one is to be opted into, by its name."""
+    filed: dict[tuple[str, str], list[tuple[Match, Rule]]] = {}
+    for policy in policies:
+        key = (policy.mode, policy.name if policy.opt_in else "")
+        filed.setdefault(key, []).append((policy.match, _rule(policy)))
+    return {key: Index(items, default=POD) for key, items in filed.items()}
 
 
 def _rule(policy: InjectionPolicy) -> Rule:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from policies import intents as known
+from policies.asked import CONNECTED
 from policies.guard import rules
 from policies.guard.rules import POD, Verdict
 from policies.inject.sound import is_sound_metadata
@@ -75,6 +76,8 @@ def whole(context: Context, decision: Decision) -> Decision:
     if request.operation == "UPDATE":
         old = request.old_object
         found = _without(found, _object(context, name, old, old))
+    if request.operation == "CONNECT" and name in CONNECTED:  # by guards for what is connected to
+        decision = with_verdict(decision, _object(context, CONNECTED[name][0], obj, None))
     return with_verdict(decision, found)
 
 

@@ -7,8 +7,9 @@ a rule became stricter can still be written.
 
 from __future__ import annotations
 
-from policies import load
-from policies.model import Request, Violation
+from policies import asked, guarding, load
+from policies.model import Facts, Request, Violation
+from policies.workloads.catalogue import Catalogue
 
 
 def judge(request: Request) -> tuple[Violation, ...]:
@@ -22,6 +23,15 @@ def judge(request: Request) -> tuple[Violation, ...]:
             Violation(policy=name, message=fault.sentence, code=422) for fault in load.judged(obj)
         )
     )
+
+
+def unsent(request: Request, facts: Facts, catalogue: Catalogue) -> tuple[str, ...]:
+    """Say what a guard of the cluster names that nothing sends to the webhook."""
+    if request.kind != "GuardPolicy":
+        return ()
+    guard = guarding.guard_policy(request.name or _name(request.object), request.object["spec"])
+    named = f'GuardPolicy "{guard.name}"'
+    return tuple(f"{named}: {one}" for one in asked.unsent(guard, facts, catalogue))
 
 
 def _name(obj: object) -> str:

@@ -142,6 +142,12 @@ def test_the_webhook_may_read_what_it_needs_and_no_more(kubectl: str) -> None:
         {"apiGroups": ours, "resources": ["*"], "verbs": read},
         {"apiGroups": ours, "resources": ["*/status"], "verbs": ["patch"]},
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
+        {
+            "apiGroups": ["admissionregistration.k8s.io"],
+            "resources": ["validatingwebhookconfigurations"],
+            "resourceNames": ["validate.kubectl-ml.io", "enforce.kubectl-ml.io"],
+            "verbs": ["get"],
+        },
     ]
     leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
     assert objects["Role", "kubectl-ml"]["rules"] == [

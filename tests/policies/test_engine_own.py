@@ -79,3 +79,53 @@ def test_only_a_changed_spec_is_judged(spec: Any, refused: int) -> None:
     old = accelerator({"memory": 1})
 
     assert len(refusals(accelerator(spec), old)) == refused
+
+
+SENT = frozenset({("", "pods", "CREATE"), ("", "pods", "UPDATE"), ("", "services", "DELETE")})
+
+
+@pytest.mark.parametrize(
+    ("match", "sent", "missing"),
+    [
+        pytest.param({"kinds": ["Pod"]}, SENT, [], id="sent"),
+        pytest.param({"kinds": ["Service"], "operations": ["DELETE"]}, SENT, [], id="sent-besides"),
+        pytest.param(
+            {"kinds": ["Pod", "Service"], "operations": ["CREATE", "DELETE", "CONNECT"]},
+            SENT,
+            ["DELETE and CONNECT of Pod", "CREATE and CONNECT of Service"],
+            id="a-sentence-a-kind",
+        ),
+        pytest.param({"kinds": ["Secret"]}, None, [], id="not-known"),
+        pytest.param({"kinds": ["Secret"]}, frozenset({("*", "*", "*")}), [], id="everything"),
+        pytest.param(
+            {"kinds": ["Widget.example.com"]},
+            frozenset({("example.com", "widgets", "CREATE")}),
+            ["UPDATE of Widget.example.com"],
+            id="a-kind-whose-resource-nobody-knows",
+        ),
+    ],
+)
+def test_a_guard_that_names_what_nothing_sends_is_warned_about(
+    match: Any, sent: frozenset[tuple[str, str, str]] | None, missing: list[str]
+) -> None:
+    spec = {"match": match, "rules": [{"expression": "true"}]}
+    obj = {**accelerator(spec), "kind": "GuardPolicy"}
+    request = Request(
+        operation="CREATE",
+        group="kubectl-ml.io",
+        version="v1alpha1",
+        kind="GuardPolicy",
+        name="mine",
+        object=obj,
+    )
+
+    decision = engine.review(request, LIBRARY, Facts(sent=sent))
+
+    assert (decision.violations, list(decision.warnings)) == (
+        (),
+        [
+            f'GuardPolicy "mine": nothing sends {what} to the webhook; write its registrations '
+            "anew: python -m webhook.registrations --policies DIR"
+            for what in missing
+        ],
+    )

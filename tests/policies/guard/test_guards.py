@@ -227,6 +227,48 @@ def test_another_kind_is_judged_itself() -> None:
     assert lines(engine.review(request(pod()), known, Facts())) == []
 
 
+EXEC = {"apiVersion": "v1", "kind": "PodExecOptions", "command": ["sh"]}
+
+
+@pytest.mark.parametrize(
+    ("match", "refused"),
+    [
+        pytest.param("operations: [CONNECT]", True, id="pods-by-default"),
+        pytest.param("kinds: [Pod], operations: [CREATE, CONNECT]", True, id="beside-others"),
+        pytest.param("kinds: [PodExecOptions], operations: [CONNECT]", True, id="exec-alone"),
+        pytest.param("kinds: [Pod, PodExecOptions], operations: [CONNECT]", True, id="once"),
+        pytest.param("kinds: [PodAttachOptions], operations: [CONNECT]", False, id="attach"),
+        pytest.param("kinds: [Service], operations: [CONNECT]", False, id="another-kind"),
+        pytest.param("kinds: [Pod]", False, id="not-asked"),
+    ],
+)
+def test_connections_are_judged_where_asked(match: str, refused: bool) -> None:
+    known = guard(
+        f"{{match: {{{match}}}, checks: {{podSecurity: {{level: restricted}}}}, "
+        "rules: [{expression: \"request.subResource != 'exec' || "
+        "object.command != ['sh']\", message: No shell.}]}"
+    )
+
+    found = engine.review(request(EXEC, "CONNECT", subresource="exec"), known, Facts())
+
+    assert lines(found) == (["g: No shell."] if refused else [])
+
+
+def test_a_kind_without_pods_is_judged() -> None:
+    known = guard(
+        "{match: {kinds: [Service]}, rules: "
+        "[{expression: \"object.spec.type != 'NodePort'\", message: No NodePort.}]}"
+    )
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}
+
+    found = [
+        lines(engine.review(request({**service, "spec": {"type": one}}), known, Facts()))
+        for one in ("NodePort", "ClusterIP")
+    ]
+
+    assert found == [["g: No NodePort."], []]
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -238,6 +280,8 @@ def test_another_kind_is_judged_itself() -> None:
         ("{checks: {podSecurity: {level: baseline, version: v2}}}",
          'spec.checks.podSecurity.version: "v2" is no version; write "v1.N" or "latest"'),
         ("{}", "spec: there is nothing that it refuses; add rules or checks"),
+        ('{match: {kinds: [Services]}, rules: [{expression: "false"}]}',
+         'spec.match.kinds[0]: "Services": there is no such kind; did you mean "Service"?'),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_told_at_load(spec: str, message: str) -> None:
