@@ -174,6 +174,19 @@ def test_what_the_user_asked_for_is_kept(present: Any, expected: Any, warnings: 
     assert decision.violations == ()
 
 
+def test_what_a_class_gives_for_each_device_follows_the_count_that_a_container_asks_for() -> None:
+    own = container("own", resources={"limits": {"x.com/h": "1"}})
+    given = "kind: Accelerator\nmetadata: {name: h}\nspec: {resource: x.com/h, perDevice: {cpu: 8}}"
+
+    after = mutated(
+        pod(spec={"containers": [container(), own]}, accelerator="h:2", containers="main,own"),
+        given,
+    )
+
+    requests = [resources(after, index)["requests"] for index in (0, 1)]
+    assert requests == [{"x.com/h": "2", "cpu": "16"}, {"cpu": "8"}]
+
+
 LIMIT_RANGER = "kubernetes.io/limit-ranger"
 
 
@@ -203,6 +216,94 @@ def test_what_the_user_set_beside_limit_ranger_stays() -> None:
     after = mutated(plain, policy("{resources: {requests: {cpu: '2', memory: 4Gi}}}"))
 
     assert resources(after) == {"requests": {"cpu": "2", "memory": "1Gi"}}
+
+
+GIB = {"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}}
+BY_LIMIT_RANGER = "LimitRanger plugin set: memory request for container main"
+
+
+@pytest.mark.parametrize(
+    ("present", "inject", "more", "expected"),
+    [
+        pytest.param(
+            {"requests": {"memory": "4Gi"}},
+            "{resources: {limits: {memory: 2Gi, cpu: '1'}}}",
+            {},
+            {"requests": {"memory": "4Gi"}, "limits": {"memory": "4Gi", "cpu": "1"}},
+            id="a-limit-gives-way-to-the-users-request",
+        ),
+        pytest.param(
+            {},
+            "{accelerator: h, resources: {limits: {memory: 2Gi}}}",
+            {},
+            {
+                "requests": {"memory": "64Gi", "x.com/h": "1"},
+                "limits": {"memory": "64Gi", "x.com/h": "1"},
+            },
+            id="a-limit-gives-way-to-the-request-of-a-device-class",
+        ),
+        pytest.param(
+            {"requests": {"memory": "4Gi"}},
+            "{resources: {limits: {memory: 2Gi}}}",
+            {"onConflict": "Override"},
+            {"requests": {"memory": "2Gi"}, "limits": {"memory": "2Gi"}},
+            id="the-users-request-gives-way-to-a-limit-that-overrides",
+        ),
+        pytest.param(
+            GIB,
+            "{resources: {requests: {memory: 4Gi}}}",
+            {"onConflict": "Override"},
+            {"requests": {"memory": "4Gi"}, "limits": {"memory": "4Gi"}},
+            id="the-users-limit-gives-way-to-a-request-that-overrides",
+        ),
+        pytest.param(
+            {"limits": {"memory": "2Gi"}},
+            "{resources: {requests: {memory: 1Gi}}}",
+            {"onConflict": "Override"},
+            {"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+            id="the-request-that-a-limit-implies-is-overridden-too",
+        ),
+        pytest.param(
+            GIB,
+            "{resources: {requests: {memory: 4Gi}}}",
+            {"defaulted": BY_LIMIT_RANGER},
+            GIB,
+            id="a-request-above-the-users-limit-is-left-out",
+        ),
+        pytest.param(
+            {"requests": {"memory": "1Gi"}},
+            "{resources: {limits: {memory: 512Mi}}}",
+            {"defaulted": BY_LIMIT_RANGER},
+            {"requests": {"memory": "512Mi"}, "limits": {"memory": "512Mi"}},
+            id="what-limit-ranger-requests-gives-way-to-a-limit",
+        ),
+    ],
+)
+def test_no_default_makes_a_request_exceed_its_limit(
+    present: Any, inject: str, more: dict[str, str], expected: Any
+) -> None:
+    more = dict(more)
+    annotations = {LIMIT_RANGER: more.pop("defaulted")} if "defaulted" in more else None
+    given = (
+        policy(inject, **more) + "---\nkind: Accelerator\nmetadata: {name: h}\n"
+        "spec: {resource: x.com/h, perDevice: {memory: 64Gi}}\n"
+    )
+    plain = pod(annotations=annotations, spec={"containers": [container(resources=present)]})
+
+    after = mutated(plain, given)
+
+    assert resources(after) == expected
+    assert review(after, given).patch == []
+
+
+def test_a_request_above_a_limit_is_refused_where_the_policy_denies() -> None:
+    plain = pod(spec={"containers": [container(resources={"requests": {"memory": "4Gi"}})]})
+
+    decision = review(plain, policy("{resources: {limits: {memory: 2Gi}}}", onConflict="Deny"))
+
+    assert messages(decision) == [
+        '/spec/containers/0/resources/requests/memory is "4Gi", not "2Gi"; take it out or set it so'
+    ]
 
 
 def test_a_limit_alone_implies_its_request() -> None:

@@ -637,6 +637,28 @@ def sidecar(security_context: str) -> str:
             id="number-as-a-variable",
         ),
         pytest.param(
+            policy("{inject: {resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}}"),
+            "(InjectionPolicy x): spec.inject.resources.limits.memory: 1Gi is less than the "
+            "request, 2Gi; raise it or lower the request",
+            id="limit-below-its-request",
+        ),
+        pytest.param(
+            policy(
+                "{inject: {sidecars: [{container: {name: c, image: i, "
+                "resources: {requests: {cpu: 1}, limits: {cpu: 500m}}}}]}}"
+            ),
+            "(InjectionPolicy x): spec.inject.sidecars[0].container.resources.limits.cpu: 500m is "
+            "less than the request, 1; raise it or lower the request",
+            id="limit-of-a-sidecar-below-its-request",
+        ),
+        pytest.param(
+            "kind: DataSource\nmetadata: {name: x}\nspec: {s3: {bucket: b}, "
+            "resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}",
+            "(DataSource x): spec.resources.limits.memory: 1Gi is less than the request, 2Gi; "
+            "raise it or lower the request",
+            id="limit-of-what-fetches-below-its-request",
+        ),
+        pytest.param(
             policy("{inject: {sidecars: [{container: {name: c, image: i, restartPolicy: A}}]}}"),
             '(InjectionPolicy x): spec.inject.sidecars[0].container.restartPolicy: "A" is refused:'
             ' only a native sidecar has one; write "Always" or take it out',
