@@ -316,6 +316,32 @@ def test_a_limit_alone_implies_its_request() -> None:
     assert resources(after) == {"limits": {"memory": "2Gi"}}
 
 
+@pytest.mark.parametrize(
+    ("present", "inject", "expected"),
+    [
+        pytest.param(
+            {"env": [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}]},
+            "{env: [{name: IP, value: none}]}",
+            "/spec/containers/0/env/0 (IP) is "
+            '{"fieldRef":{"fieldPath":"status.hostIP"}}, not "none"; kept as it was written',
+            id="a-value-of-the-downward-api",
+        ),
+        pytest.param(
+            {},
+            "{sidecars: [{container: {name: main, image: 'python:3.12', args: [x]}}]}",
+            "/spec/containers/0 (main) is another than the policy's; kept as it was written",
+            id="the-same-image",
+        ),
+    ],
+)
+def test_a_warning_names_what_is_taken_and_tells_the_two_apart(
+    present: Any, inject: str, expected: str
+) -> None:
+    decision = review(pod(spec={"containers": [container(**present)]}), policy(inject))
+
+    assert decision.warnings == (f"team: {expected}",)
+
+
 TEAM = "{env: [{name: TEAM, value: ml}]}"
 
 
@@ -325,7 +351,7 @@ TEAM = "{env: [{name: TEAM, value: ml}]}"
         pytest.param(
             "Keep",
             "mine",
-            ('team: /spec/containers/0/env/0 is "mine", not "ml"; kept as it was written',),
+            ('team: /spec/containers/0/env/0 (TEAM) is "mine", not "ml"; kept as it was written',),
             [],
             id="keep",
         ),
@@ -334,7 +360,7 @@ TEAM = "{env: [{name: TEAM, value: ml}]}"
             "Deny",
             "mine",
             (),
-            ['/spec/containers/0/env/0 is "mine", not "ml"; take it out or set it so'],
+            ['/spec/containers/0/env/0 (TEAM) is "mine", not "ml"; take it out or set it so'],
             id="deny",
         ),
     ],
