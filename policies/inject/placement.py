@@ -44,6 +44,7 @@ _WORKLOAD_LABELS = (
     "kubectl-ml.io/name",
     "pod-template-hash",
 )
+_LATER = "its pods get it, with the label that tells those of one workload"
 # What the API server or its plugins write where nothing was set: not what the user set.
 _DEFAULTS = {
     "schedulerName": "default-scheduler",
@@ -108,7 +109,9 @@ def tolerate(pod: PodDraft, author: Author, tolerations: Iterable[Manifest]) -> 
 def _lists(pod: PodDraft, author: Author, wanted: Inject) -> None:
     for constraint in wanted.topology_spread:
         completed = _of_the_workload(pod, constraint)
-        if completed and pod.allows("topologySpreadConstraints"):
+        if completed is None:
+            pod.skip(author.name, (*pod.spec, "topologySpreadConstraints"), _LATER)
+        elif pod.allows("topologySpreadConstraints"):
             _spread(pod, author, completed)
     for secret in wanted.image_pull_secrets:
         if pod.allows("imagePullSecrets"):
@@ -185,6 +188,8 @@ def _affinity(pod: PodDraft, author: Author, wanted: Manifest) -> None:
                     completed = _own_pods(pod, term) if kind in _OF_PODS else term
                     if completed:
                         pod.add_value(author, path, completed)
+                    else:
+                        pod.skip(author.name, path, _LATER)
 
 
 def _own_pods(pod: PodDraft, term: Manifest) -> Manifest | None:

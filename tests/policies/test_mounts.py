@@ -152,6 +152,12 @@ def test_a_path_in_a_source_is_a_sub_path_of_its_volume(
             id="outside",
         ),
         pytest.param(
+            "{scratch: {storageClassName: fast}}",
+            "data",
+            '"data": data source "data" has no size; set scratch.size in its spec',
+            id="scratch-of-no-size",
+        ),
+        pytest.param(
             "{configMap: c}",
             "data@v1",
             '"data@v1": data source "data" has no revisions; leave "@v1" out',
