@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from policies import (
+    core_faults,
     foreign,
     guarding,
     kinds,
@@ -63,7 +64,7 @@ def of(document: Mapping[str, Any]) -> list[tuple[str, str]]:
         found += sentences.of(finding)
     if isinstance(spec, dict):
         misshapen = [path for path, _ in found]
-        for path, message in (*_JUDGES[kind](document, spec), *_exceeding(spec)):
+        for path, message in (*_JUDGES[kind](document, spec), *_exceeding(spec), *_of_core(spec)):
             path = ("spec", *path)
             if not any(other[: len(path)] == path for other in misshapen):
                 found.append((path, message))
@@ -141,11 +142,25 @@ def _inject(inject: Mapping[str, Any]) -> Iterator[Found]:
     yield from twice.of_inject(inject)
     yield from references.of_inject(inject)
     yield from _exceeding(inject)
+    yield from _of_core(inject)
     for path, container in _containers(inject):
+        for inner, message in core_faults.container(container):
+            yield (*path, *inner), message
         for inner, message in _exceeding(container):
             yield (*path, *inner), message
         for inner, message in (*restricted.faults(container), *_lasting(path[0], container)):
             yield (*path, *inner), message
+
+
+def _of_core(holder: Mapping[str, Any]) -> Iterator[Found]:
+    """Find what the API server refuses in the tolerations and variables of a spec."""
+    for path, message in core_faults.tolerations(holder.get("tolerations")):
+        yield ("tolerations", *path), message
+    for path, message in core_faults.variables(holder.get("env")):
+        yield ("env", *path), message
+    if isinstance(holder.get("tracking"), dict):
+        for path, message in _of_core(holder["tracking"]):
+            yield ("tracking", *path), message
 
 
 def _exceeding(holder: Any) -> Iterator[Found]:

@@ -665,7 +665,9 @@ def sidecar(security_context: str) -> str:
             id="restart-policy-of-a-sidecar",
         ),
         pytest.param(
-            policy("{inject: {initContainers: [{name: c, image: i, startupProbe: {}}]}}"),
+            policy(
+                "{inject: {initContainers: [{name: c, image: i, startupProbe: {grpc: {port: 1}}}]}}"
+            ),
             "(InjectionPolicy x): spec.inject.initContainers[0].startupProbe: an init container "
             "that ends has none; take it out, or write restartPolicy: Always beside it",
             id="probe-of-an-init-container",
