@@ -14,7 +14,7 @@ _LONGEST = 60
 
 def named(item: Any) -> str:
     """Name an element of a list, beside its pointer: ` (TEAM)`; empty where it has no name."""
-    name = item.get("name") if isinstance(item, dict) else None
+    name = item.get("mountPath") or item.get("name") if isinstance(item, dict) else None
     return f" ({name})" if name else ""
 
 
@@ -29,7 +29,9 @@ def shown(value: Any) -> str:
     if isinstance(value, dict):
         name = value.get("name") or value.get("mountPath")
         members = ("value", "valueFrom", "image", "resourceClaimTemplateName")
-        value = next((value[key] for key in members if key in value), name) if name else value
+        kinds = [key for key, one in value.items() if key != "name" and isinstance(one, dict)]
+        other = kinds[0] if len(kinds) == 1 else name  # of a volume
+        value = next((value[key] for key in members if key in value), other) if name else value
     if isinstance(value, dict):
         text = json.dumps(value, separators=(",", ":"), default=str)
     else:

@@ -332,6 +332,13 @@ def test_a_limit_alone_implies_its_request() -> None:
             "/spec/containers/0 (main) is another than the policy's; kept as it was written",
             id="the-same-image",
         ),
+        pytest.param(
+            {"volumeMounts": [{"name": "mine", "mountPath": "/v"}]},
+            "{sidecars: [{container: {name: c, image: i}, volumes: [{name: v, emptyDir: {}}], "
+            "volumeMounts: [{name: v, mountPath: /v}]}]}",
+            '/spec/containers/0/volumeMounts/0 (/v) is "mine", not "v"; kept as it was written',
+            id="a-path",
+        ),
     ],
 )
 def test_a_warning_names_what_is_taken_and_tells_the_two_apart(
@@ -340,6 +347,16 @@ def test_a_warning_names_what_is_taken_and_tells_the_two_apart(
     decision = review(pod(spec={"containers": [container(**present)]}), policy(inject))
 
     assert decision.warnings == (f"team: {expected}",)
+
+
+def test_a_warning_about_a_volume_tells_what_it_is() -> None:
+    claim = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
+    inject = "{sidecars: [{container: {name: c, image: i}, volumes: [{name: v, emptyDir: {}}]}]}"
+
+    assert review(pod(spec={"volumes": [claim]}), policy(inject)).warnings == (
+        'team: /spec/volumes/0 (v) is "persistentVolumeClaim", not "emptyDir"; '
+        "kept as it was written",
+    )
 
 
 TEAM = "{env: [{name: TEAM, value: ml}]}"
