@@ -250,12 +250,8 @@ def _size(asked: Asked) -> str:
             return size
     except ValueError:
         pass
-    scheme = asked.mount.scheme
-    if scheme:
-        fault = f'"{size}" is not a size; write {scheme}://100Gi'
-    else:
-        fault = f'data source "{asked.name}" has no size; set {asked.source.type}.size in its spec'
-    raise UnusableIntent(f'"{asked.mount.written}": {fault}')
+    scheme = asked.mount.scheme or "scratch"
+    raise UnusableIntent(f'"{asked.mount.written}": "{size}" is not a size; write {scheme}://100Gi')
 
 
 def _scratch(asked: Asked) -> Built:

@@ -359,7 +359,7 @@ def test_reads_the_parts_of_core_v1_as_they_stand() -> None:
         pytest.param({"oci": {"reference": "r/i:1"}}, "oci", {"image": "r/i:1"}, id="reference"),
         pytest.param({"oci": "oci://r/i:1"}, "oci", {"image": "r/i:1"}, id="image-as-a-uri"),
         pytest.param({"fluid": {"name": "d"}}, "fluid", {"dataset": "d"}, id="dataset"),
-        pytest.param({"scratch": None}, "scratch", {}, id="scratch-with-nothing"),
+        pytest.param({"memory": {"size": "1Gi"}}, "memory", {"size": "1Gi"}, id="memory"),
         pytest.param(
             {"nfs": {"server": "s", "path": "/p"}},
             "nfs",

@@ -152,12 +152,6 @@ def test_a_path_in_a_source_is_a_sub_path_of_its_volume(
             id="outside",
         ),
         pytest.param(
-            "{scratch: {storageClassName: fast}}",
-            "data",
-            '"data": data source "data" has no size; set scratch.size in its spec',
-            id="scratch-of-no-size",
-        ),
-        pytest.param(
             "{configMap: c}",
             "data@v1",
             '"data@v1": data source "data" has no revisions; leave "@v1" out',
@@ -528,6 +522,12 @@ def test_a_source_of_a_namespace_beats_the_clusters_and_is_not_told_elsewhere() 
             "{s3: b, cache: {}}",
             "spec.cache: one of hostPath, claimName is missing; add it",
             id="cache-nowhere",
+        ),
+        pytest.param(
+            "DataSource",
+            "{scratch: {storageClassName: fast}}",
+            'spec.scratch: "size" is missing (only the library\'s "scratch" goes without); add it',
+            id="scratch-of-no-size",
         ),
         pytest.param(
             "DataSource",
