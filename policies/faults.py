@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from policies import (
+    core_faults,
     foreign,
     guarding,
     kinds,
     matches,
     objects,
+    quantity,
     references,
     restricted,
     sentences,
@@ -65,7 +67,7 @@ def of(document: Mapping[str, Any]) -> list[tuple[str, str]]:
         found += sentences.of(finding)
     if isinstance(spec, dict):
         misshapen = [path for path, _ in found]
-        for path, message in _JUDGES[kind](document, spec):
+        for path, message in (*_JUDGES[kind](document, spec), *_exceeding(spec), *_of_core(spec)):
             path = ("spec", *path)
             if not any(other[: len(path)] == path for other in misshapen):
                 found.append((path, message))
@@ -144,9 +146,42 @@ def _inject(inject: Mapping[str, Any]) -> Iterator[Found]:
         yield from _tried((field,), read, inject.get(field))
     yield from twice.of_inject(inject)
     yield from references.of_inject(inject)
+    yield from _exceeding(inject)
+    yield from _of_core(inject)
     for path, container in _containers(inject):
+        for inner, message in core_faults.container(container):
+            yield (*path, *inner), message
+        for inner, message in _exceeding(container):
+            yield (*path, *inner), message
         for inner, message in (*restricted.faults(container), *_lasting(path[0], container)):
             yield (*path, *inner), message
+
+
+def _of_core(holder: Mapping[str, Any]) -> Iterator[Found]:
+    """Find what the API server refuses in the tolerations and variables of a spec."""
+    for path, message in core_faults.tolerations(holder.get("tolerations")):
+        yield ("tolerations", *path), message
+    for path, message in core_faults.variables(holder.get("env")):
+        yield ("env", *path), message
+    if isinstance(holder.get("tracking"), dict):
+        for path, message in _of_core(holder["tracking"]):
+            yield ("tracking", *path), message
+
+
+def _exceeding(holder: Any) -> Iterator[Found]:
+    """Find limits below the requests beside them, which the API server refuses."""
+    resources = holder.get("resources") if isinstance(holder, dict) else None
+    limits, requests = (
+        resources.get(kind) if isinstance(resources, dict) else None
+        for kind in ("limits", "requests")
+    )
+    if not isinstance(limits, dict) or not isinstance(requests, dict):
+        return
+    for resource, limit in limits.items():
+        request = requests.get(resource, limit)
+        if quantity.at_least(request, limit) and not quantity.equal(request, limit):
+            message = f"{limit} is less than the request, {request}; raise it or lower the request"
+            yield ("resources", "limits", resource), message
 
 
 def _lasting(member: str | int, container: Any) -> Iterator[Found]:

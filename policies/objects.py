@@ -36,8 +36,8 @@ SOURCE_TYPES = {
     "nfs": ("", "server"),
     "hostPath": ("", "path"),
     "csi": ("", "driver"),
-    "scratch": ("scratch", ""),
-    "memory": ("memory", ""),
+    "scratch": ("scratch", "size"),
+    "memory": ("memory", "size"),
     "configMap": ("configmap", "name"),
     "secret": ("secret", "name"),
 }

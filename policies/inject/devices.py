@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from policies import quantity
-from policies.inject import claims, placement
+from policies.inject import claims, placement, resources
 from policies.inject.pod import Author, Container, PodDraft, family_author
 from policies.inject.prepared import Prepared
 from policies.intents import Device, Intents, nearest
@@ -23,6 +23,7 @@ from policies.model import Accelerator, Facts
 
 POLICY = "devices"
 INTENT = "kubectl-ml.io/accelerator"
+_DIGITS = 4  # a count has fewer
 
 
 def inject(
@@ -179,11 +180,18 @@ def _per_device(
     pod: PodDraft, author: Author, container: Container, device: Device, device_class: Accelerator
 ) -> None:
     if pod.allows("resources"):
+        count = _count(pod, container, device, device_class)
         wanted = {
-            resource: quantity.times(amount, device.count)
+            resource: quantity.times(amount, count)
             for resource, amount in device_class.per_device.items()
         }
-        placement.default_resources(pod, author, container, {"requests": wanted})
+        resources.give(pod, author, container, {"requests": wanted})
+
+
+def _count(pod: PodDraft, container: Container, device: Device, device_class: Accelerator) -> int:
+    """Count the devices of one container: those that it asks for itself, else the intent's."""
+    own = str(_present(pod, container, device_class.resource) if device_class.resource else "")
+    return int(own) if own.isascii() and own.isdigit() and len(own) < _DIGITS else device.count
 
 
 def _place(pod: PodDraft, author: Author, device_class: Accelerator) -> None:

@@ -14,10 +14,10 @@ gets the label by which that workload's controller marks them, as soon as pods h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from policies import quantity, windows
-from policies.inject.pod import Author, Container, PodDraft, covers
+from policies import windows
+from policies.inject import resources
+from policies.inject.pod import Author, PodDraft, covers
 from policies.model import Inject, Manifest
 
 _PAIR = ("topologyKey", "whenUnsatisfiable")
@@ -44,6 +44,7 @@ _WORKLOAD_LABELS = (
     "kubectl-ml.io/name",
     "pod-template-hash",
 )
+_LATER = "its pods get it, with the label that tells those of one workload"
 # What the API server or its plugins write where nothing was set: not what the user set.
 _DEFAULTS = {
     "schedulerName": "default-scheduler",
@@ -64,7 +65,7 @@ def inject(pod: PodDraft, author: Author, wanted: Inject) -> None:
         _security_context(pod, author, wanted.security_context)
     if wanted.resources and pod.allows("resources"):
         for container in pod.containers:
-            default_resources(pod, author, container, wanted.resources)
+            resources.give(pod, author, container, wanted.resources)
 
 
 def select_nodes(
@@ -105,42 +106,12 @@ def tolerate(pod: PodDraft, author: Author, tolerations: Iterable[Manifest]) -> 
             pod.add_value(author, path, toleration)
 
 
-def default_resources(
-    pod: PodDraft, author: Author, container: Container, wanted: Mapping[str, Any]
-) -> None:
-    """Set requests and limits that the user left open; LimitRanger's defaults give way."""
-    for kind in ("requests", "limits"):
-        for resource, amount in (wanted.get(kind) or {}).items():
-            path = (*container.resources, kind, resource)
-            current = pod.draft.get(path)
-            ours = (container.name, kind, resource) in pod.defaulted
-            by_user = (container.name, "limits", resource) not in pod.defaulted and pod.draft.get(
-                (*container.resources, "limits", resource)
-            ) is not None
-            if kind == "requests" and by_user and current is None:
-                continue  # a limit alone implies the request
-            pod.put_quantity(author, path, amount, unset=current if ours else None)
-            if kind == "requests":
-                _lift_limit(pod, author, container, resource)
-
-
-def _lift_limit(pod: PodDraft, author: Author, container: Container, resource: str) -> None:
-    """Raise LimitRanger's default limit to the request, which may not exceed it."""
-    if (container.name, "limits", resource) not in pod.defaulted:
-        return
-    path = (*container.resources, "limits", resource)
-    request, limit = (
-        pod.draft.get((*container.resources, "requests", resource)),
-        pod.draft.get(path),
-    )
-    if limit is not None and not quantity.at_least(limit, request):
-        pod.put(author, path, request, unset=limit)
-
-
 def _lists(pod: PodDraft, author: Author, wanted: Inject) -> None:
     for constraint in wanted.topology_spread:
         completed = _of_the_workload(pod, constraint)
-        if completed and pod.allows("topologySpreadConstraints"):
+        if completed is None:
+            pod.skip(author.name, (*pod.spec, "topologySpreadConstraints"), _LATER)
+        elif pod.allows("topologySpreadConstraints"):
             _spread(pod, author, completed)
     for secret in wanted.image_pull_secrets:
         if pod.allows("imagePullSecrets"):
@@ -217,6 +188,8 @@ def _affinity(pod: PodDraft, author: Author, wanted: Manifest) -> None:
                     completed = _own_pods(pod, term) if kind in _OF_PODS else term
                     if completed:
                         pod.add_value(author, path, completed)
+                    else:
+                        pod.skip(author.name, path, _LATER)
 
 
 def _own_pods(pod: PodDraft, term: Manifest) -> Manifest | None:

@@ -17,6 +17,7 @@ from typing import Any
 from policies import quantity, windows
 from policies.inject import provenance
 from policies.inject.provenance import ABSENT, Claims
+from policies.inject.wording import named, shown, told
 from policies.intents import INJECTED
 from policies.model import Skip, Violation
 from policies.patch import Draft, Path, element, lookup, pointer
@@ -141,7 +142,7 @@ class PodDraft:
             return True
         if quiet and author.on_conflict == "Keep":
             if self.skips is not None:
-                self.skip(author.name, path, f"already {_shown(current)}")
+                self.skip(author.name, path, f"already {shown(current)}")
             return False
         return self._conflict(author, path, current, value)
 
@@ -340,12 +341,12 @@ class PodDraft:
                 before = claims.before(at) if before is None else before
             self.claims.add(author.key, at, current if before is None else before)
             return True
-        what = f"{at} is {_shown(current)}, not {_shown(wanted)}"
+        what = f"{at}{named(wanted)} is {told(current, wanted)}"
         if author.on_conflict == "Deny":
             self.refuse(author.name, f"{what}; take it out or set it so", code=403, path=at)
         else:
             self.warn(f"{author.name}: {what}; kept as it was written")
-            self.skip(author.name, path, f"already {_shown(current)}")
+            self.skip(author.name, path, f"already {shown(current)}")
         return False
 
 
@@ -386,12 +387,3 @@ def limit_ranged(annotation: Any) -> frozenset[tuple[str, str, str]]:
 def annotation(obj: Any, metadata: Path | None, key: str) -> Any:
     """Read one annotation of the pod whose metadata is at `metadata`."""
     return None if metadata is None else lookup(obj, (*metadata, "annotations", key))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        name = value.get("name") or value.get("mountPath")
-        told = ("value", "image", "resourceClaimTemplateName")
-        value = next((value[key] for key in told if key in value), name) if name else value
-    text = f'"{value}"' if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:59] + "…"

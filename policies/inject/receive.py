@@ -6,6 +6,7 @@ else `kubectl.kubernetes.io/default-container`, else the first.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -26,36 +27,53 @@ RESOURCES = "resources"
 
 
 def containers(
-    pod: PodDraft, intents: Intents, role: Role | None, primary: str, *, resources: str = RESOURCES
+    pod: PodDraft,
+    intents: Intents,
+    role: Role | None,
+    primary: str,
+    *,
+    resources: str = RESOURCES,
+    elsewhere: Collection[str] = (),
 ) -> tuple[Container, ...]:
     """
     Find the receiving containers; a name that isn't there is refused.
 
-    `resources` is the member of a container in which this template's kind has them.
+    Not one that is `elsewhere`, in pods of another role: where no name is of this one, the
+    default receives. `resources` is the member of a container in which this kind has them.
     """
-    found = _chosen(pod, intents, role, primary)
+    found = _chosen(pod, intents, role, primary, elsewhere)
     if resources == RESOURCES:
         return found
     return tuple(replace(one, resources=(*one.path, resources)) for one in found)
 
 
 def _chosen(
-    pod: PodDraft, intents: Intents, role: Role | None, primary: str
+    pod: PodDraft, intents: Intents, role: Role | None, primary: str, elsewhere: Collection[str]
 ) -> tuple[Container, ...]:
     if role and role.container:
         return (_overridden(pod, role),)
     present = _present(pod, role)
-    if intents.containers:
-        missing = [name for name in intents.containers if name not in present]
-        for name in missing:
-            hint = nearest(name, present) or "; it has " + ", ".join(present)
-            pod.refuse(POLICY, f'{INTENT}: there is no container "{name}"{hint}', code=422)
-        return tuple(present[name] for name in intents.containers if name in present)
+    meant = [name for name in intents.containers if name in present or name not in elsewhere]
+    if meant:
+        _refuse_missing(pod, meant, present)
+        return tuple(present[name] for name in meant if name in present)
     named = annotation(pod.draft.object, pod.metadata, DEFAULT_CONTAINER)
     for name in (primary, named):
         if isinstance(name, str) and name in present:
             return (present[name],)
     return _first(pod, role)
+
+
+def names(pod: PodDraft, role: Role | None) -> frozenset[str]:
+    """Name the containers that `containers` can mean here."""
+    return frozenset(_present(pod, role))
+
+
+def _refuse_missing(pod: PodDraft, meant: list[str], present: dict[str, Container]) -> None:
+    for name in meant:
+        if name not in present:
+            hint = nearest(name, present) or "; it has " + ", ".join(present)
+            pod.refuse(POLICY, f'{INTENT}: there is no container "{name}"{hint}', code=422)
 
 
 def _first(pod: PodDraft, role: Role | None) -> tuple[Container, ...]:

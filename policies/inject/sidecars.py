@@ -116,6 +116,12 @@ def _sidecar(pod: PodDraft, rule: Rule, sidecar: Sidecar, facts: Facts) -> None:
         return
     if pod.add_container(rule.author, member, container):
         _share(pod, rule, sidecar)
+        if member == "containers" and not asked:
+            why = (
+                f'the sidecar "{name}" is an ordinary container, because this pod doesn\'t finish '
+                "and its policy doesn't say restartPolicy: Always"
+            )
+            pod.skip(rule.author.name, (*pod.spec, "initContainers"), why)
 
 
 def _refuse_unending(pod: PodDraft, rule: Rule, name: str, facts: Facts) -> None:

@@ -115,7 +115,10 @@ def prepare_receivers(pod: PodDraft, intents: Intents, origin: Origin) -> None:
     role = origin.role
     if role is None and origin.kind and len(origin.kind.roles) == 1:
         role = origin.kind.roles[0]
-    pod.containers = receive.containers(pod, intents, None, role.primary if role else "")
+    elsewhere = intents.containers if origin.is_one_of_several_roles else ()
+    pod.containers = receive.containers(
+        pod, intents, None, role.primary if role else "", elsewhere=elsewhere
+    )
 
 
 def finishes(pod: PodDraft, origin: Origin) -> bool:

@@ -158,10 +158,24 @@ class Work:
         role = template.definition
         if role.adds and intents.accelerator and not pod.get("containers"):
             pod.add(carry.AUTHOR, (*pod.spec, "containers"), {"name": role.primary})
-        member = _resources(self.draft.object, template)
-        pod.containers = receive.containers(pod, intents, role, role.primary, resources=member)
+        pod.containers = receive.containers(
+            pod,
+            intents,
+            role,
+            role.primary,
+            resources=_resources(self.draft.object, template),
+            elsewhere=self._elsewhere(template, intents),
+        )
         pod.finishes = self.finishes(template)
         return pod
+
+    def _elsewhere(self, template: Template, intents: Intents) -> frozenset[str]:
+        """Name the containers of other templates: the workload's own intent may mean those."""
+        if not intents.containers or intents.containers != self.intents.containers:
+            return frozenset()
+        others = [one for one in self.templates if one is not template]
+        found = [receive.names(self.as_pod(one), one.definition) for one in others]
+        return frozenset().union(*found)
 
     def finishes(self, template: Template) -> bool:
         """Tell whether a template's pods run to an end."""

@@ -29,6 +29,12 @@ class Origin:
     kind: Kind | None = None  # of the workload; None: not known
     role: Role | None = None
 
+    @property
+    def is_one_of_several_roles(self) -> bool:
+        """Tell whether its workload may have other pods, with containers of other names."""
+        roles = self.kind.roles if self.kind and self.owner else ()
+        return len(roles) > 1 or any("*" in one.text for one in roles)
+
 
 def controller(metadata: Mapping[str, Any]) -> tuple[str, str, str]:
     """Find an object's controller: kind, group, name; empty where there is none."""

@@ -69,6 +69,7 @@ ADDITIONS = (
     "{scrape: {port: 9400, name: metrics}, tracking: {datasetLabel: dataset}}",
     "{priorityClassName: training, schedulerName: bin-packer, serviceAccountName: trainer}",
     "{resources: {requests: {cpu: '2', memory: 4Gi}, limits: {memory: 8Gi}}}",
+    "{resources: {limits: {cpu: 200m, memory: 512Mi}}}",
     "{securityContext: {runAsNonRoot: true, allowPrivilegeEscalation: false}}",
     "{affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution:"
     " {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [a]}]}]}}}}",

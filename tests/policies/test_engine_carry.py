@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from policies import engine
 from policies.model import Facts, Manifest
 from tests.builders import (
     INJECTED,
@@ -22,6 +23,8 @@ from tests.builders import (
     mutated,
     pod,
     pods_of,
+    policies,
+    request,
     review,
     workload,
 )
@@ -665,3 +668,74 @@ def test_a_version_that_the_catalogue_does_not_list_is_still_that_kind() -> None
     newer = {**workload("MPIJob", accelerator="a100"), "apiVersion": "kubeflow.org/v1"}
 
     assert carried(mutated(newer))["worker"] == {"accelerator": "a100"}
+
+
+def ray(**annotations: str) -> Manifest:
+    """Build a cluster whose head and workers have containers of their own names."""
+
+    def group(name: str, **members: Any) -> Manifest:
+        return {"template": {"spec": {"containers": [container(name)]}}, **members}
+
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayCluster",
+        "metadata": {"name": "bert", "annotations": intents(**annotations)},
+        "spec": {"headGroupSpec": group("head"), "workerGroupSpecs": [group("w", groupName="a")]},
+    }
+
+
+@pytest.mark.parametrize("stage", ["admission", "template"])
+def test_containers_of_one_role_can_be_named_at_the_workload(stage: str) -> None:
+    decision = review(ray(accelerator="gpu", containers="w", experiment="x"), stage=stage)
+
+    assert decision.violations == ()
+    if stage == "template":  # the head has the default, as its pods will
+        groups = [decision.object["spec"][key] for key in ("headGroupSpec", "workerGroupSpecs")]
+        found = [one["template"]["spec"]["containers"][0] for one in (groups[0], groups[1][0])]
+        assert ["env" in one for one in found] == [True, True]
+        assert ["resources" in one for one in found] == [False, True]
+
+
+def test_explain_says_what_waits_for_the_pods_and_why_a_sidecar_is_an_ordinary_one() -> None:
+    given = """
+kind: InjectionPolicy
+metadata: {name: near}
+spec:
+  inject:
+    topologySpread: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]
+    affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone}]}}
+    sidecars: [{container: {name: agent, image: agent:1}}]
+"""
+    skipped = engine.explain(request(deployment()), policies(given), Facts()).skipped
+
+    later = "its pods get it, with the label that tells those of one workload"
+    ordinary = (
+        'the sidecar "agent" is an ordinary container, because this pod doesn\'t finish and its '
+        "policy doesn't say restartPolicy: Always"
+    )
+    assert {(one.path.removeprefix("/spec/template/spec/"), one.why) for one in skipped} == {
+        ("affinity/podAffinity/requiredDuringSchedulingIgnoredDuringExecution", later),
+        ("topologySpreadConstraints", later),
+        ("initContainers", ordinary),
+    }
+
+
+def test_a_container_that_no_role_has_is_refused() -> None:
+    assert messages(review(ray(accelerator="gpu", containers="v"))) == [
+        'kubectl-ml.io/containers: there is no container "v"; it has head',
+        'kubectl-ml.io/containers: there is no container "v"; it has w',
+    ]
+
+
+def test_a_pod_of_a_role_without_the_named_container_has_the_default() -> None:
+    plain = pod(
+        labels={"ray.io/cluster": "bert", "ray.io/node-type": "head"},
+        owner=controlled_by("RayCluster", "ray.io/v1"),
+        containers="w",
+        experiment="x",
+    )
+
+    decision = review(plain)
+
+    assert at(decision.object, "spec", "containers", 0, "env") is not None
+    assert decision.warnings == ()

@@ -174,6 +174,19 @@ def test_what_the_user_asked_for_is_kept(present: Any, expected: Any, warnings: 
     assert decision.violations == ()
 
 
+def test_what_a_class_gives_for_each_device_follows_the_count_that_a_container_asks_for() -> None:
+    own = container("own", resources={"limits": {"x.com/h": "1"}})
+    given = "kind: Accelerator\nmetadata: {name: h}\nspec: {resource: x.com/h, perDevice: {cpu: 8}}"
+
+    after = mutated(
+        pod(spec={"containers": [container(), own]}, accelerator="h:2", containers="main,own"),
+        given,
+    )
+
+    requests = [resources(after, index)["requests"] for index in (0, 1)]
+    assert requests == [{"x.com/h": "2", "cpu": "16"}, {"cpu": "8"}]
+
+
 LIMIT_RANGER = "kubernetes.io/limit-ranger"
 
 
@@ -205,6 +218,94 @@ def test_what_the_user_set_beside_limit_ranger_stays() -> None:
     assert resources(after) == {"requests": {"cpu": "2", "memory": "1Gi"}}
 
 
+GIB = {"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}}
+BY_LIMIT_RANGER = "LimitRanger plugin set: memory request for container main"
+
+
+@pytest.mark.parametrize(
+    ("present", "inject", "more", "expected"),
+    [
+        pytest.param(
+            {"requests": {"memory": "4Gi"}},
+            "{resources: {limits: {memory: 2Gi, cpu: '1'}}}",
+            {},
+            {"requests": {"memory": "4Gi"}, "limits": {"memory": "4Gi", "cpu": "1"}},
+            id="a-limit-gives-way-to-the-users-request",
+        ),
+        pytest.param(
+            {},
+            "{accelerator: h, resources: {limits: {memory: 2Gi}}}",
+            {},
+            {
+                "requests": {"memory": "64Gi", "x.com/h": "1"},
+                "limits": {"memory": "64Gi", "x.com/h": "1"},
+            },
+            id="a-limit-gives-way-to-the-request-of-a-device-class",
+        ),
+        pytest.param(
+            {"requests": {"memory": "4Gi"}},
+            "{resources: {limits: {memory: 2Gi}}}",
+            {"onConflict": "Override"},
+            {"requests": {"memory": "2Gi"}, "limits": {"memory": "2Gi"}},
+            id="the-users-request-gives-way-to-a-limit-that-overrides",
+        ),
+        pytest.param(
+            GIB,
+            "{resources: {requests: {memory: 4Gi}}}",
+            {"onConflict": "Override"},
+            {"requests": {"memory": "4Gi"}, "limits": {"memory": "4Gi"}},
+            id="the-users-limit-gives-way-to-a-request-that-overrides",
+        ),
+        pytest.param(
+            {"limits": {"memory": "2Gi"}},
+            "{resources: {requests: {memory: 1Gi}}}",
+            {"onConflict": "Override"},
+            {"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+            id="the-request-that-a-limit-implies-is-overridden-too",
+        ),
+        pytest.param(
+            GIB,
+            "{resources: {requests: {memory: 4Gi}}}",
+            {"defaulted": BY_LIMIT_RANGER},
+            GIB,
+            id="a-request-above-the-users-limit-is-left-out",
+        ),
+        pytest.param(
+            {"requests": {"memory": "1Gi"}},
+            "{resources: {limits: {memory: 512Mi}}}",
+            {"defaulted": BY_LIMIT_RANGER},
+            {"requests": {"memory": "512Mi"}, "limits": {"memory": "512Mi"}},
+            id="what-limit-ranger-requests-gives-way-to-a-limit",
+        ),
+    ],
+)
+def test_no_default_makes_a_request_exceed_its_limit(
+    present: Any, inject: str, more: dict[str, str], expected: Any
+) -> None:
+    more = dict(more)
+    annotations = {LIMIT_RANGER: more.pop("defaulted")} if "defaulted" in more else None
+    given = (
+        policy(inject, **more) + "---\nkind: Accelerator\nmetadata: {name: h}\n"
+        "spec: {resource: x.com/h, perDevice: {memory: 64Gi}}\n"
+    )
+    plain = pod(annotations=annotations, spec={"containers": [container(resources=present)]})
+
+    after = mutated(plain, given)
+
+    assert resources(after) == expected
+    assert review(after, given).patch == []
+
+
+def test_a_request_above_a_limit_is_refused_where_the_policy_denies() -> None:
+    plain = pod(spec={"containers": [container(resources={"requests": {"memory": "4Gi"}})]})
+
+    decision = review(plain, policy("{resources: {limits: {memory: 2Gi}}}", onConflict="Deny"))
+
+    assert messages(decision) == [
+        '/spec/containers/0/resources/requests/memory is "4Gi", not "2Gi"; take it out or set it so'
+    ]
+
+
 def test_a_limit_alone_implies_its_request() -> None:
     main = container(resources={"limits": {"memory": "2Gi"}})
 
@@ -213,6 +314,49 @@ def test_a_limit_alone_implies_its_request() -> None:
     )
 
     assert resources(after) == {"limits": {"memory": "2Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("present", "inject", "expected"),
+    [
+        pytest.param(
+            {"env": [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}]},
+            "{env: [{name: IP, value: none}]}",
+            "/spec/containers/0/env/0 (IP) is "
+            '{"fieldRef":{"fieldPath":"status.hostIP"}}, not "none"; kept as it was written',
+            id="a-value-of-the-downward-api",
+        ),
+        pytest.param(
+            {},
+            "{sidecars: [{container: {name: main, image: 'python:3.12', args: [x]}}]}",
+            "/spec/containers/0 (main) is another than the policy's; kept as it was written",
+            id="the-same-image",
+        ),
+        pytest.param(
+            {"volumeMounts": [{"name": "mine", "mountPath": "/v"}]},
+            "{sidecars: [{container: {name: c, image: i}, volumes: [{name: v, emptyDir: {}}], "
+            "volumeMounts: [{name: v, mountPath: /v}]}]}",
+            '/spec/containers/0/volumeMounts/0 (/v) is "mine", not "v"; kept as it was written',
+            id="a-path",
+        ),
+    ],
+)
+def test_a_warning_names_what_is_taken_and_tells_the_two_apart(
+    present: Any, inject: str, expected: str
+) -> None:
+    decision = review(pod(spec={"containers": [container(**present)]}), policy(inject))
+
+    assert decision.warnings == (f"team: {expected}",)
+
+
+def test_a_warning_about_a_volume_tells_what_it_is() -> None:
+    claim = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
+    inject = "{sidecars: [{container: {name: c, image: i}, volumes: [{name: v, emptyDir: {}}]}]}"
+
+    assert review(pod(spec={"volumes": [claim]}), policy(inject)).warnings == (
+        'team: /spec/volumes/0 (v) is "persistentVolumeClaim", not "emptyDir"; '
+        "kept as it was written",
+    )
 
 
 TEAM = "{env: [{name: TEAM, value: ml}]}"
@@ -224,7 +368,7 @@ TEAM = "{env: [{name: TEAM, value: ml}]}"
         pytest.param(
             "Keep",
             "mine",
-            ('team: /spec/containers/0/env/0 is "mine", not "ml"; kept as it was written',),
+            ('team: /spec/containers/0/env/0 (TEAM) is "mine", not "ml"; kept as it was written',),
             [],
             id="keep",
         ),
@@ -233,7 +377,7 @@ TEAM = "{env: [{name: TEAM, value: ml}]}"
             "Deny",
             "mine",
             (),
-            ['/spec/containers/0/env/0 is "mine", not "ml"; take it out or set it so'],
+            ['/spec/containers/0/env/0 (TEAM) is "mine", not "ml"; take it out or set it so'],
             id="deny",
         ),
     ],

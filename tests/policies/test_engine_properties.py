@@ -9,7 +9,7 @@ import orjson
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from policies import windows
+from policies import quantity, windows
 from policies.model import Facts, Manifest
 from policies.patch import lookup, tokens
 from policies.workloads import catalogue
@@ -68,6 +68,27 @@ def test_the_first_container_stays_the_first_and_ours_come_last(
         names = [one["name"] for one in spec.get("containers", ())]
         found = [one["name"] for one in builders.pods_of(after)[role][1].get("containers", ())]
         assert found[: len(names)] == names
+
+
+@given(strategies.objects(), strategies.policies(), STAGES)
+def test_no_request_comes_to_exceed_its_limit(obj: Manifest, given: str, stage: str) -> None:
+    before = builders.pods_of(obj)
+    after = builders.pods_of(review(obj, given, stage=stage).object)
+
+    for role, (_, spec) in before.items():
+        assert exceeding(after[role][1]) <= exceeding(spec)
+
+
+def exceeding(spec: Manifest) -> set[str]:
+    """List the resources of which a container requests more than its limit."""
+    found = set()
+    for one in (*spec.get("containers", ()), *spec.get("initContainers", ())):
+        resources = one.get("resources") or {}
+        requests, limits = (resources.get(kind) or {} for kind in ("requests", "limits"))
+        for key in requests.keys() & limits.keys():
+            if not quantity.at_least(limits[key], requests[key]):
+                found.add(f"{one.get('name')}: {key}")
+    return found
 
 
 @given(strategies.objects(), strategies.policies(), STAGES)

@@ -359,7 +359,7 @@ def test_reads_the_parts_of_core_v1_as_they_stand() -> None:
         pytest.param({"oci": {"reference": "r/i:1"}}, "oci", {"image": "r/i:1"}, id="reference"),
         pytest.param({"oci": "oci://r/i:1"}, "oci", {"image": "r/i:1"}, id="image-as-a-uri"),
         pytest.param({"fluid": {"name": "d"}}, "fluid", {"dataset": "d"}, id="dataset"),
-        pytest.param({"scratch": None}, "scratch", {}, id="scratch-with-nothing"),
+        pytest.param({"memory": {"size": "1Gi"}}, "memory", {"size": "1Gi"}, id="memory"),
         pytest.param(
             {"nfs": {"server": "s", "path": "/p"}},
             "nfs",
@@ -637,13 +637,37 @@ def sidecar(security_context: str) -> str:
             id="number-as-a-variable",
         ),
         pytest.param(
+            policy("{inject: {resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}}"),
+            "(InjectionPolicy x): spec.inject.resources.limits.memory: 1Gi is less than the "
+            "request, 2Gi; raise it or lower the request",
+            id="limit-below-its-request",
+        ),
+        pytest.param(
+            policy(
+                "{inject: {sidecars: [{container: {name: c, image: i, "
+                "resources: {requests: {cpu: 1}, limits: {cpu: 500m}}}}]}}"
+            ),
+            "(InjectionPolicy x): spec.inject.sidecars[0].container.resources.limits.cpu: 500m is "
+            "less than the request, 1; raise it or lower the request",
+            id="limit-of-a-sidecar-below-its-request",
+        ),
+        pytest.param(
+            "kind: DataSource\nmetadata: {name: x}\nspec: {s3: {bucket: b}, "
+            "resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}",
+            "(DataSource x): spec.resources.limits.memory: 1Gi is less than the request, 2Gi; "
+            "raise it or lower the request",
+            id="limit-of-what-fetches-below-its-request",
+        ),
+        pytest.param(
             policy("{inject: {sidecars: [{container: {name: c, image: i, restartPolicy: A}}]}}"),
             '(InjectionPolicy x): spec.inject.sidecars[0].container.restartPolicy: "A" is refused:'
             ' only a native sidecar has one; write "Always" or take it out',
             id="restart-policy-of-a-sidecar",
         ),
         pytest.param(
-            policy("{inject: {initContainers: [{name: c, image: i, startupProbe: {}}]}}"),
+            policy(
+                "{inject: {initContainers: [{name: c, image: i, startupProbe: {grpc: {port: 1}}}]}}"
+            ),
             "(InjectionPolicy x): spec.inject.initContainers[0].startupProbe: an init container "
             "that ends has none; take it out, or write restartPolicy: Always beside it",
             id="probe-of-an-init-container",

@@ -525,6 +525,12 @@ def test_a_source_of_a_namespace_beats_the_clusters_and_is_not_told_elsewhere() 
         ),
         pytest.param(
             "DataSource",
+            "{scratch: {storageClassName: fast}}",
+            'spec.scratch: "size" is missing (only the library\'s "scratch" goes without); add it',
+            id="scratch-of-no-size",
+        ),
+        pytest.param(
+            "DataSource",
             "{memory: {size: 1Gi}, revision: v1}",
             "spec.revision: a memory has no revisions; take it out",
             id="revision-of-memory",
