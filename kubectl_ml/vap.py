@@ -18,6 +18,15 @@ from policies.workloads.catalogue import Catalogue
 API_VERSION = "admissionregistration.k8s.io/v1"
 _PARAMS, _EXCLUDED = "params", "excluded"
 _FAILED = "failed expression: "
+_OF_TEMPLATES = (
+    "of templates it judges those of Deployments, StatefulSets, DaemonSets, ReplicaSets and Jobs, "
+    "as they are written; their metadata.namespace is not there"
+)
+_NO_TEMPLATES = (
+    "it judges pods alone, as they are created by their controllers: the templates of workloads, "
+    "which the webhook refuses at kubectl apply, are not judged; --templates has the usual ones "
+    "judged"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +38,14 @@ class Exported:
     left_out: tuple[str, ...]
 
 
-def export(guard: GuardPolicy, exceptions: Iterable[PolicyException], known: Catalogue) -> Exported:
-    """Write a guard that has rules."""
-    metadata = {"name": guard.name}
+def export(
+    guard: GuardPolicy,
+    exceptions: Iterable[PolicyException],
+    known: Catalogue,
+    *,
+    templates: bool = False,
+) -> Exported:
+    """Write a guard that has rules; `templates` says that another policy is for templates."""
     names = _names(guard)
     spec: Manifest = {
         "failurePolicy": guard.failure_policy,
@@ -41,23 +55,26 @@ def export(guard: GuardPolicy, exceptions: Iterable[PolicyException], known: Cat
             for name, expression in vap_match.conditions(guard.match)
         ],
         "variables": list(_variables(guard, names)),
-        "validations": [_validation(rule, names) for rule in guard.rules],
+        "validations": [
+            validation(rule, _params(names), names.get(_EXCLUDED, "")) for rule in guard.rules
+        ],
     }
     if not spec["variables"]:
         del spec["variables"]
     return Exported(
-        policy=_object("ValidatingAdmissionPolicy", metadata, spec),
-        binding=_object(
+        policy=manifest("ValidatingAdmissionPolicy", guard.name, spec),
+        binding=manifest(
             "ValidatingAdmissionPolicyBinding",
-            dict(metadata),
+            guard.name,
             {"policyName": guard.name, "validationActions": [guard.enforcement]},
         ),
-        left_out=tuple(_left_out(guard, exceptions, known)),
+        left_out=tuple(_left_out(guard, exceptions, known, templates=templates)),
     )
 
 
-def _object(kind: str, metadata: Manifest, spec: Manifest) -> Manifest:
-    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+def manifest(kind: str, name: str, spec: Manifest) -> Manifest:
+    """Make an object of the API server's own policies."""
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
 # --- expressions ------------------------------------------------------------------------------
@@ -68,9 +85,9 @@ def _names(guard: GuardPolicy) -> Mapping[str, str]:
     taken = {name for name, _ in guard.variables}
     found = {}
     if guard.params is not None or any(_PARAMS in celtext.names(text) for text in _texts(guard)):
-        found[_PARAMS] = f"variables.{_free(_PARAMS, taken)}"
+        found[_PARAMS] = f"variables.{free(_PARAMS, taken)}"
     if guard.match.exclude and vap_match.needs_namespace(guard.match.exclude):
-        found[_EXCLUDED] = f"variables.{_free(_EXCLUDED, taken)}"
+        found[_EXCLUDED] = f"variables.{free(_EXCLUDED, taken)}"
     return found
 
 
@@ -81,7 +98,8 @@ def _texts(guard: GuardPolicy) -> Iterator[str]:
         yield rule.message_expression
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free(name: str, taken: set[str]) -> str:
+    """Find a name that no variable of the guard has."""
     while name in taken:
         name += "_"
     return name
@@ -95,26 +113,26 @@ def _variables(guard: GuardPolicy, names: Mapping[str, str]) -> Iterator[Manifes
         expression = vap_match.excluded(guard.match)
         yield {"name": names[_EXCLUDED].partition(".")[2], "expression": expression}
     for name, expression in guard.variables:
-        yield {"name": name, "expression": _written(expression, names)}
+        yield {"name": name, "expression": celtext.renamed(expression, _params(names))}
 
 
-def _written(expression: str, names: Mapping[str, str]) -> str:
-    params = {key: value for key, value in names.items() if key == _PARAMS}
-    return celtext.renamed(expression, params)
+def _params(names: Mapping[str, str]) -> Mapping[str, str]:
+    return {key: value for key, value in names.items() if key == _PARAMS}
 
 
-def _validation(rule: GuardRule, names: Mapping[str, str]) -> Manifest:
-    expression = _written(rule.expression, names)
+def validation(rule: GuardRule, new: Mapping[str, str], unless: str = "") -> Manifest:
+    """Write a rule with other names for its variables; it holds `unless` something else does."""
+    expression = celtext.renamed(rule.expression, new)
     if _is_dynamic(rule.expression, "STRING"):  # the API server takes only what is a boolean
         expression = f"({expression}) == true"
-    if _EXCLUDED in names:
-        expression = f"{names[_EXCLUDED]} || ({expression})"
+    if unless:
+        expression = f"{unless} || ({expression})"
     found: Manifest = {"expression": expression}
     said = rule.message or f"{_FAILED}{rule.expression}"
     # On one line, as the webhook says it: a message with a line break is refused.
     found["message"] = "".join(one if one.isprintable() else " " for one in said).strip()
     if rule.message_expression:
-        text = _written(rule.message_expression, names)
+        text = celtext.renamed(rule.message_expression, new)
         dynamic = _is_dynamic(rule.message_expression, "BOOL")
         found["messageExpression"] = f"string({text})" if dynamic else text
     found["reason"] = rule.reason or "Forbidden"
@@ -134,7 +152,11 @@ def _is_dynamic(expression: str, other: str) -> bool:
 
 
 def _left_out(
-    guard: GuardPolicy, exceptions: Iterable[PolicyException], known: Catalogue
+    guard: GuardPolicy,
+    exceptions: Iterable[PolicyException],
+    known: Catalogue,
+    *,
+    templates: bool,
 ) -> Iterator[str]:
     if guard.checks:
         yield f"its checks ({', '.join(guard.checks)}) are not carried: only rules can be"
@@ -144,10 +166,7 @@ def _left_out(
             yield f'the exception "{one.name}"{until} is not carried: whom it lets off is refused'
     kinds = guard.match.kinds or ("Pod",)
     if "Pod" in kinds:
-        yield (
-            "it judges pods alone, as they are created by their controllers: the templates of "
-            "workloads, which the webhook refuses at kubectl apply, are not judged"
-        )
+        yield _OF_TEMPLATES if templates else _NO_TEMPLATES
     if "UPDATE" in (guard.match.operations or ("CREATE", "UPDATE")):
         yield ("on UPDATE it judges the whole object, where the webhook refuses only what changed")
     yield (

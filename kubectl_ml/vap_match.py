@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from kubectl_ml import celtext
@@ -74,6 +75,15 @@ def conditions(match: Match) -> Iterator[tuple[str, str]]:
         yield "exclude", f"!({excluded(match)})"
 
 
+def of_template(match: Match, obj: str) -> str:
+    """Write the whole match for the pod that a template makes, which `obj` is."""
+    terms = [f"request.namespace != {celtext.string(one)}" for one in sorted(UNTOUCHED)]
+    terms += [term for _, term in _terms(replace(match, owners=()), obj)]
+    if match.exclude:
+        terms.append(f"!({_all(match.exclude, obj, template=True)})")
+    return " && ".join(f"({term})" for term in terms)
+
+
 def needs_namespace(match: Match) -> bool:
     """Tell whether labels of the namespace are asked for, which no condition can see."""
     asks = bool(match.namespaces and match.namespaces.selector)
@@ -90,9 +100,11 @@ def _object(match: Match) -> str:
     return _OF_DELETED if "DELETE" in match.operations else _OBJECT
 
 
-def _all(match: Match, obj: str) -> str:
+def _all(match: Match, obj: str, *, template: bool = False) -> str:
     terms = [term for _, term in _terms(match, obj)]
-    if match.kinds:
+    if match.kinds and template:
+        terms.append("true" if "Pod" in match.kinds else "false")
+    elif match.kinds:
         terms.append(_any(_kind(kind) for kind in match.kinds))
     if match.operations:
         terms.append(f"request.operation in {celtext.literal(list(match.operations))}")
@@ -100,7 +112,7 @@ def _all(match: Match, obj: str) -> str:
         labels = "namespaceObject.metadata"
         terms += [f"namespaceObject != null && {_has(match.namespaces.selector, labels)}"]
     if match.exclude:
-        terms.append(f"!({_all(match.exclude, obj)})")
+        terms.append(f"!({_all(match.exclude, obj, template=template)})")
     return " && ".join(f"({term})" for term in terms) or "true"
 
 

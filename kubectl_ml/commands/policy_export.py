@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from kubectl_ml import flags, tables, vap
+from kubectl_ml import flags, tables, vap, vap_templates
 from kubectl_ml.errors import PluginError
 from kubectl_ml.policy_names import PolicyName
 from kubectl_ml.suggest import did_you_mean
@@ -24,6 +24,12 @@ from policies.workloads import catalogue
     type=click.Choice(["vap"]),
     help="vap: ValidatingAdmissionPolicy, which the API server carries out itself.",
 )
+@click.option(
+    "--templates",
+    is_flag=True,
+    help="Have guards for pods judge the templates of Deployments, StatefulSets, DaemonSets, "
+    "ReplicaSets and Jobs, too, by a policy NAME.templates.",
+)
 @flags.policies
 @flags.where
 @click.option(
@@ -39,6 +45,7 @@ def export(
     *,
     names: tuple[str, ...],
     target: str,
+    templates: bool,
     policies_: tuple[str, ...],
     no_library: bool,
     output: str,
@@ -56,11 +63,16 @@ def export(
     policies = flags.read_policies(policies_, library=not no_library)
     guards = [_guard(policies, name) for name in names]
     known = catalogue.of(policies)
-    exported = [vap.export(guard, policies.exceptions, known) for guard in guards]
+    exported = [
+        vap.export(guard, policies.exceptions, known, templates=templates) for guard in guards
+    ]
     for guard, one in zip(guards, exported, strict=True):
         for sentence in one.left_out:
             click.echo(f"Warning: {guard.name}: {sentence}", err=True)
-    _print([each for one in exported for each in (one.policy, one.binding)], output)
+    written = [each for one in exported for each in (one.policy, one.binding)]
+    if templates:
+        written += [each for guard in guards for each in vap_templates.export(guard, known)]
+    _print(written, output)
 
 
 def _guard(policies: PolicySet, name: str) -> GuardPolicy:

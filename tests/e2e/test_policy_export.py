@@ -6,7 +6,7 @@ ValidatingAdmissionPolicies in one where it doesn't.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -166,9 +166,27 @@ def pod(guard: str, **given: Any) -> Manifest:
     }
 
 
-def refusal(place: Place, guard: str, given: Mapping[str, Any]) -> str:
-    """Give what kubectl says where a pod is refused; nothing where it isn't."""
-    answer = place.user.request("POST", place.path("Pod") + "?dryRun=All", body=pod(guard, **given))
+def deployment(guard: str, **given: Any) -> Manifest:
+    made = pod(guard, **given)
+    metadata = {key: made["metadata"][key] for key in ("labels", "annotations")}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "probe"},
+        "spec": {
+            "selector": {"matchLabels": {"guard": guard}},
+            "template": {"metadata": metadata, "spec": made["spec"]},
+        },
+    }
+
+
+def refusal(
+    place: Place, guard: str, given: Mapping[str, Any], make: Callable[..., Manifest] = pod
+) -> str:
+    """Give what is said where a pod is refused; nothing where it isn't."""
+    made = make(guard, **given)
+    path = place.path(made["kind"]) + "?dryRun=All"
+    answer = place.user.request("POST", path, body=made)
     if answer.ok:
         return ""
     assert answer.status in (403, 422), answer.body  # 422: the expression fails
@@ -180,7 +198,7 @@ def sentences(message: str) -> list[str]:
     """Take the sentences out of a refusal, of the webhook's or of the API server's own."""
     own = _OWN.search(message)
     if own:
-        return [f"{own[1]}: {own[2]}"]
+        return [f"{own[1].removesuffix('.templates')}: {own[2]}"]
     lines = message.partition("denied the request: ")[2].splitlines()
     return [line for line in lines if not line.startswith("see: ")]
 
@@ -190,7 +208,9 @@ def exported(installed: Installed, tmp_path: Path, place: Place) -> Iterator[Non
     file = tmp_path / "guards.yaml"
     file.write_text(policies())
     admin = installed.control_plane.admin
-    written = admin.kubectl("ml", "policy", "export", "--to=vap", *GUARDS, "--policies", str(file))
+    written = admin.kubectl(
+        "ml", "policy", "export", "--to=vap", "--templates", *GUARDS, "--policies", str(file)
+    )
     admin.kubectl("apply", "-f", "-", stdin=written)
     try:
         for guard in ("canary", "others-kind"):  # the first and the last
@@ -203,11 +223,18 @@ def exported(installed: Installed, tmp_path: Path, place: Place) -> Iterator[Non
 
 
 def verdicts(place: Place) -> dict[tuple[str, str], list[str]]:
-    return {
+    found = {
         (guard, name): sentences(refusal(place, guard, given))
         for guard in GUARDS
         for name, given in PODS.items()
     }
+    templates = {
+        (guard, f"template of {name}"): sentences(refusal(place, guard, given, deployment))
+        for guard in GUARDS
+        for name, given in PODS.items()
+        if "owner" not in given
+    }
+    return found | templates
 
 
 @pytest.fixture
@@ -228,6 +255,7 @@ def test_the_api_server_gives_the_webhooks_verdicts(
     refused = {case for case, said in ours.items() if said}
     assert {case for case, said in theirs.items() if said} == refused
     assert {guard for guard, _ in refused} >= {*GUARDS} - {"others", "elsewhere"}
+    assert any(name.startswith("template") for _, name in refused)
     assert len(refused) < len(ours)
     # Of several sentences the API server gives the first; of an error in words of its own.
     unlike = {

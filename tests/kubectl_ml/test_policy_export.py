@@ -106,7 +106,8 @@ LEFT_OUT = """\
 Warning: gpu-pods: its checks (podSecurity) are not carried: only rules can be
 Warning: gpu-pods: the exception "demo" and its end is not carried: whom it lets off is refused
 Warning: gpu-pods: it judges pods alone, as they are created by their controllers: the templates \
-of workloads, which the webhook refuses at kubectl apply, are not judged
+of workloads, which the webhook refuses at kubectl apply, are not judged; --templates has the \
+usual ones judged
 Warning: gpu-pods: it holds in every namespace that it matches, not only where \
 kubectl-ml.io/enabled is set; spec.matchResources of the binding can narrow that
 Warning: gpu-pods: the resource of the kind "Gadget.example.com" is taken to be \
@@ -132,6 +133,24 @@ def test_a_list_of_them(export: Callable[..., Outcome]) -> None:
     whole = json.loads(export("guardpolicy/gpu-pods", "-o", "json").out)
 
     assert whole == {"apiVersion": "v1", "kind": "List", "items": [POLICY, BINDING]}
+
+
+def test_templates_have_a_policy_of_their_own(export: Callable[..., Outcome]) -> None:
+    *_, policy, binding = yaml.safe_load_all(export("gpu-pods", "--templates").out)
+
+    spec = policy["spec"]
+    assert policy["metadata"]["name"] == binding["spec"]["policyName"] == "gpu-pods.templates"
+    assert [rule["resources"] for rule in spec["matchConstraints"]["resourceRules"]] == [
+        ["deployments", "statefulsets", "daemonsets", "replicasets"],
+        ["jobs"],
+    ]
+    assert [one["name"] for one in spec["variables"]] == [
+        *("pod", "oldPod", "params__", "matched", "params_", "params"),
+    ]
+    assert [one["expression"] for one in spec["validations"]] == [
+        "!variables.matched || (variables.pod.team in variables.params__.teams)",
+        "!variables.matched || (variables.params > 'params'.size() || variables.pod.params)",
+    ]
 
 
 @pytest.mark.parametrize(
