@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies import conditions, match
-from policies.guard import images, pod_security
+from policies.guard import checks
+from policies.guard.subject import Check, Subject
 from policies.index import Index
 from policies.match import Predicate, Target
 from policies.model import (
+    Accelerator,
     Facts,
     GuardPolicy,
     GuardRule,
@@ -48,6 +50,7 @@ class Guard:
     policy: GuardPolicy
     matches: Predicate
     exemptions: tuple[Exemption, ...]
+    checks: tuple[tuple[str, Check], ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +77,10 @@ class Guards:
     """Every guard of a policy set, by the kinds that it is for."""
 
     def __init__(
-        self, policies: Iterable[GuardPolicy], exceptions: Iterable[PolicyException]
+        self,
+        policies: Iterable[GuardPolicy],
+        exceptions: Iterable[PolicyException],
+        classes: Mapping[str, Accelerator],
     ) -> None:
         exemptions = [
             Exemption(exception=one, matches=match.compiled(one.match)) for one in exceptions
@@ -88,6 +94,7 @@ class Guards:
                 exemptions=tuple(
                     one for one in exemptions if policy.name in one.exception.policies
                 ),
+                checks=checks.compiled(policy.checks, classes),
             )
             asked = {"DELETE", "CONNECT", "*"} & {*policy.match.operations}
             self._of_objects |= bool(asked) or any(kind != POD for kind in policy.match.kinds)
@@ -114,21 +121,36 @@ def _asks(guard: Guard, operation: str) -> bool:
     return bool({operation, "*"} & {*guard.policy.match.operations})
 
 
-def judge(
-    guards: Guards, target: Target, request: Request, facts: Facts, obj: Any, old: Any = None
-) -> Verdict:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """
+    What guards judge: an object as it will be, and as it was.
+
+    `subject`: the pod that it is, or makes. `templates`: it is a workload, of which policies that
+    name its kind judge the pods by their checks and not by their rules.
+    """
+
+    request: Request
+    facts: Facts
+    object: Any
+    old: Any = None
+    subject: Subject | None = None
+    templates: bool = False
+
+
+def judge(guards: Guards, target: Target, case: Case) -> Verdict:
     """Judge one pod or object by every guard that matches it."""
     verdict = Verdict.none()
     for guard in guards.of(target):
-        held = [one.exception for one in guard.exemptions if one.holds(target, facts)]
+        held = [one.exception for one in guard.exemptions if one.holds(target, case.facts)]
         if any(not one.rules for one in held):
             continue
         off = frozenset(name for one in held for name in one.rules)
-        for name, message, code in _found(guard.policy, target, request, facts, obj, old):
+        for name, message in _found(guard, target, case):
             if name not in off:
-                violation = Violation(policy=guard.policy.name, message=message, code=code)
+                violation = Violation(policy=guard.policy.name, message=message)
                 verdict.add(guard.policy.enforcement, violation)
-                _report_expired(guard, target, facts, verdict)
+                _report_expired(guard, target, case.facts, verdict)
     return verdict
 
 
@@ -140,35 +162,22 @@ def _report_expired(guard: Guard, target: Target, facts: Facts, verdict: Verdict
             verdict.add("Warn", Violation(policy=guard.policy.name, message=message))
 
 
-def _found(
-    policy: GuardPolicy, target: Target, request: Request, facts: Facts, obj: Any, old: Any
-) -> Iterator[tuple[str, str, int]]:
-    """Find what an object has against a policy: the name of the rule, a sentence, a code."""
-    if policy.checks and target.kind == POD and isinstance(obj, dict):
-        for name, message in _checked(policy.checks, obj):
-            yield name, message, 403
-    if policy.rules:
-        values = _values(target, request, obj, old, policy)
+def _found(guard: Guard, target: Target, case: Case) -> Iterator[tuple[str, str]]:
+    """Find what an object has against a policy: the name of the rule, and a sentence."""
+    policy = guard.policy
+    if case.subject is not None and isinstance(case.subject.pod, dict):
+        for name, check in guard.checks:
+            for message in check(case.subject):
+                yield name, message
+    if policy.rules and not case.templates:
+        values = _values(target, case.request, case.object, case.old, policy)
         bound = conditions.bind(values)
         if policy.variables:
             bound = conditions.bind({**values, "variables": _variables(policy, values)})
         for rule in policy.rules:
             message = _broken(policy, rule, bound)
             if message:
-                yield rule.name, message, 403
-
-
-def _checked(checks: Mapping[str, Any], pod: Manifest) -> Iterator[tuple[str, str]]:
-    if "podSecurity" in checks:
-        check = checks["podSecurity"]
-        level, version = check["level"], check.get("version", pod_security.LATEST)
-        for message in pod_security.violations(
-            level, version, pod.get("metadata"), pod.get("spec")
-        ):
-            yield "podSecurity", f"{level} ({version}): {message}"
-    if "images" in checks:
-        for message in images.violations(checks["images"], pod.get("spec")):
-            yield "images", message
+                yield rule.name, message
 
 
 def _broken(policy: GuardPolicy, rule: GuardRule, bound: Any) -> str:

@@ -48,7 +48,7 @@ class Prepared:
     def __init__(self, policies: PolicySet) -> None:
         self.policies = policies
         self.catalogue = catalogue.of(policies)
-        self.guards = Guards(policies.guards, policies.exceptions)
+        self.guards = Guards(policies.guards, policies.exceptions, policies.accelerators)
         self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
         self.previews = any(item.mode == "Preview" for item in policies.injections)
         self._plans: dict[Any, Plan] = {}

@@ -238,6 +238,35 @@ def test_another_kind_is_judged_itself() -> None:
         ("{checks: {podSecurity: {level: baseline, version: v2}}}",
          'spec.checks.podSecurity.version: "v2" is no version; write "v1.N" or "latest"'),
         ("{}", "spec: there is nothing that it refuses; add rules or checks"),
+        ("{checks: {accelerators: {allowedClasses: [a]}}}",
+         'spec.checks.accelerators.allowedClasses: unknown field "allowedClasses"; write classes'),
+        ("{checks: {accelerators: {maxPerPod: 0}}}",
+         "spec.checks.accelerators.maxPerPod: 0 is too small; write 1 or more"),
+        ("{checks: {accelerators: {classes: a100}}}",
+         'spec.checks.accelerators.classes: "a100" is not a list of classes, or {allow, deny}; '
+         'write for example ["a100"]'),
+        ("{checks: {resources: {requests: cpu}}}",
+         'spec.checks.resources.requests: "cpu" is not a list of resources, or {required, min, '
+         'max}; write for example ["cpu", "memory"]'),
+        ("{checks: {resources: {max: {cpu: lots}}}}",
+         'spec.checks.resources.max.cpu: "lots" is not a quantity; write for example "80Gi"'),
+        ("{checks: {mounts: {hostPath: false}}}",
+         'spec.checks.mounts.hostPath: unknown field "hostPath"; write volumes: {deny: '
+         '[hostPath]}, or a source such as "hostPath:///data/*"'),
+        ("{checks: {mounts: {}}}",
+         "spec.checks.mounts: it says nothing of what may be mounted; add sources, deny or "
+         "volumes"),
+        ("{checks: {knativeAutoscaling: {maxScal: 3}}}",
+         'spec.checks.knativeAutoscaling.maxScal: Knative has no setting '
+         '"max-scal"; did you '
+         'mean "max-scale"?'),
+        ("{checks: {knativeAutoscaling: {maxScale: many}}}",
+         'spec.checks.knativeAutoscaling.maxScale: "many" is no bound for max-scale; write 10'),
+        ("{checks: {requireIntents: [accelerater]}}",
+         'spec.checks.requireIntents: there is no intent "accelerater"; did you mean '
+         '"accelerator"?'),
+        ("{checks: {requireIntents: {}}}",
+         "spec.checks.requireIntents: it names no intent; name one"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_told_at_load(spec: str, message: str) -> None:
