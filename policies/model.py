@@ -161,6 +161,7 @@ class Match:
     owners: tuple[str, ...] = ()
     subjects: Subjects | None = None
     intents: tuple[str, ...] = ()
+    conditions: tuple[tuple[str, str], ...] = ()  # name, expression
     exclude: Match | None = None
 
 

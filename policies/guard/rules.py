@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policies import conditions, match
+from policies import conditions, match, variables
+from policies.conditions import EvaluationError
 from policies.guard import checks
 from policies.guard.subject import Check, Subject
 from policies.index import Index
@@ -16,7 +17,6 @@ from policies.model import (
     Facts,
     GuardPolicy,
     GuardRule,
-    Manifest,
     Match,
     PolicyException,
     Request,
@@ -35,7 +35,16 @@ class Exemption:
 
     def holds(self, target: Target, facts: Facts) -> bool:
         """Tell whether it lets a target off now; without a clock nothing has expired."""
-        return not self.expired(facts) and self.matches(target)
+        return not self.expired(facts) and self.covers(target)
+
+    def covers(self, target: Target) -> bool:
+        """Tell whether it is for a target; it isn't where that can't be found out."""
+        try:
+            return self.matches(target)
+        except EvaluationError as error:
+            name = self.exception.name
+            target.faults.append(f"{name}: this exception lets nobody off: spec.{error}")
+            return False
 
     def expired(self, facts: Facts) -> bool:
         """Tell whether its time is over."""
@@ -109,12 +118,18 @@ class Guards:
     def __bool__(self) -> bool:
         return bool(self._index)
 
-    def of(self, target: Target) -> list[Guard]:
-        """Find the guards of one target."""
+    def of(self, target: Target) -> Iterator[tuple[Guard, str]]:
+        """Find the guards of one target, or why that can't be found out."""
         found = self._index.candidates(target)
         if target.operation in ("DELETE", "CONNECT"):  # where asked for alone
             found = [guard for guard in found if _asks(guard, target.operation)]
-        return [guard for guard in found if guard.matches(target)]
+        for guard in found:
+            try:
+                if guard.matches(target):
+                    yield guard, ""
+            except EvaluationError as error:
+                if guard.policy.failure_policy != "Ignore":
+                    yield guard, f"spec.{error}"
 
 
 def _asks(guard: Guard, operation: str) -> bool:
@@ -141,12 +156,12 @@ class Case:
 def judge(guards: Guards, target: Target, case: Case) -> Verdict:
     """Judge one pod or object by every guard that matches it."""
     verdict = Verdict.none()
-    for guard in guards.of(target):
+    for guard, failed in guards.of(target):
         held = [one.exception for one in guard.exemptions if one.holds(target, case.facts)]
         if any(not one.rules for one in held):
             continue
         off = frozenset(name for one in held for name in one.rules)
-        for name, message in _found(guard, target, case):
+        for name, message in [("match", failed)] if failed else _found(guard, case):
             if name not in off:
                 violation = Violation(policy=guard.policy.name, message=message)
                 verdict.add(guard.policy.enforcement, violation)
@@ -157,27 +172,32 @@ def judge(guards: Guards, target: Target, case: Case) -> Verdict:
 def _report_expired(guard: Guard, target: Target, facts: Facts, verdict: Verdict) -> None:
     """Warn whom an exception would have let off that its time is over."""
     for one in guard.exemptions:
-        if one.expired(facts) and one.matches(target):
+        if one.expired(facts) and one.covers(target):
             message = f'the exception "{one.exception.name}" has expired; renew it or delete it'
             verdict.add("Warn", Violation(policy=guard.policy.name, message=message))
 
 
-def _found(guard: Guard, target: Target, case: Case) -> Iterator[tuple[str, str]]:
+def _found(guard: Guard, case: Case) -> Iterator[tuple[str, str]]:
     """Find what an object has against a policy: the name of the rule, and a sentence."""
-    policy = guard.policy
     if case.subject is not None and isinstance(case.subject.pod, dict):
         for name, check in guard.checks:
             for message in check(case.subject):
                 yield name, message
-    if policy.rules and not case.templates:
-        values = _values(target, case.request, case.object, case.old, policy)
-        bound = conditions.bind(values)
-        if policy.variables:
-            bound = conditions.bind({**values, "variables": _variables(policy, values)})
-        for rule in policy.rules:
-            message = _broken(policy, rule, bound)
-            if message:
-                yield rule.name, message
+    if guard.policy.rules and not case.templates:
+        yield from _of_rules(guard.policy, case)
+
+
+def _of_rules(policy: GuardPolicy, case: Case) -> Iterator[tuple[str, str]]:
+    values = variables.of(case.request, case.facts, case.object, case.old)
+    if policy.params is not None:
+        values["params"] = dict(policy.params)
+    bound = conditions.bind(values)
+    if policy.variables:
+        bound = conditions.bind({**values, "variables": _variables(policy, values)})
+    for rule in policy.rules:
+        message = _broken(policy, rule, bound)
+        if message:
+            yield rule.name, message
 
 
 def _broken(policy: GuardPolicy, rule: GuardRule, bound: Any) -> str:
@@ -201,34 +221,6 @@ def _message(rule: GuardRule, bound: Any) -> str:
         if isinstance(text, str) and text.strip() and "\n" not in text:
             return text.strip()
     return rule.message or f"failed expression: {rule.expression}"
-
-
-def _values(
-    target: Target, request: Request, obj: Any, old: Any, policy: GuardPolicy
-) -> dict[str, Any]:
-    namespace = {"metadata": {"name": target.namespace, "labels": dict(target.namespace_labels)}}
-    return {
-        "object": obj,
-        "oldObject": old,
-        "request": _request(request),
-        "namespaceObject": namespace if target.namespace else None,
-        "params": dict(policy.params) if policy.params is not None else None,
-        "variables": {},
-    }
-
-
-def _request(request: Request) -> Manifest:
-    kind = {"group": request.group, "version": request.version, "kind": request.kind}
-    return {
-        "operation": request.operation,
-        "kind": kind,
-        "requestKind": kind,
-        "namespace": request.namespace,
-        "name": request.name,
-        "subResource": request.subresource,
-        "userInfo": {"username": request.user.username, "groups": list(request.user.groups)},
-        "dryRun": request.dry_run,
-    }
 
 
 def _variables(policy: GuardPolicy, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from policies import intents, match
+from policies.conditions import EvaluationError
 from policies.guard.rules import Guards
 from policies.index import Index
 from policies.inject import containers, sources
@@ -67,7 +68,7 @@ class Prepared:
             for rule in self._rules.candidates(target)
             if rule.policy.mode == mode
             and (not rule.policy.opt_in or rule.policy.name in wanted.profile)
-            and rule.matches(target)
+            and _matches(rule, target)
         ]
 
     def plan(self, mount: Mount, target: Target, facts: Facts) -> Plan:
@@ -95,6 +96,14 @@ class Prepared:
 def prepare(policies: PolicySet) -> Prepared:
     """Make a policy set ready; the last few stay so."""
     return Prepared(policies)
+
+
+def _matches(rule: Rule, target: Target) -> bool:
+    try:
+        return rule.matches(target)
+    except EvaluationError as error:
+        target.faults.append(f"{rule.policy.name}: nothing is added: spec.{error}")
+        return False
 
 
 def offered(rules: Iterable[Rule]) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from policies import variables
 from policies.inject.prepared import Prepared, prepare
 from policies.intents import Intents
 from policies.match import Target
@@ -32,6 +33,7 @@ class Context:
     metadata: Mapping[str, Any]
     fold: bool = False
     skips: list[Skip] | None = None  # filled where somebody asks
+    faults: list[str] = field(default_factory=list)  # of conditions
 
     @classmethod
     def of(
@@ -51,8 +53,21 @@ class Context:
             fold=fold,
         )
 
-    def target(self, kind: str, labels: Any, owner: str, intents: Intents) -> Target:
-        """Describe what policies are matched on."""
+    @property
+    def old(self) -> Any:
+        """The object before an UPDATE; None for another operation."""
+        return self.request.old_object if self.request.operation == "UPDATE" else None
+
+    def target(
+        self,
+        kind: str,
+        labels: Any,
+        owner: str,
+        intents: Intents,
+        *,
+        seen: Callable[[], tuple[Any, Any]],
+    ) -> Target:
+        """Describe what policies are matched on; `seen` gives the object and the old one."""
         request = self.request
         return Target(
             kind=kind,
@@ -63,4 +78,6 @@ class Context:
             owner=owner,
             user=request.user,
             intents=intents.keys,
+            values=lambda: variables.of(request, self.facts, *seen()),
+            faults=self.faults,
         )

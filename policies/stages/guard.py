@@ -24,7 +24,7 @@ from policies.workloads.locate import Template
 
 def pod(context: Context, obj: Any) -> Verdict:
     """Judge a pod as it will be; on an UPDATE, what the old one had already is left out."""
-    old = context.request.old_object if context.request.operation == "UPDATE" else None
+    old = context.old
     found = _pod(context, obj, old)
     return found if old is None else _without(found, _pod(context, old, old))
 
@@ -33,7 +33,9 @@ def _pod(context: Context, obj: Any, old: Any) -> Verdict:
     metadata = _metadata(obj)
     origin = pods.origin(metadata, context.catalogue)
     read = known.read(metadata.get("annotations"))
-    target = context.target(POD, metadata.get("labels"), origin.owner, read)
+    target = context.target(
+        POD, metadata.get("labels"), origin.owner, read, seen=lambda: (obj, old)
+    )
     subject = Subject(
         pod=obj,
         target=target,
@@ -50,9 +52,7 @@ def template(work: Work, at: Template, intents: known.Intents, outcome: Outcome)
     context = work.context
     if at.definition.container:
         return  # the workload overrides what another template says; there is no pod to judge
-    obj = _made(work.draft.object, at, context.request.namespace)
-    old = context.request.old_object if context.request.operation == "UPDATE" else None
-    before = _made(old, at, context.request.namespace) if old is not None else None
+    obj, before = work.made(at) or {}, work.made(at, context.old)
     target = work.target(at, intents)
     written = known.written(obj["metadata"].get("annotations"))
     subject = Subject(
@@ -68,7 +68,13 @@ def template(work: Work, at: Template, intents: known.Intents, outcome: Outcome)
     _collect(_judged(context, target, obj, before, subject=subject), outcome)
     if context.prepared.guards.of_objects:
         labels = lookup(work.draft.object, ("metadata", "labels"))
-        whole = context.target(work.kind.name, labels, "", work.intents)
+        whole = context.target(
+            work.kind.name,
+            labels,
+            "",
+            work.intents,
+            seen=lambda: (work.draft.object, context.old),
+        )
         verdict = _judged(context, whole, obj, before, subject=subject, templates=True)
         _collect(verdict, outcome)
 
@@ -121,16 +127,6 @@ def _of_mounts(
     return volumes, containers
 
 
-def _made(obj: Any, at: Template, namespace: str) -> dict[str, Any]:
-    metadata = lookup(obj, at.metadata) if at.metadata else None
-    return {
-        "apiVersion": "v1",
-        "kind": POD,
-        "metadata": {**(metadata if isinstance(metadata, dict) else {}), "namespace": namespace},
-        "spec": lookup(obj, at.pod_spec) or {},
-    }
-
-
 def whole(context: Context, decision: Decision) -> Decision:
     """Judge the object itself by the guards that name its kind; a pod's own stage has judged it."""
     request = context.request
@@ -149,7 +145,7 @@ def whole(context: Context, decision: Decision) -> Decision:
 def _object(context: Context, name: str, obj: Any, old: Any) -> Verdict:
     metadata = _metadata(obj if obj is not None else old)
     read = known.read(metadata.get("annotations"))
-    target = context.target(name, metadata.get("labels"), "", read)
+    target = context.target(name, metadata.get("labels"), "", read, seen=lambda: (obj, old))
     return _judged(context, target, obj, old)
 
 
