@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from policies import (
     conditions,
     foreign,
+    guard_faults,
     guarding,
     kinds,
     matches,
@@ -237,7 +238,7 @@ def _guard_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Itera
     if isinstance(spec.get("match"), dict):
         for path, message in _match(spec["match"]):
             yield ("match", *path), message
-    yield from guarding.faults(spec)
+    yield from guard_faults.of(spec)
 
 
 def _policy_exception(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from policies import conditions, match, variables
 from policies.conditions import EvaluationError
-from policies.guard import checks
 from policies.guard.subject import Check, Subject
 from policies.index import Index
 from policies.match import Predicate, Target
@@ -103,7 +102,7 @@ class Guards:
                 exemptions=tuple(
                     one for one in exemptions if policy.name in one.exception.policies
                 ),
-                checks=checks.compiled(policy.checks, classes),
+                checks=_checks(policy, classes),
             )
             asked = {"DELETE", "CONNECT", "*"} & {*policy.match.operations}
             self._of_objects |= bool(asked) or any(kind != POD for kind in policy.match.kinds)
@@ -130,6 +129,16 @@ class Guards:
             except EvaluationError as error:
                 if guard.policy.failure_policy != "Ignore":
                     yield guard, f"spec.{error}"
+
+
+def _checks(
+    policy: GuardPolicy, classes: Mapping[str, Accelerator]
+) -> tuple[tuple[str, Check], ...]:
+    if not policy.checks:
+        return ()
+    from policies.guard import checks  # here, because many a start has no check
+
+    return checks.compiled(policy.checks, classes)
 
 
 def _asks(guard: Guard, operation: str) -> bool:
