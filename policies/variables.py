@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from policies.model import Facts, Manifest, Request
+
+# k8s.io/apiserver pkg/admission/plugin/cel: CreateNamespaceObject
+_METADATA = (
+    "name", "generateName", "labels", "annotations", "uid", "creationTimestamp",
+    "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "resourceVersion",
+    "finalizers",
+)  # fmt: skip
 
 
 def of(request: Request, facts: Facts, obj: Any, old: Any) -> dict[str, Any]:
@@ -19,8 +27,22 @@ def of(request: Request, facts: Facts, obj: Any, old: Any) -> dict[str, Any]:
     }
 
 
+def namespace(obj: Mapping[str, Any]) -> Manifest:
+    """Take of a Namespace what the API server lets expressions see."""
+    metadata = obj.get("metadata") or {}
+    seen: Manifest = {"metadata": {key: metadata[key] for key in _METADATA if key in metadata}}
+    for member, key in (("spec", "finalizers"), ("status", "phase")):
+        found = obj.get(member)
+        if isinstance(found, dict) and key in found:
+            seen[member] = {key: found[key]}
+    return seen
+
+
 def _namespace(name: str, facts: Facts) -> Manifest:
-    return {"metadata": {"name": name, "labels": dict(facts.namespaces.get(name, {}))}}
+    labels = dict(facts.namespaces.get(name, {}))
+    known = facts.namespace_objects.get(name, {})
+    metadata = {**known.get("metadata", {}), "name": name, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Namespace", **known, "metadata": metadata}
 
 
 def _request(request: Request) -> Manifest:

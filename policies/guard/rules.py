@@ -170,9 +170,10 @@ def judge(guards: Guards, target: Target, case: Case) -> Verdict:
         if any(not one.rules for one in held):
             continue
         off = frozenset(name for one in held for name in one.rules)
-        for name, message in [("match", failed)] if failed else _found(guard, case):
+        found = [("match", failed, "")] if failed else _found(guard, case)
+        for name, message, reason in found:
             if name not in off:
-                violation = Violation(policy=guard.policy.name, message=message)
+                violation = Violation(policy=guard.policy.name, message=message, reason=reason)
                 verdict.add(guard.policy.enforcement, violation)
                 _report_expired(guard, target, case.facts, verdict)
     return verdict
@@ -186,17 +187,17 @@ def _report_expired(guard: Guard, target: Target, facts: Facts, verdict: Verdict
             verdict.add("Warn", Violation(policy=guard.policy.name, message=message))
 
 
-def _found(guard: Guard, case: Case) -> Iterator[tuple[str, str]]:
-    """Find what an object has against a policy: the name of the rule, and a sentence."""
+def _found(guard: Guard, case: Case) -> Iterator[tuple[str, str, str]]:
+    """Find what an object has against a policy: the rule's name, a sentence, its reason."""
     if case.subject is not None and isinstance(case.subject.pod, dict):
         for name, check in guard.checks:
             for message in check(case.subject):
-                yield name, message
+                yield name, message, ""
     if guard.policy.rules and not case.templates:
         yield from _of_rules(guard.policy, case)
 
 
-def _of_rules(policy: GuardPolicy, case: Case) -> Iterator[tuple[str, str]]:
+def _of_rules(policy: GuardPolicy, case: Case) -> Iterator[tuple[str, str, str]]:
     values = variables.of(case.request, case.facts, case.object, case.old)
     if policy.params is not None:
         values["params"] = dict(policy.params)
@@ -206,7 +207,7 @@ def _of_rules(policy: GuardPolicy, case: Case) -> Iterator[tuple[str, str]]:
     for rule in policy.rules:
         message = _broken(policy, rule, bound)
         if message:
-            yield rule.name, message
+            yield rule.name, message, rule.reason
 
 
 def _broken(policy: GuardPolicy, rule: GuardRule, bound: Any) -> str:

@@ -203,6 +203,30 @@ def test_variables_params_and_message_expressions() -> None:
     assert lines(engine.review(request(pod()), known, Facts())) == ["g: has 1"]
 
 
+def test_a_rule_gives_its_reason() -> None:
+    known = guard("{rules: [{expression: 'false', message: No., reason: Unauthorized}]}")
+
+    found = engine.review(request(pod()), known, Facts())
+
+    assert Violation(policy="g", message="No.", reason="Unauthorized") in found.violations
+
+
+def test_the_namespace_has_all_that_is_known_of_it() -> None:
+    known = guard(
+        "{rules: [{expression: \"namespaceObject.metadata.labels.a == 'b' && "
+        "namespaceObject.metadata.annotations.owner == 'nlp' && "
+        "namespaceObject.status.phase == 'Active'\"}]}"
+    )
+    facts = Facts(
+        namespaces={"ml": {"a": "b"}},
+        namespace_objects={
+            "ml": {"metadata": {"annotations": {"owner": "nlp"}}, "status": {"phase": "Active"}}
+        },
+    )
+
+    assert lines(engine.review(request(pod()), known, facts)) == []
+
+
 def test_deletion_is_judged_where_asked() -> None:
     rule = 'rules: [{expression: "oldObject == null", message: Stays.}]'
     asked = request(None, "DELETE", old_object=pod())
