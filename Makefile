@@ -51,9 +51,11 @@ bench: $(READY) ## measure the webhook against an empty one
 reference: $(READY) ## write docs/reference/ anew
 	@$(BIN)/python scripts/reference.py
 
-generate: $(READY) ## write manifests/base/50-webhooks.yaml and manifests/crds anew
+generate: $(READY) ## write the manifests that come from the catalogue and the schemas anew
 	@mkdir -p build && $(BIN)/python -m webhook.registrations >build/50-webhooks.yaml
 	@mv build/50-webhooks.yaml manifests/base/50-webhooks.yaml
+	@$(BIN)/python -m webhook.usage_role >build/25-usage.yaml
+	@mv build/25-usage.yaml manifests/base/25-usage.yaml
 	@$(BIN)/python -m webhook.definitions manifests/crds
 
 certificates: $(READY) ## make the files of manifests/components/self-signed

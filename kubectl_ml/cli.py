@@ -29,6 +29,10 @@ VERBS = {
         module="kubectl_ml.commands.strip",
         summary="Take out of manifests what was injected",
     ),
+    "adopt": Verb(
+        module="kubectl_ml.commands.adopt",
+        summary="Bring in workloads from before the webhook acted",
+    ),
     "lint": Verb(
         module="kubectl_ml.commands.lint",
         summary="Find intents that can't be used, with file and line",

@@ -21,7 +21,7 @@ from kubectl_ml import answers
 from kubectl_ml.answers import Asked
 from kubectl_ml.connection import Connection, Target, open_connection
 from kubectl_ml.errors import NotFound, NotInstalled, TimedOut
-from policies.model import Manifest
+from policies.model import JSONPatch, Manifest
 
 __all__ = ["Cluster", "Event", "Target", "connect"]
 
@@ -34,6 +34,7 @@ _PLURALS: Mapping[tuple[str, str], str] = {
     ("v1", "Event"): "events",
     ("v1", "Service"): "services",
     ("v1", "PersistentVolumeClaim"): "persistentvolumeclaims",
+    ("v1", "ResourceQuota"): "resourcequotas",
     ("apps/v1", "Deployment"): "deployments",
     ("apps/v1", "ReplicaSet"): "replicasets",
     ("batch/v1", "Job"): "jobs",
@@ -146,6 +147,21 @@ class Cluster:
             ),
             body=merge,
             content_type="application/merge-patch+json",
+        )
+
+    def edit(self, found: Manifest, operations: JSONPatch, *, dry_run: bool = False) -> Manifest:
+        """Edit an object as it was read (JSON Patch); a conflict where it has changed since."""
+        asked = self._asked("patch", found)
+        path = self._path(asked.api_version, asked.kind, namespace=asked.namespace, name=asked.name)
+        version = found["metadata"].get("resourceVersion")
+        as_read = {"op": "replace", "path": "/metadata/resourceVersion", "value": version}
+        return self.connection.json(
+            "PATCH",
+            path,
+            asked=asked,
+            query={"fieldManager": FIELD_MANAGER} | _dry(dry_run),
+            body=[as_read, *operations] if version else operations,
+            content_type="application/json-patch+json",
         )
 
     def get(

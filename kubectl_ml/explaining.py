@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import orjson
 
-from kubectl_ml import objects
+from kubectl_ml import families, objects
 from kubectl_ml.documents import Document
 from policies import engine
 from policies.inject.provenance import ABSENT
-from policies.model import Decision, Facts, Manifest, PolicySet, Skip
-from policies.patch import lookup, pointer
+from policies.model import (
+    Decision,
+    Facts,
+    Manifest,
+    PolicySet,
+    Reason,
+    Request,
+    Skip,
+    Violation,
+)
+from policies.patch import Path, lookup, pointer
 from policies.stages.undo import Added
+
+T = TypeVar("T")
 
 _GREY, _PLAIN = "\x1b[90m", "\x1b[0m"
 _SHOWN = 60  # characters of a value
@@ -54,7 +65,7 @@ class Explaining:
         plain = engine.bare(request, self.policies)
         live = plain.object is not manifest or bool(plain.left)
         today = objects.request(plain.object, namespace=self.namespace, user=self.facts.user)
-        decision = engine.explain(today, self.policies, self.facts)
+        decision = self._decided(today)
         after = manifest if live else decision.object
         if not live:
             folded = objects.request(after, namespace=self.namespace, user=self.facts.user)
@@ -71,6 +82,20 @@ class Explaining:
                 changed=_changed(added, decision) if live and not plain.left else (),
             )
         )
+
+    def _decided(self, today: Request) -> Decision:
+        """Decide what the pods will be, with what guards of the object itself say."""
+        decision = engine.explain(today, self.policies, self.facts)
+        admitted = engine.explain(today, self.policies, self.facts, fold=False)
+        return replace(
+            decision,
+            violations=_joined(decision.violations, admitted.violations),
+            reasons=_joined(decision.reasons, admitted.reasons),
+        )
+
+
+def _joined(some: tuple[T, ...], others: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*some, *others)))
 
 
 def _changed(added: tuple[Added, ...], today: Decision) -> tuple[str, ...]:
@@ -96,15 +121,20 @@ def text(one: Explanation, *, namespace: str, color: bool) -> str:
             lines.append("  " + _place(*place))
             group = place
         was = "" if each.before is ABSENT else f" (was {_shown(each.before)})"
-        policy = each.policy.rpartition("@")[0]
-        lines.append(f"    + {pointer(each.path)} = {_shown(each.value)}{was}  [{policy}]")
+        tag = _tag(each.policy.rpartition("@")[0], each.path)
+        lines.append(f"    + {pointer(each.path)} = {_shown(each.value)}{was}  [{tag}]")
     if not one.added:
         lines.append("  nothing was added" if one.live else "  nothing would be added")
     lines += [_grey(_skipped(skip), color=color) for skip in one.decision.skipped]
     lines += [f"  ? {sentence}" for sentence in one.unclear]
     lines += [f"  ! {sentence}" for sentence in one.decision.warnings]
     lines += [f"  ! changed since: {sentence}" for sentence in one.changed]
-    lines += [f"  x refused: {each.policy}: {each.message}" for each in one.decision.violations]
+    for violation in one.decision.violations:
+        lines.append(f"  x refused: {violation.policy}: {violation.message}")
+        for reason in _reasons(one, violation):
+            named = f"rule {reason.rule}" if reason.rule else "rule"
+            lines.append(f"      {named}: {reason.expression}")
+            lines += [f"      saw: {path}: {value}" for path, value in reason.saw]
     return "\n".join(lines)
 
 
@@ -124,7 +154,11 @@ def results(one: Explanation) -> list[dict[str, Any]]:
                 **({} if each.before is ABSENT else {"currentValue": each.before}),
                 "proposedValue": each.value,
             },
-            "tags": {"policy": each.policy, **({"role": each.role} if each.role else {})},
+            "tags": {
+                "policy": each.policy,
+                "rule": families.of(each.path),
+                **({"role": each.role} if each.role else {}),
+            },
         }
         for each in one.added
     ]
@@ -142,10 +176,36 @@ def results(one: Explanation) -> list[dict[str, Any]]:
         {"message": each, "severity": "warning", **base} for each in one.unclear + one.changed
     ]
     found += [
-        {"message": each.message, "severity": "error", **base, "tags": {"policy": each.policy}}
+        {
+            "message": each.message,
+            "severity": "error",
+            **base,
+            "tags": {"policy": each.policy, **_told(_reasons(one, each))},
+        }
         for each in one.decision.violations
     ]
     return found
+
+
+def _reasons(one: Explanation, violation: Violation) -> list[Reason]:
+    named = (violation.policy, violation.message)
+    return [each for each in one.decision.reasons if (each.policy, each.message) == named]
+
+
+def _told(reasons: list[Reason]) -> dict[str, str]:
+    """Write what a rule saw as tags, whose values are strings."""
+    tags: dict[str, str] = {}
+    for each in reasons[:1]:
+        tags = {"rule": each.rule} if each.rule else {}
+        tags |= {"expression": each.expression}
+        tags |= {"saw": "; ".join(f"{path}: {value}" for path, value in each.saw)}
+    return tags
+
+
+def _tag(policy: str, path: Path) -> str:
+    """Name a policy with what of it acted."""
+    family = families.of(path)
+    return policy if family in ("", policy) else f"{policy}: {family}"
 
 
 def _container(obj: Any, path: tuple[Any, ...]) -> str:

@@ -176,7 +176,7 @@ def submit(made: list[Manifest], options: Options, session: Session) -> list[Man
     else:
         ready = _injected(made, options, session, facts=Facts(), namespace=namespace)
         done = [(each, word) for each in ready]
-    _show(done, options)
+    show(done, dry_run=options.dry_run, output=options.output)
     return [each for each, _ in done]
 
 
@@ -362,10 +362,10 @@ def _check_ours(old: Manifest, *, like: Manifest) -> None:
 # --- what is printed -------------------------------------------------------------------------
 
 
-def _show(done: Sequence[Done], options: Options) -> None:
+def show(done: Sequence[Done], *, dry_run: str, output: str) -> None:
     """Print the objects, or a sentence for each, as kubectl does."""
     found = [each for each, _ in done]
-    match options.output:
+    match output:
         case "yaml":
             click.echo("---\n".join(manifests.dump(each) for each in map(clean, found)), nl=False)
         case "json":
@@ -380,7 +380,7 @@ def _show(done: Sequence[Done], options: Options) -> None:
             for each in found:
                 click.echo(reference(each))
         case _:
-            suffix = {CLIENT: " (dry run)", SERVER: " (server dry run)"}.get(options.dry_run, "")
+            suffix = {CLIENT: " (dry run)", SERVER: " (server dry run)"}.get(dry_run, "")
             for each, word in done:
                 click.echo(f"{reference(each)} {word}{suffix}")
 

@@ -74,11 +74,11 @@ def _compiled(text: str, variables: tuple[str, ...]) -> Any:
         raise ExpressionError(_fault(text, str(error))) from error
 
 
-def of_match(text: str) -> Iterator[str]:
+def of_match(text: str, variables: tuple[str, ...] = OF_A_MATCH) -> Iterator[str]:
     """Say what is wrong with an expression of `match.conditions`, which has fewer variables."""
     try:
         compiled(text, "BOOL")
-        _compiled(text, OF_A_MATCH)
+        _compiled(text, variables)
     except ExpressionError as error:
         yield str(error)
 

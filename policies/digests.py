@@ -12,6 +12,7 @@ import orjson
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "InjectionPolicy": {"mode": "Apply", "optIn": False, "order": 0, "onConflict": "Keep"},
     "GuardPolicy": {"enforcement": "Deny", "failurePolicy": "Fail"},
+    "QuotaPolicy": {"enforcement": "Deny"},
     "WorkloadKind": {"scope": "Namespaced", "queue": "object"},
 }
 

@@ -6,6 +6,7 @@ The one pipeline: a request, the policies and the facts in, a decision out.
     beside   what these pods need besides: ResourceClaimTemplates
     explain  the same as render, with what was not added and why
     account  what an object says was added to it
+    charges  what quotas charge the object with, and to which group
     strip    the object without anything that was added to it, where none of that was edited
     bare     the same, edited or not: what it would be without us
 """
@@ -20,7 +21,8 @@ from policies.inject.sound import is_sound, is_sound_metadata
 from policies.intents import PREFIX, read, written
 from policies.model import DOMAIN, Decision, Facts, Manifest, PolicySet, Request, Skip
 from policies.patch import lookup, pointer
-from policies.stages import edited, guard, own, undo
+from policies.quota.charges import Charge
+from policies.stages import creator, edited, guard, own, quota, undo
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
@@ -34,6 +36,8 @@ def review(request: Request, policies: PolicySet, facts: Facts) -> Decision:
     """Decide what the webhook answers for `request`; the same input gives the same bytes."""
     context = Context.of(request, policies, facts)
     decision = _decide(context)
+    if context.prepared.quotas_by_user and not _is_left_alone(context):
+        decision = creator.mark(context, decision)
     if context.prepared.guards.of_objects and request.namespace not in UNTOUCHED:
         decision = guard.whole(context, decision)
     return _told(context, decision)
@@ -69,12 +73,18 @@ def beside(request: Request, policies: PolicySet) -> tuple[Manifest, ...]:
 def explain(request: Request, policies: PolicySet, facts: Facts, *, fold: bool = True) -> Decision:
     """Decide as `render` (or `review`), and say too what was not added and why."""
     context = Context.of(request, policies, facts, fold=fold)
-    context.skips = []
-    decision = _told(context, _decide(context))
+    context.skips, context.reasons = [], []
+    decision = _decide(context)
+    if not fold and context.prepared.guards.of_objects and request.namespace not in UNTOUCHED:
+        decision = guard.whole(context, decision)
     if not read(context.metadata.get("annotations")).inject:
         at = pointer(("metadata", "annotations", f"{PREFIX}inject"))
         context.skips.append(Skip(policy="intents", path=at, why="opted out, so nothing is added"))
-    return replace(decision, skipped=tuple(dict.fromkeys(context.skips)))
+    return replace(
+        _told(context, decision),
+        skipped=tuple(dict.fromkeys(context.skips)),
+        reasons=tuple(dict.fromkeys(context.reasons)),
+    )
 
 
 def account(request: Request, policies: PolicySet) -> tuple[undo.Added, ...]:
@@ -83,6 +93,23 @@ def account(request: Request, policies: PolicySet) -> tuple[undo.Added, ...]:
     if not isinstance(request.object, dict) or not is_sound_metadata(context.metadata):
         return ()
     return undo.account(context)
+
+
+def charges(request: Request, policies: PolicySet, facts: Facts) -> tuple[Charge, ...]:
+    """
+    Tell what each quota that covers `request.object` charges it with, at its peak.
+
+    A Pod that is there is charged with what it asks for, all else with what its pods will be.
+    """
+    # As if it came new: an UPDATE adds nothing to templates that were there before us.
+    request = replace(request, operation="CREATE", subresource="", old_object=None)
+    context = Context.of(request, policies, facts, fold=True)
+    covering = quota.covering(context)
+    if not covering:
+        return ()
+    is_there = "uid" in context.metadata and context.kind is not None and context.kind.name == POD
+    rendered = request.object if is_there else _decide(context).object
+    return quota.charges(context, covering, rendered)
 
 
 def strip(request: Request, policies: PolicySet, facts: Facts | None = None) -> undo.Stripped:

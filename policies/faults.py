@@ -28,7 +28,8 @@ from policies import (
     twice,
 )
 from policies.errors import UnusableIntent
-from policies.workloads import catalogue, paths
+from policies.quota import reading as quota_reading
+from policies.workloads import paths, written_counts
 
 if TYPE_CHECKING:  # jsonschema takes longer to import than a whole `render`
     from jsonschema import Draft202012Validator
@@ -43,6 +44,7 @@ SCHEMAS = {
     "WorkloadKind": "workloadkind.json",
     "GuardPolicy": "guardpolicy.json",
     "PolicyException": "policyexception.json",
+    "QuotaPolicy": "quotapolicy.json",
 }
 _DIRECTORY = Path(__file__).parent / "schemas"
 
@@ -231,7 +233,7 @@ def _role(role: Mapping[str, Any]) -> Iterator[Found]:
     for field in ("template", "podSpec", "metadata"):
         yield from _tried((field,), paths.checked, role.get(field) or "spec")
     for field in ("replicas", "minReplicas", "maxReplicas"):
-        yield from _tried((field,), catalogue.counted, role.get(field, 1))
+        yield from _tried((field,), written_counts.counted, role.get(field, 1))
 
 
 def _guard_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
@@ -249,6 +251,13 @@ def _policy_exception(document: Mapping[str, Any], spec: Mapping[str, Any]) -> I
         yield from _tried(("expires",), guarding.moment, spec["expires"])
 
 
+def _quota_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
+    if isinstance(spec.get("match"), dict):
+        for path, message in _match(spec["match"]):
+            yield ("match", *path), message
+    yield from quota_reading.faults(spec)
+
+
 _JUDGES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Found]]] = {
     "Accelerator": _accelerator,
     "DataSource": source_faults.of,
@@ -257,4 +266,5 @@ _JUDGES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Fou
     "WorkloadKind": _workload_kind,
     "GuardPolicy": _guard_policy,
     "PolicyException": _policy_exception,
+    "QuotaPolicy": _quota_policy,
 }

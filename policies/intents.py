@@ -22,7 +22,7 @@ from policies.model import DOMAIN
 
 PREFIX = f"{DOMAIN}/"
 INJECTED = f"{PREFIX}injected"
-NOT_INTENTS = frozenset({"injected", "name"})  # ours under the same prefix
+NOT_INTENTS = frozenset({"creator", "injected", "name"})  # ours under the same prefix
 USED_UP = frozenset({"roles", "scale", "queue"})  # read at the workload, never carried
 COMPUTE_ONLY = frozenset({"accelerator", "shm", "mounts"})  # only to the roles that compute
 MAX_VALUE_BYTES = 4096

@@ -12,7 +12,7 @@ This is the only module of the engine that reads files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from policies import guarding, manifests, objects
 from policies.errors import Fault, InvalidPolicies
 from policies.model import API_VERSION, DOMAIN, Manifest, PolicySet
+from policies.quota import reading
 
 KINDS = (
     "Accelerator",
@@ -29,8 +30,8 @@ KINDS = (
     "WorkloadKind",
     "GuardPolicy",
     "PolicyException",
+    "QuotaPolicy",
 )
-LATER = ("QuotaPolicy",)
 SUFFIXES = (".yaml", ".yml", ".json")
 _LIBRARY = Path(__file__).parent / "library"
 
@@ -196,7 +197,7 @@ def _judged(document: Document) -> tuple[list[Fault], bool]:
     group = str(version or "").partition("/")[0]
     if version is not None and group != DOMAIN and not _misspelt(group):
         return [], False  # another tool's object, such as a kustomization
-    if version is None and kind not in (*KINDS, *LATER):
+    if version is None and kind not in KINDS:
         return [_fault(document, "apiVersion", '"apiVersion" is missing; add it')], False
     if version not in (None, API_VERSION):
         message = f'"{version}" is not known; write "{API_VERSION}"'
@@ -211,8 +212,6 @@ def _misspelt(group: str) -> bool:
 
 
 def _unknown_kind(kind: str) -> str:
-    if kind in LATER:
-        return f"{kind} is not supported by this version; take it out"
     from policies import intents
 
     hint = intents.nearest(kind, KINDS) or "; known are " + ", ".join(KINDS)
@@ -274,36 +273,49 @@ def _key(value: Mapping[str, Any]) -> str:
 
 
 def _build(documents: Iterable[Document], base: PolicySet) -> PolicySet:
-    accelerators, sources = dict(base.accelerators), dict(base.data_sources)
-    injections = {policy.name: policy for policy in base.injections}
-    kinds = {kind.name: kind for kind in base.workload_kinds}
-    guards = {policy.name: policy for policy in base.guards}
-    exceptions = {one.name: one for one in base.exceptions}
+    """Put objects over those of `base` by kind and name."""
+    found: dict[str, dict[str, Any]] = {
+        "Accelerator": dict(base.accelerators),
+        "DataSource": dict(base.data_sources),
+        **{kind: {one.name: one for one in there} for kind, there in _listed(base)},
+    }
     for document in documents:
         kind, spec = document.value["kind"], document.value["spec"]
         name = document.value["metadata"]["name"]
-        if kind == "Accelerator":
-            accelerators[name] = objects.accelerator(name, spec)
-        elif kind == "InjectionPolicy":
-            injections[name] = objects.injection_policy(name, spec)
-        elif kind == "GuardPolicy":
-            guards[name] = guarding.guard_policy(name, spec)
-        elif kind == "PolicyException":
-            exceptions[name] = guarding.policy_exception(name, spec)
-        elif kind == "WorkloadKind":
-            kinds[name] = objects.workload_kind(name, spec)
-        else:
-            namespace = ""
-            if kind == "NamespacedDataSource":
-                namespace = document.value["metadata"]["namespace"]
-            sources[_key(document.value)] = objects.data_source(name, spec, namespace=namespace)
+        if kind in _BUILDERS:
+            found[kind][name] = _BUILDERS[kind](name, spec)
+            continue
+        namespaced = kind == "NamespacedDataSource"
+        namespace = document.value["metadata"]["namespace"] if namespaced else ""
+        found["DataSource"][_key(document.value)] = objects.data_source(
+            name, spec, namespace=namespace
+        )
+    by_name = {kind: tuple(named[name] for name in sorted(named)) for kind, named in found.items()}
+    injections = sorted(by_name["InjectionPolicy"], key=lambda policy: (policy.order, policy.name))
     return PolicySet(
-        accelerators=accelerators,
-        data_sources=sources,
-        injections=tuple(
-            sorted(injections.values(), key=lambda policy: (policy.order, policy.name))
-        ),
-        workload_kinds=tuple(kinds[name] for name in sorted(kinds)),
-        guards=tuple(guards[name] for name in sorted(guards)),
-        exceptions=tuple(exceptions[name] for name in sorted(exceptions)),
+        accelerators=found["Accelerator"],
+        data_sources=found["DataSource"],
+        injections=tuple(injections),
+        workload_kinds=by_name["WorkloadKind"],
+        guards=by_name["GuardPolicy"],
+        exceptions=by_name["PolicyException"],
+        quotas=by_name["QuotaPolicy"],
     )
+
+
+def _listed(base: PolicySet) -> Iterator[tuple[str, Iterable[Any]]]:
+    yield "InjectionPolicy", base.injections
+    yield "WorkloadKind", base.workload_kinds
+    yield "GuardPolicy", base.guards
+    yield "PolicyException", base.exceptions
+    yield "QuotaPolicy", base.quotas
+
+
+_BUILDERS: Mapping[str, Callable[[str, Manifest], Any]] = {
+    "Accelerator": objects.accelerator,
+    "InjectionPolicy": objects.injection_policy,
+    "GuardPolicy": guarding.guard_policy,
+    "PolicyException": guarding.policy_exception,
+    "QuotaPolicy": reading.quota_policy,
+    "WorkloadKind": objects.workload_kind,
+}

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from policies.quota.policy import QuotaPolicy
 
 Manifest: TypeAlias = dict[str, Any]
 JSONPatch: TypeAlias = list[dict[str, Any]]
@@ -43,6 +46,7 @@ class Request:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    resource: str = ""  # GROUP/PLURAL of what the request is for; of /scale the kind is another
     object: Any = None
     old_object: Any = None
     user: User = User()
@@ -299,6 +303,7 @@ class PolicySet:
     workload_kinds: tuple[WorkloadKind, ...] = ()  # sorted by name
     guards: tuple[GuardPolicy, ...] = ()  # sorted by name
     exceptions: tuple[PolicyException, ...] = ()  # sorted by name
+    quotas: tuple[QuotaPolicy, ...] = ()  # sorted by name
 
 
 # --- what comes out -------------------------------------------------------------------------
@@ -325,6 +330,17 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """What a guard's rule saw when it was broken: the paths that it reads, and their values."""
+
+    policy: str
+    message: str  # of the violation that it belongs to
+    rule: str  # its name; empty: it has none
+    expression: str
+    saw: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """
     The engine's answer: `/mutate` uses patch and warnings, `/validate` violations and missed.
@@ -346,4 +362,5 @@ class Decision:
         default_factory=dict
     )  # the same, of policies in mode Preview
     skipped: tuple[Skip, ...] = ()  # only where it was asked for
+    reasons: tuple[Reason, ...] = ()  # of guards' rules; only where it was asked for
     audits: tuple[Violation, ...] = ()  # what guards that only audit found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -71,13 +71,31 @@ class ApiServer:
         """Lists and follows one kind of our own objects."""
         return Resource(self, f"/apis/{API_VERSION}/{plural}", f"the {plural}")
 
-    def ask(self, method: str, path: str, *, what: str, body: Any = None) -> Any:
+    def objects(self, group: str, version: str, plural: str) -> Resource:
+        """Lists and follows all objects of one kind."""
+        base = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        return Resource(self, f"{base}/{plural}", f"the {plural}")
+
+    def config_maps(self, namespace: str, label: str) -> Resource:
+        """Lists and follows the ConfigMaps of a namespace that carry a label."""
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        return Resource(self, path, "the ConfigMaps", {"labelSelector": label})
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        what: str,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
+    ) -> Any:
         """
         Send one request and read the answer's JSON; a PATCH is a merge patch.
 
         Raises NotReachable, NotFound (404), Conflicting (409) or Expired (410).
         """
-        with self._asking(method, path, what=what, body=body) as response:
+        with self._asking(method, path, what=what, body=body, query=query) as response:
             with _telling(what):
                 answer = response.read()
             return orjson.loads(answer) if answer else None
@@ -135,14 +153,16 @@ class Resource:
     api: ApiServer
     path: str
     what: str
+    query: Mapping[str, Any] = field(default_factory=dict)
 
     def list(self) -> Any:
         """Give the list as the API server does."""
-        return self.api.ask("GET", self.path, what=self.what)
+        return self.api.ask("GET", self.path, what=self.what, query=self.query)
 
     def watch(self, version: str) -> Iterator[Watched]:
         """Follow the changes from a version on, until the server ends it."""
         query = {
+            **self.query,
             "watch": "true",
             "resourceVersion": version,
             "allowWatchBookmarks": "true",

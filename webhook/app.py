@@ -23,6 +23,7 @@ def create_app(
     facts: FactsSource,
     recorder: handlers.Recorder,
     log: FilteringBoundLogger,
+    quotas: handlers.Quotas | None = None,
 ) -> web.Application:
     """Make the application that is served on the TLS port."""
     app = web.Application(client_max_size=settings.limits.body_bytes)
@@ -38,6 +39,7 @@ def create_app(
             readiness=readiness,
             log=log,
             limits=settings.limits,
+            quotas=quotas if endpoint == "validate" else None,
         )
         _route(app, f"/{endpoint}", reviews.handle)
 

@@ -83,6 +83,11 @@ class ClusterFacts:
         """Say why there are no facts yet; nothing where there are."""
         return "" if self._current else "the cluster's namespaces and API groups aren't read yet"
 
+    @property
+    def known(self) -> Facts | None:
+        """Give the facts as they are now; None: there are none yet."""
+        return self._current
+
     async def facts_for(self, request: Request) -> Facts:
         """Give the facts as they are now; a namespace that is too new is waited for, a moment."""
         facts = self._current

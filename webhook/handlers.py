@@ -18,7 +18,7 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from policies import engine
-from policies.model import Decision, PolicySet, Request, Violation
+from policies.model import Decision, Facts, PolicySet, Request, Violation
 from webhook import review as codec
 from webhook.errors import BadCall, NotReady
 from webhook.facts import FactsSource
@@ -55,6 +55,22 @@ class Recorder(Protocol):
     def injected(self, policies: list[str]) -> None:
         """Count an object that these policies changed."""
         ...
+
+
+class Quotas(Protocol):
+    """Reserves what a request asks for."""
+
+    async def admit(self, review: codec.Review, policies: PolicySet, facts: Facts) -> QuotaOutcome:
+        """Reserve, and say what doesn't fit."""
+        ...
+
+
+class QuotaOutcome(Protocol):
+    """What quotas say of one request."""
+
+    violations: list[Violation]
+    warnings: list[str]
+    audits: list[Violation]
 
 
 @dataclass(slots=True)
@@ -95,6 +111,7 @@ class Reviews:
     readiness: Readiness
     log: FilteringBoundLogger
     limits: Limits
+    quotas: Quotas | None = None  # at /validate of a cluster
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one call, whatever it is; this is where every exception ends."""
@@ -128,6 +145,8 @@ class Reviews:
         if policies.exceptions:  # the one thing that asks for the time
             facts = replace(facts, now=time())
         decision = engine.review(request, policies, facts)
+        if self.quotas and policies.quotas and not (decision.violations or decision.missed):
+            decision = _with_quotas(decision, await self.quotas.admit(review, policies, facts))
         return self.answer(review, decision)
 
     def _record(self, review: codec.Review, answer: Answer, seconds: float) -> None:
@@ -159,6 +178,15 @@ class Reviews:
             duration_ms=round(seconds * 1000, 3),
             **details,
         )
+
+
+def _with_quotas(decision: Decision, found: QuotaOutcome) -> Decision:
+    return replace(
+        decision,
+        violations=(*decision.violations, *found.violations),
+        warnings=(*decision.warnings, *found.warnings),
+        audits=(*decision.audits, *found.audits),
+    )
 
 
 # --- the two endpoints ---------------------------------------------------------------------

@@ -63,6 +63,7 @@ class Metrics:
             "Questions that the API server didn't answer.",
             registry=registry,
         )
+        self._count_quotas(registry)
         self._kinds: set[str] = set()
         self._review_children: dict[tuple[str, str, str, str], Counter] = {}
         self._duration_children: dict[str, Histogram] = {}
@@ -89,6 +90,19 @@ class Metrics:
             "kubectl_ml_certificate_reloads",
             "Certificates read again.",
             ("outcome",),
+            registry=registry,
+        )
+
+    def _count_quotas(self, registry: CollectorRegistry) -> None:
+        self._reservations = Counter(
+            "kubectl_ml_quota_reservations",
+            "Requests that a quota was asked about.",
+            ("policy", "outcome"),
+            registry=registry,
+        )
+        self._ledger_corrections = Counter(
+            "kubectl_ml_quota_ledger_corrections",
+            "Ledgers that were lost or edited, and counted anew.",
             registry=registry,
         )
 
@@ -141,6 +155,14 @@ class Metrics:
     def api_server_failed(self) -> None:
         """Count a question that the API server didn't answer."""
         self._api_server_failures.inc()
+
+    def reserved(self, policy: str, outcome: str) -> None:
+        """Count what became of a reservation: reserved, refused, or busy."""
+        self._reservations.labels(policy, outcome).inc()
+
+    def ledger_corrected(self) -> None:
+        """Count a ledger that was lost or edited."""
+        self._ledger_corrections.inc()
 
     def _bounded(self, kind: str) -> str:
         if not kind:

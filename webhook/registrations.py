@@ -8,7 +8,7 @@ The webhook configurations: which requests the API server sends us, rendered fro
 |---|---|---|
 | `mutate.kubectl-ml.io` | nobody (`Ignore`) | workloads and pods of enabled namespaces |
 | `0.mutate.kubectl-ml.io` | nobody (`Ignore`) | bare pods whose intents other webhooks act on |
-| `validate.kubectl-ml.io` | nobody (`Ignore`) | the same and `/scale`; of enforced ones the rest |
+| `validate.kubectl-ml.io` | nobody (`Ignore`) | and `/scale`, `/resize`; of enforced the rest |
 | `enforce.kubectl-ml.io` | everybody waits (`Fail`) | those of enforced namespaces |
 
 No rule is `*/*`: that would match our own writes. No rule names a status.
@@ -70,6 +70,15 @@ _HEADER = """\
 # Made by `make generate` from policies/workloads/catalogue.yaml; edit that, not this.
 """
 
+# A pod's containers are given more in place: what quotas count rises without a new object.
+_RESIZE: Manifest = {
+    "apiGroups": [""],
+    "apiVersions": ["v1"],
+    "operations": ["UPDATE"],
+    "resources": ["pods/resize"],
+    "scope": "Namespaced",
+}
+
 
 def configurations(
     catalogue: Catalogue | None = None, *, controllers: Sequence[str] = CONTROLLERS
@@ -81,7 +90,7 @@ def configurations(
     `kubectl delete validatingwebhookconfiguration enforce.kubectl-ml.io` lets everything in again.
     """
     known = catalogue or builtin()
-    objects, scales = _rules(known), _rules(known, subresource="scale")
+    objects, scales = _rules(known), [*_rules(known, subresource="scale"), _RESIZE]
     judged = _judged_with_its_owner(known, controllers)
     return (
         _configuration("Mutating", _mutate(objects)),

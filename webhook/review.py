@@ -122,6 +122,7 @@ def _request(request: dict[str, Any], uid: str) -> Request:
         namespace=_string(request, "namespace", where="request.namespace", uid=uid),
         name=_string(request, "name", where="request.name", uid=uid),
         subresource=_string(request, "subResource", where="request.subResource", uid=uid),
+        resource=_resource(request.get("resource")) if request.get("subResource") else "",
         object=_object(request, operation, uid),
         old_object=_nullable(request, "oldObject", uid),
         user=User(
@@ -130,6 +131,12 @@ def _request(request: dict[str, Any], uid: str) -> Request:
         ),
         dry_run=_boolean(request.get("dryRun"), uid),
     )
+
+
+def _resource(found: Any) -> str:
+    if not isinstance(found, dict):
+        return ""
+    return f"{found.get('group') or ''}/{found.get('resource') or ''}"
 
 
 def _string(value: Mapping[str, Any], key: str, *, where: str, uid: str) -> str:

@@ -17,7 +17,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import uvloop
@@ -26,23 +26,14 @@ from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
 from webhook import app as application
-from webhook import logs, memory, metrics
-from webhook.apiserver import ApiServer
+from webhook import logs, memory, metrics, sources
 from webhook.certificates import ServedCertificate
-from webhook.cluster import ClusterFacts
 from webhook.connections import Connections
 from webhook.errors import CannotListen
-from webhook.facts import FactsSource, OfflineFacts
-from webhook.following import Followed, Follower
-from webhook.handlers import PolicySource
-from webhook.leader import RENEW_SECONDS, Leader
 from webhook.policy_files import PolicyFiles
-from webhook.policy_objects import ClusterPolicies
-from webhook.policy_status import PolicyStatus
-from webhook.settings import Address, FactsFrom, Settings
+from webhook.settings import Address, Settings
 
 BACKLOG = 512
-STATUS_SECONDS = 0.5  # between two looks at what is to be written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +139,15 @@ async def serve(
     certificate = ServedCertificate(settings, recorder=recorder, log=log)
     policies = PolicyFiles(settings, recorder=recorder, log=log)
     async with contextlib.AsyncExitStack() as stack:
-        sources = _sources(settings, policies, recorder=recorder, log=log)
-        facts, in_force = stack.enter_context(sources)
+        followed = sources.of(settings, policies, recorder=recorder, log=log)
+        found = stack.enter_context(followed)
         app = application.create_app(
-            settings, policies=in_force, facts=facts, recorder=recorder, log=log
+            settings,
+            policies=found.policies,
+            facts=found.facts,
+            quotas=found.quotas,
+            recorder=recorder,
+            log=log,
         )
         readiness = app[application.READINESS]
         if sockets.metrics is not None:
@@ -222,49 +218,6 @@ async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-
-
-@contextlib.contextmanager
-def _sources(
-    settings: Settings,
-    files: PolicyFiles,
-    *,
-    recorder: metrics.Metrics,
-    log: FilteringBoundLogger,
-) -> Iterator[tuple[FactsSource, PolicySource]]:
-    """Say where facts and policies come from, and follow the cluster where it is one of them."""
-    if settings.facts_from is FactsFrom.OFFLINE:
-        yield OfflineFacts(), files
-        return
-    api = ApiServer(settings)
-    facts = ClusterFacts(api, recorder=recorder, log=log)
-    policies = ClusterPolicies(api=api, files=files, recorder=recorder, log=log)
-    identity = f"{socket.gethostname()}-{os.getpid()}"
-    leader = Leader(api, namespace=settings.namespace, identity=identity)
-    status = PolicyStatus(api=api, objects=policies, leader=leader)
-    writers = [
-        Follower(
-            name=name,
-            follow=follow,
-            meanwhile=lambda: "no status of policies is written",
-            recorder=recorder,
-            log=log,
-            every_seconds=seconds,
-        )
-        for name, follow, seconds in (
-            ("leader", leader.follow, RENEW_SECONDS),
-            ("status", status.follow, STATUS_SECONDS),
-        )
-    ]
-    followed: tuple[Followed, ...] = (facts, policies, *writers)
-    for one in followed:
-        one.start()
-    try:
-        yield facts, policies
-    finally:
-        for one in followed:
-            one.stop()
-        leader.release()
 
 
 def addresses(sockets: Sockets) -> dict[str, str]:

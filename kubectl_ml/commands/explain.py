@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import click
 
-from kubectl_ml import flags, named, submit, tables
+from kubectl_ml import assumed, flags, named, submit, tables
+from kubectl_ml.adopting import Adoption, Knowing
 from kubectl_ml.cluster import Target
 from kubectl_ml.documents import Document
 from kubectl_ml.explaining import Explaining, results, text
@@ -27,6 +28,7 @@ from policies.workloads import catalogue
 )
 @click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
 @flags.policies
+@assumed.options
 @click.option(
     "-o",
     "--output",
@@ -49,6 +51,8 @@ def explain(
     recursive: bool,
     policies_: tuple[str, ...],
     no_library: bool,
+    facts_file: str,
+    kube_version: tuple[int, int] | None,
     format_: str,
 ) -> None:
     """
@@ -68,7 +72,7 @@ def explain(
     named.check_usage(ctx, names, filenames, "explained")
     explaining = Explaining(
         policies=flags.read_policies(policies_, library=not no_library),
-        facts=flags.read_facts(policies_),
+        facts=assumed.read(facts_file, kube_version, policies_),
         namespace=target.namespace or "default",
     )
     found = (
@@ -79,6 +83,8 @@ def explain(
     for document in found:
         explaining.add(document)
     _print(explaining, format_)
+    if names:
+        _hint_at_adoption(explaining, target)
 
 
 def _print(explaining: Explaining, format_: str) -> None:
@@ -90,6 +96,20 @@ def _print(explaining: Explaining, format_: str) -> None:
     color = flags.colors(sys.stdout)
     for one in explaining.found:
         click.echo(text(one, namespace=explaining.namespace, color=color))
+
+
+def _hint_at_adoption(explaining: Explaining, target: Target) -> None:
+    """Say how workloads are brought in that are older than the webhook."""
+    knowing = Knowing(
+        policies=explaining.policies, facts=explaining.facts, namespace=explaining.namespace
+    )
+    waiting = [
+        submit.reference(one.manifest)
+        for one in explaining.found
+        if isinstance(knowing.adoption(one.manifest), Adoption)
+    ]
+    if waiting:
+        submit.note(f"next: kubectl ml adopt {' '.join(waiting)}{target.flags}")
 
 
 def _from_cluster(

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import click
 
-from kubectl_ml import documents, facts, flags, inputs, output
+from kubectl_ml import assumed, documents, flags, inputs, output
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import Unreadable
 from kubectl_ml.program import Terminal
 from kubectl_ml.rendering import Rendering, Stage
-from policies.model import Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +30,6 @@ class Spec:
     kube_version: tuple[int, int] | None
     namespace: str
     output: str
-
-
-def _kube_version(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> tuple[int, int] | None:
-    found = facts.kube_version(value) if value is not None else None
-    if value is not None and found is None:
-        raise click.BadParameter(f'"{value}" is no version; write it as 1.36', ctx, param)
-    return found
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="(-f FILENAME | -k DIR) [flags]")
@@ -71,20 +61,7 @@ def _kube_version(
     help="template: what the pods will be, folded back into the templates. "
     "admission: what the webhook answers for the object itself.",
 )
-@click.option(
-    "--facts",
-    "facts_file",
-    default="",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="What to assume of the cluster: kubeVersion, namespaces, user, installed.",
-)
-@click.option(
-    "--kube-version",
-    callback=_kube_version,
-    metavar="V",
-    help="The version of Kubernetes to render for, over --facts.  [default: 1.36]",
-)
+@assumed.options
 @click.option(
     "-n",
     "--namespace",
@@ -140,7 +117,7 @@ def render(
     stdout = sys.stdout.buffer
     plain = no_color or (isinstance(ctx.obj, Terminal) and ctx.obj.no_color)
     rendering = Rendering(
-        facts=_facts(spec),
+        facts=assumed.read(spec.facts_file, spec.kube_version, spec.policies),
         policies=flags.read_policies(spec.policies, library=spec.library),
         namespace=spec.namespace,
         stage=Stage(spec.stage),
@@ -174,8 +151,3 @@ def _documents(spec: Spec, stdin: BinaryIO) -> Iterator[Document]:
             except OSError as error:
                 reason = (error.strerror or str(error)).lower()
                 raise Unreadable(f"{each.name}: can't be read: {reason}") from error
-
-
-def _facts(spec: Spec) -> Facts:
-    found = facts.read(spec.facts_file) if spec.facts_file else flags.read_facts(spec.policies)
-    return replace(found, kube_version=spec.kube_version) if spec.kube_version else found

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from kubectl_ml import flags, named, output, submit
+from kubectl_ml import assumed, flags, named, output, submit
 from kubectl_ml.cluster import Target
 from kubectl_ml.documents import Document
 from kubectl_ml.stripping import Stripping
@@ -27,6 +27,7 @@ from policies.workloads import catalogue
 )
 @click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
 @flags.policies
+@assumed.options
 @click.option(
     "-o",
     "--output",
@@ -49,6 +50,8 @@ def strip(
     recursive: bool,
     policies_: tuple[str, ...],
     no_library: bool,
+    facts_file: str,
+    kube_version: tuple[int, int] | None,
     format_: str,
 ) -> None:
     """
@@ -69,7 +72,7 @@ def strip(
     named.check_usage(ctx, names, filenames, "stripped")
     stripping = Stripping(
         policies=flags.read_policies(policies_, library=not no_library),
-        facts=flags.read_facts(policies_),
+        facts=assumed.read(facts_file, kube_version, policies_),
         namespace=target.namespace or "default",
         writer=output.writer(format_, color=flags.colors(sys.stdout), done="stripped"),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from policies import conditions, match, variables
 from policies.conditions import EvaluationError
+from policies.guard import seen
 from policies.guard.subject import Check, Subject
 from policies.index import Index
 from policies.match import Predicate, Target
@@ -18,6 +19,7 @@ from policies.model import (
     GuardRule,
     Match,
     PolicyException,
+    Reason,
     Request,
     Violation,
 )
@@ -160,6 +162,7 @@ class Case:
     old: Any = None
     subject: Subject | None = None
     templates: bool = False
+    reasons: list[Reason] | None = None  # get what rules saw
 
 
 def judge(guards: Guards, target: Target, case: Case) -> Verdict:
@@ -201,13 +204,27 @@ def _of_rules(policy: GuardPolicy, case: Case) -> Iterator[tuple[str, str, str]]
     values = variables.of(case.request, case.facts, case.object, case.old)
     if policy.params is not None:
         values["params"] = dict(policy.params)
-    bound = conditions.bind(values)
     if policy.variables:
-        bound = conditions.bind({**values, "variables": _variables(policy, values)})
+        values["variables"] = _variables(policy, values)
+    bound = conditions.bind(values)
     for rule in policy.rules:
         message = _broken(policy, rule, bound)
         if message:
+            if case.reasons is not None:
+                case.reasons.append(_reason(policy, rule, message, values))
             yield rule.name, message, rule.reason
+
+
+def _reason(
+    policy: GuardPolicy, rule: GuardRule, message: str, values: Mapping[str, Any]
+) -> Reason:
+    return Reason(
+        policy=policy.name,
+        message=message,
+        rule=rule.name,
+        expression=" ".join(rule.expression.split()),
+        saw=seen.of(rule.expression, values, dict(policy.variables)),
+    )
 
 
 def _broken(policy: GuardPolicy, rule: GuardRule, bound: Any) -> str:

@@ -168,6 +168,8 @@ def _ask(pod: PodDraft, author: Author, container: Container, resource: str, amo
             f'{author.name}: container "{container.name}" asks for {resource}: {present} itself, '
             f"not {amount}; kept as it was written"
         )
+        path = (*container.resources, "limits", resource)
+        pod.skip(author.name, path, f"already {present} by the container's own wish")
         return
     for kind in ("limits", "requests"):
         pod.put_quantity(author, (*container.resources, kind, resource), amount)

@@ -111,6 +111,8 @@ def _receiving(pod: PodDraft, author: Author, mount: Mount, wanted: Plan) -> lis
                 f'{author.name}: container "{container.name}" mounts {mount.path} itself, from '
                 f'volume "{other.get("name")}"; kept as it was written'
             )
+            why = f'conflict: {mount.path} is mounted already, from volume "{other.get("name")}"'
+            pod.skip(author.name, (*container.path, "volumeMounts"), why)
     return receiving
 
 

@@ -22,10 +22,13 @@ from policies.inject.sources import Plan
 from policies.intents import Device, Intents, Mount
 from policies.match import Predicate, Target
 from policies.model import Facts, Inject, InjectionPolicy, Manifest, PolicySet, Sidecar
+from policies.quota import charges
 from policies.workloads import catalogue
 
 POD = "Pod"
 MAX_PLANS = 4096
+# Who adds what intents ask for, beside the policies.
+FAMILIES = frozenset({"dapr", "devices", "intents", "knative", "mesh", "mounts", "queue", "shm"})
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -50,7 +53,10 @@ class Prepared:
         self.policies = policies
         self.catalogue = catalogue.of(policies)
         self.guards = Guards(policies.guards, policies.exceptions, policies.accelerators)
+        self.quotas = tuple(charges.ready(one, policies.exceptions) for one in policies.quotas)
+        self.quotas_by_user = any(one.group_by.by == "user" for one in policies.quotas)
         self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
+        self.authors = FAMILIES | {item.name for item in policies.injections}
         self.previews = any(item.mode == "Preview" for item in policies.injections)
         self._plans: dict[Any, Plan] = {}
         self._by_labels = any(

@@ -69,7 +69,7 @@ class Claims:
         """Take back what the policy `name` claimed at `pointer`; None: it claimed nothing there."""
         for key, claims in self.by_policy.items():
             if pointer in claims and key.rpartition("@")[0] == name:
-                return claims.pop(pointer)
+                return self._popped(key, pointer)
         return None
 
     def take_alike(self, name: str, pointer: str) -> Any:
@@ -79,15 +79,25 @@ class Claims:
             if key.rpartition("@")[0] == name:
                 for other in claims:
                     if _INDEX.sub("/*", other) == shape:
-                        return claims.pop(other)
+                        return self._popped(key, other)
         return None
 
     def without(self, left_out: Callable[[str], bool]) -> Claims:
         """Give the claims but those on the pointers that are left out."""
         rest = Claims(revisions=self.revisions)
         for policy, found in self.by_policy.items():
-            rest.by_policy[policy] = {at: found[at] for at in found if not left_out(at)}
+            kept = {at: found[at] for at in found if not left_out(at)}
+            if kept or not found:
+                rest.by_policy[policy] = kept
         return rest
+
+    def _popped(self, key: str, pointer: str) -> Any:
+        """Take one out; a policy of which nothing is left isn't one whose claims were too many."""
+        claims = self.by_policy[key]
+        before = claims.pop(pointer)
+        if not claims:
+            del self.by_policy[key]
+        return before
 
     def before(self, pointer: str) -> Any:
         """Tell what was at `pointer` before any policy came; None if none claims it."""

@@ -59,9 +59,13 @@ def _receiving(pod: PodDraft, intents: Intents, volume: Manifest, size: str) -> 
     """Find the receiving containers that don't mount shared memory themselves."""
     found = []
     for container in pod.containers:
-        if volumes.taken(pod, container, PATH, name=VOLUME, volume=volume) is None:
+        other = volumes.taken(pod, container, PATH, name=VOLUME, volume=volume)
+        if other is None:
             found.append(container)
-        elif intents.shm:
+            continue
+        why = f'conflict: {PATH} is mounted already, from volume "{other.get("name")}"'
+        pod.skip(POLICY, (*container.path, "volumeMounts"), why)
+        if intents.shm:
             pod.warn(
                 f'{POLICY}: container "{container.name}" mounts {PATH} itself, not as large as '
                 f'"{size}"; kept as it was written'

@@ -111,6 +111,8 @@ def _sidecar(pod: PodDraft, rule: Rule, sidecar: Sidecar, facts: Facts) -> None:
         pod.warn(
             f'{rule.author.name}: a container "{name}" is there already; kept as it was written'
         )
+        why = f'conflict: there is a container "{name}" in {other} already'
+        pod.skip(rule.author.name, (*pod.spec, member), why)
         return
     if pod.add_container(rule.author, member, container):
         _share(pod, rule, sidecar)

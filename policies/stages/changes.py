@@ -81,7 +81,7 @@ def known(work: Work, before: Work) -> dict[Path, Claims]:
         if one.metadata and work.signs_itself(one)
     ]
     return {
-        place: provenance.read(annotation(work.draft.object, metadata, INJECTED)).joined(
+        place: work.context.recorded(work.draft.object, metadata).joined(
             provenance.read(annotation(before.draft.object, metadata, INJECTED))
         )
         for place, metadata in places
@@ -109,6 +109,27 @@ def _forget(work: Work, annotations: Path, carried: Mapping[str, Any]) -> None:
 def _own_places(work: Work) -> list[Path]:
     places: list[Path] = [("metadata",), ("spec", "jobTemplate", "metadata")]
     return places + [one.metadata for one in work.templates if one.metadata]
+
+
+def forget_unknown_early(work: Work) -> None:
+    """Drop what a new object's templates claim in the name of policies that aren't in force."""
+    for template in work.templates:
+        text = annotation(work.draft.object, template.metadata, INJECTED)
+        if text is not None and work.signs_itself(template):
+            pod = work.as_pod(template)
+            if pod.prior.by_policy.keys() != provenance.read(text).by_policy.keys():
+                pod.sign()
+
+
+def forget_unknown(work: Work, before: Work) -> None:
+    """Drop what this UPDATE claims in the name of policies that nobody has in force."""
+    obj, metadata = work.draft.object, ("metadata",)
+    text = annotation(obj, metadata, INJECTED)
+    if text is None or text == annotation(before.draft.object, metadata, INJECTED):
+        return
+    found = work.context.recorded(obj, metadata)
+    if found.by_policy.keys() != provenance.read(text).by_policy.keys():
+        work.sign(Claims(), found)
 
 
 def settle(work: Work, before: Work, claims: Claims, anew: frozenset[str]) -> Claims:

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policies import variables
+from policies.inject import provenance
 from policies.inject.prepared import Prepared, prepare
-from policies.intents import Intents
+from policies.inject.provenance import Claims
+from policies.intents import INJECTED, Intents
 from policies.match import Target
-from policies.model import Facts, PolicySet, Request, Skip
+from policies.model import Facts, PolicySet, Reason, Request, Skip
+from policies.patch import Path, lookup
 from policies.workloads.catalogue import Catalogue, Kind
 
+_ANNOTATIONS = "annotations"
 _NO_LABELS: Mapping[str, str] = {}
 
 
@@ -34,6 +38,7 @@ class Context:
     fold: bool = False
     skips: list[Skip] | None = None  # filled where somebody asks
     faults: list[str] = field(default_factory=list)  # of conditions
+    reasons: list[Reason] | None = None  # the same, of guards
 
     @classmethod
     def of(
@@ -57,6 +62,32 @@ class Context:
     def old(self) -> Any:
         """The object before an UPDATE; None for another operation."""
         return self.request.old_object if self.request.operation == "UPDATE" else None
+
+    def recorded(self, obj: Any, metadata: Path | None) -> Claims:
+        """
+        Read what an object's provenance claims, without what nobody who is in force has added.
+
+        Who writes an object may write anything there. On an UPDATE what the old object had stays.
+        """
+        claims = provenance.read(
+            lookup(obj, (*metadata, _ANNOTATIONS, INJECTED)) if metadata else None
+        )
+        known = self.prepared.authors
+        unknown = [key for key in claims.by_policy if key.rpartition("@")[0] not in known]
+        if unknown:
+            held = self._held(metadata)
+            for key in unknown:
+                found = claims.by_policy.pop(key)
+                if key in held:
+                    kept = {at: before for at, before in found.items() if at in held[key]}
+                    claims.by_policy[key] = kept
+        return claims
+
+    def _held(self, metadata: Path | None) -> Mapping[str, Mapping[str, Any]]:
+        if self.request.operation != "UPDATE" or not metadata:
+            return {}
+        old = lookup(self.request.old_object, (*metadata, _ANNOTATIONS, INJECTED))
+        return provenance.read(old).by_policy
 
     def target(
         self,

@@ -86,7 +86,14 @@ def _collect(verdict: Verdict, outcome: Outcome) -> None:
 
 
 def _judged(context: Context, target: Target, obj: Any, old: Any, **more: Any) -> Verdict:
-    case = Case(request=context.request, facts=context.facts, object=obj, old=old, **more)
+    case = Case(
+        request=context.request,
+        facts=context.facts,
+        object=obj,
+        old=old,
+        reasons=context.reasons,
+        **more,
+    )
     return rules.judge(context.prepared.guards, target, case)
 
 

@@ -17,7 +17,6 @@ from policies.inject import (
     mesh,
     mounts,
     placement,
-    provenance,
     queue,
     receive,
     restore,
@@ -110,7 +109,7 @@ def draft_of(context: Context, obj: Any) -> PodDraft:
         spec=("spec",),
         metadata=metadata,
         whole=True,
-        prior=provenance.read(annotation(obj, metadata, INJECTED)),
+        prior=context.recorded(obj, metadata),
         skips=context.skips,
         defaulted=limit_ranged(annotation(obj, metadata, LIMIT_RANGER)),
     )
@@ -150,6 +149,8 @@ def run_families(
     pod: PodDraft, context: Context, target: Target, intents: Intents, rules: list[Rule]
 ) -> None:
     """Run every family that goes in with the pod."""
+    if pod.skips is not None:
+        _tell_other_containers(pod, intents)
     default = next(((rule.author, rule.devices) for rule in rules if rule.devices), None)
     author, classes = devices.inject(
         pod, intents, context.prepared, default, facts=context.facts, fold=context.fold
@@ -163,6 +164,18 @@ def run_families(
     )
     environment.inject(pod, intents, rules)
     sidecars.inject(pod, intents, rules, context.facts)
+
+
+def _tell_other_containers(pod: PodDraft, intents: Intents) -> None:
+    """Say which containers receive nothing of what containers receive, because others do."""
+    if not intents.keys & COMPUTE_ONLY or not pod.containers:
+        return
+    receiving = ", ".join(f'"{one.name}"' for one in pod.containers)
+    paths = {pod.draft.resolve(one.path) for one in pod.containers}
+    for index in range(len(pod.get("containers") or ())):
+        path = pod.draft.resolve((*pod.spec, "containers", index))
+        if path not in paths:
+            pod.skip(POLICY, path, f"another container receives it: {receiving}")
 
 
 def run_annotations(

@@ -156,6 +156,8 @@ def strip(context: Context) -> Stripped:
     """Give the object of the request without anything that we added to it or its templates."""
     obj = context.request.object
     undoing = _Undoing(draft=Draft(obj))
+    if context.kind is None and _is_signed(obj):
+        return Stripped(object=obj, left=(_unknown_kind(context),))
     if context.kind is not None and context.kind.name == _POD:
         undoing.read(pod_stage.draft_of(context, obj))
     elif context.kind is not None:
@@ -163,6 +165,22 @@ def strip(context: Context) -> Stripped:
     if undoing.left:
         return Stripped(object=obj, left=tuple(undoing.left))
     return Stripped(object=undoing.carry_out() if undoing.signed else obj)
+
+
+def _unknown_kind(context: Context) -> str:
+    request = context.request
+    kind = ".".join(filter(None, (request.kind, request.group)))
+    return (
+        f"something was added to it, but {kind} is no kind that is known here, so it isn't known "
+        "where; give its WorkloadKind with --policies"
+    )
+
+
+def _is_signed(node: Any) -> bool:
+    """Tell whether there is a record anywhere in what isn't understood."""
+    if isinstance(node, dict):
+        return INJECTED in node or any(map(_is_signed, node.values()))
+    return isinstance(node, list) and any(map(_is_signed, node))
 
 
 def _read_workload(undoing: _Undoing, context: Context, kind: Kind) -> None:

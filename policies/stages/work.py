@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from policies.inject import carry, provenance, receive
+from policies.inject import carry, receive
 from policies.inject.pod import LIMIT_RANGER, PodDraft, annotation, limit_ranged
 from policies.inject.prepared import POD, Rule
 from policies.inject.provenance import Claims
 from policies.inject.sound import is_sound, is_sound_container, is_sound_resources
-from policies.intents import INJECTED, PREFIX, Intents, read, written
+from policies.intents import PREFIX, Intents, read, written
 from policies.match import Target
 from policies.model import Manifest, Violation
 from policies.patch import Draft, Path, lookup
@@ -136,7 +136,7 @@ class Work:
             spec=template.pod_spec,
             metadata=template.metadata,
             keyed=template.keyed,
-            prior=provenance.read(annotation(obj, template.metadata, INJECTED)),
+            prior=self.context.recorded(obj, template.metadata),
             known=self.known.get(template.pod_spec, _NO_CLAIMS),
             skips=self.context.skips,
             defaulted=limit_ranged(annotation(obj, template.metadata, LIMIT_RANGER)),

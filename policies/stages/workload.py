@@ -15,7 +15,7 @@ from policies.inject.pod import PodDraft
 from policies.inject.prepared import Rule
 from policies.inject.provenance import Claims
 from policies.inject.sound import is_sound_metadata
-from policies.intents import KEYS, Intents
+from policies.intents import KEYS, PREFIX, Intents
 from policies.patch import Draft, Path, lookup
 from policies.stages import changes, judge
 from policies.stages import pod as pod_stage
@@ -26,6 +26,7 @@ from policies.workloads.catalogue import Kind
 from policies.workloads.locate import Template
 
 PLACEMENT = frozenset({"nodeSelector", "affinity", "tolerations"})
+_OPTED_OUT = "opted out by the template's own inject: false"
 JOB_TEMPLATE = ("spec", "jobTemplate", "metadata")
 
 
@@ -35,7 +36,9 @@ def create(context: Context, kind: Kind) -> Outcome | None:
         return None
     work = Work.of(context, kind, Draft(context.request.object))
     outcome = Outcome(draft=work.draft)
-    _carry(work, outcome, changes.claims_of(work.draft.object), changes.ALL | {"suspend"})
+    changes.forget_unknown_early(work)
+    prior = context.recorded(work.draft.object, METADATA)
+    _carry(work, outcome, prior, changes.ALL | {"suspend"})
     judge.whole(work, outcome)
     return outcome
 
@@ -76,6 +79,8 @@ def _follow(work: Work, before: Work, changed: frozenset[str], outcome: Outcome)
         _carry(work, outcome, kept, anew)
     elif claims.by_policy:
         work.sign(kept, Claims())
+    else:
+        changes.forget_unknown(work, before)
 
 
 def _claims(before: Work) -> Claims:
@@ -155,6 +160,9 @@ def _early(
     """Put into a template what must be there before its pods are."""
     intents, accepts = work.intents_of(template), template.kind.accepts
     if not intents.inject:
+        if template.metadata and work.intents.inject:
+            at = (*template.metadata, "annotations", f"{PREFIX}inject")
+            work.as_pod(template).skip("intents", at, _OPTED_OUT)
         return
     rules = work.pod_rules(template, intents, own)
 

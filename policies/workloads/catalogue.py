@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path as File
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 
-from policies.errors import UnusableIntent
 from policies.model import PolicySet
 from policies.patch import Path, lookup
-from policies.workloads.paths import checked, each, path
+from policies.workloads.paths import each, path
+from policies.workloads.written_counts import Count, PathCount, count
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -42,18 +42,6 @@ class Condition:
         if self.differs:
             return not any(value in self.values for value in found)
         return any(value in self.values for value in found) if self.values else bool(found)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathCount:
-    """A number at a path, or its default. `up`: it starts at the element of the last wildcards."""
-
-    path: Path
-    default: int
-    up: int = 0  # 0: from the object; 1: `@`, 2: `@@`
-
-
-Count: TypeAlias = "int | PathCount | tuple[Count, ...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,37 +199,6 @@ def assemble(kinds: Iterable[Kind]) -> Catalogue:
     )
 
 
-def counted(entry: Any) -> Count:
-    """Read a COUNT that a person wrote; raises UnusableIntent where it is none."""
-    if isinstance(entry, list):
-        return tuple(counted(one) for one in entry)
-    if not isinstance(entry, int | str) or isinstance(entry, bool):
-        raise UnusableIntent(f'"{entry}" is no count; write a number or PATH ?? DEFAULT')
-    try:
-        found = count(entry)
-    except ValueError as error:
-        raise UnusableIntent(str(error)) from None
-    if isinstance(entry, str):
-        written = entry.partition("??")[0].strip().lstrip("@").removeprefix(".")
-        _check_path_of_count(entry, written)
-    least = found.default if isinstance(found, PathCount) else found
-    if isinstance(least, int) and least < 0:
-        raise UnusableIntent(f'{least} in "{entry}" is too small; write 0 or more')
-    return found
-
-
-def _check_path_of_count(entry: str, written: str) -> None:
-    if written.isdecimal():
-        raise UnusableIntent(f'"{entry}" is no path; write the number without quotes')
-    try:
-        checked(written)
-    except UnusableIntent:
-        raise UnusableIntent(
-            f'"{entry}" is no count; write a number, or a path with a default, such as '
-            '"spec.replicas ?? 1" or "@.count ?? 1"'
-        ) from None
-
-
 # --- reading -------------------------------------------------------------------------------
 
 
@@ -348,25 +305,6 @@ def _role(entry: Mapping[str, Any]) -> Role:
         surge=_surge(entry.get("surge")),
         text=entry.get("template") or entry["podSpec"],
     )
-
-
-def count(entry: Any) -> Count:
-    """Read a COUNT: a number, `PATH ?? DEFAULT`, or a list of these. Raises ValueError."""
-    if isinstance(entry, int) and not isinstance(entry, bool):
-        return entry
-    if isinstance(entry, (list, tuple)):
-        return tuple(count(one) for one in entry)
-    text, marker, default = str(entry).partition("??")
-    text = text.strip()
-    up = len(text) - len(text.lstrip("@"))
-    text = text.lstrip("@").removeprefix(".")
-    if not text:
-        raise ValueError(f'"{entry}" is no count; write a number or PATH ?? DEFAULT')
-    try:
-        number = int(default.strip()) if marker else 1
-    except ValueError:
-        raise ValueError(f'"{default.strip()}" in "{entry}" is no number') from None
-    return PathCount(path=path(text), default=number, up=up)
 
 
 def _surge(entry: Any) -> tuple[PathCount, str] | None:

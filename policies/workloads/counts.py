@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from policies.patch import Path, lookup
-from policies.workloads.catalogue import Count, Kind, PathCount
+from policies.workloads.catalogue import Kind
 from policies.workloads.locate import Template
 from policies.workloads.paths import path
+from policies.workloads.written_counts import Count, PathCount
 
 Pods: TypeAlias = "int | None"  # None: without bound
 MOST = 2**31 - 1  # int32, as the API has it
@@ -31,6 +32,7 @@ class Given:
     held: bool
     range_of: Range | None = None  # that an autoscaler keeps its pods in
     runtime: Any = None  # of a TrainJob
+    also: Callable[..., None] | None = None  # `demand.Also`: what else a pod counts for
     unusable: dict[Path, Any] = field(default_factory=dict)  # what is written for a count and isn't
 
 

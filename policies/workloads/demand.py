@@ -10,10 +10,10 @@ as the devices that it becomes. The figures are absolute: what this object makes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from policies.intents import read
 from policies.model import Accelerator
@@ -25,6 +25,9 @@ from policies.workloads.locate import Template
 from policies.workloads.requests import PodRequest
 from policies.workloads.shares import Demand, RoleDemand, Share, role_demand
 from policies.workloads.steps import Plan
+
+# What else a pod counts for: told its request (to add to), its spec, and classes by resource.
+Also: TypeAlias = Callable[[PodRequest, Any, Mapping[str, str]], None]
 
 MAX_DEPTH = 4
 _OVER = frozenset({"Complete", "Completed", "Failed", "Succeeded", "Finished"})
@@ -39,6 +42,7 @@ def of(
     *,
     range_of: Range | None = None,
     runtime: Any = None,
+    also: Also | None = None,
     depth: int = 0,
 ) -> Demand:
     """
@@ -55,13 +59,13 @@ def of(
     if why:
         notes.append(why)
     else:
-        held = _is_held(obj, kind)
+        held = is_held(obj, kind)
         counts: dict[Path, Any] = {}
-        given = Given(range_of=range_of, runtime=runtime, held=held, unusable=counts)
+        given = Given(range_of=range_of, runtime=runtime, also=also, held=held, unusable=counts)
         roles += _own(obj, kind, known, accelerators, given)
         unusable += [sums.no_count(at, value) for at, value in counts.items()]
         if depth < MAX_DEPTH:
-            for inner in _inner(obj, kind, known, accelerators, depth=depth, held=held):
+            for inner in _inner(obj, kind, known, accelerators, also=also, depth=depth, held=held):
                 roles += inner.roles
                 notes += inner.notes
                 unusable += inner.unusable
@@ -101,7 +105,8 @@ def _is_over(obj: Any, kind: Kind) -> bool:
     )
 
 
-def _is_held(obj: Any, kind: Kind) -> bool:
+def is_held(obj: Any, kind: Kind) -> bool:
+    """Tell whether an object is suspended, stopped or gated: it runs nothing until that ends."""
     if not kind.group and kind.kind == "Pod":
         return bool(lookup(obj, ("spec", "schedulingGates")))
     return bool(kind.suspend and kind.suspend.holds(obj))
@@ -122,6 +127,8 @@ def _own(
     for template in locate.templates(obj, kind, known, depth=locate.MAX_DEPTH):
         request = requests.of_template(obj, template)
         classes = _devices(obj, template, accelerators, request)
+        if given.also:
+            given.also(request, lookup(obj, template.pod_spec), classes)
         extent = given.range_of or planned.pop(template.role, None)
         if extent is None:
             extent = (
@@ -215,6 +222,7 @@ def _inner(
     known: Catalogue,
     accelerators: Mapping[str, Accelerator],
     *,
+    also: Also | None,
     depth: int,
     held: bool,
 ) -> list[Demand]:
@@ -225,7 +233,7 @@ def _inner(
     for _, inner, inner_kind in in_it:
         if kind.category == "workflow":
             continue  # made when something triggers it
-        one = of(inner, inner_kind, known, accelerators, depth=depth + 1)
+        one = of(inner, inner_kind, known, accelerators, also=also, depth=depth + 1)
         for role in one.roles:
             steady, peak = Share(), Share()
             steady.add(role.steady, 0 if held else times)

@@ -13,7 +13,7 @@ def test_a_pod_is_explained_up_to_the_workload_that_the_user_wrote(enabled: Plac
     said = enabled.kubectl("ml", "explain", f"pod/{pod['metadata']['name']}")
 
     assert "nvidia.com~1gpu" in said
-    assert "[devices]" in said
+    assert "[devices: resources]" in said
     assert "deployment" in said.lower()
     assert "web" in said
 

@@ -19,9 +19,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from policies import engine, load
+from policies.model import Facts, Request
+
 CORE = {
-    "v1": {"Pod": "pods", "Service": "services", "PersistentVolumeClaim": "persistentvolumeclaims"},
-    "apps/v1": {"Deployment": "deployments", "ReplicaSet": "replicasets"},
+    "v1": {
+        "Pod": "pods",
+        "Service": "services",
+        "PersistentVolumeClaim": "persistentvolumeclaims",
+        "ResourceQuota": "resourcequotas",
+        "Namespace": "namespaces",
+    },
+    "apps/v1": {
+        "Deployment": "deployments",
+        "ReplicaSet": "replicasets",
+        "StatefulSet": "statefulsets",
+    },
     "batch/v1": {"Job": "jobs"},
 }
 TEMPLATE_KINDS = ("Job",)
@@ -76,6 +89,8 @@ class APIServer:
             case "DELETE":
                 self.objects.pop(url.path, None)
                 return 200, {"kind": "Status", "status": "Success"}
+            case "PATCH" if isinstance(body, list):
+                return self._edit(url.path, body, dry_run="dryRun" in query)
             case _:
                 self.add(url.path, body)
                 return 200, body
@@ -128,6 +143,43 @@ class APIServer:
         if not dry_run:
             self.add(where, body)
         return 201, body
+
+    def _edit(self, path: str, operations: Any, *, dry_run: bool) -> tuple[int, Any]:
+        old = self.objects[path]
+        found = json.loads(json.dumps(old))
+        for one in operations:
+            if one["path"] == "/metadata/resourceVersion":
+                if one["value"] != old["metadata"]["resourceVersion"]:
+                    return 409, status(409, "Conflict", "the object has been modified")
+                continue
+            *parents, last = (
+                part.replace("~1", "/").replace("~0", "~") for part in one["path"].split("/")[1:]
+            )
+            node = found
+            for part in parents:
+                node = node[int(part) if isinstance(node, list) else part]
+            node[int(last) if isinstance(node, list) else last] = one["value"]
+        if self.carries:
+            found = _updated(found, old)
+        if not dry_run:
+            self.objects[path] = found
+        return 200, found
+
+
+def _updated(found: Any, old: Any) -> Any:
+    """Do what the webhook does with an update."""
+    group, _, version = found["apiVersion"].rpartition("/")
+    request = Request(
+        operation="UPDATE",
+        group=group,
+        version=version,
+        kind=found["kind"],
+        namespace=found["metadata"]["namespace"],
+        name=found["metadata"]["name"],
+        object=found,
+        old_object=old,
+    )
+    return engine.review(request, load.library(), Facts()).object
 
 
 def _everywhere(where: str) -> str:

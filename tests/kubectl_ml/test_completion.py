@@ -28,6 +28,7 @@ def test_offers_the_commands_with_what_they_do() -> None:
         "explain\tTell what was or would be added, by which policy, and what wasn't",
         "inspect\tList which objects hold which device class, data source and policy",
         "strip\tTake out of manifests what was injected",
+        "adopt\tBring in workloads from before the webhook acted",
         "lint\tFind intents that can't be used, with file and line",
         "fn\tRender a ResourceList: a KRM function for kustomize and kpt",
         "demand\tCount the pods, devices, cpu and memory that manifests ask for",

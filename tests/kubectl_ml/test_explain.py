@@ -37,9 +37,9 @@ def rendered(text: str, tmp_path: Path) -> str:
 ADDED = """\
 Pod/default/web
   container main
-    + /spec/containers/0/env/0 = {"name":"TEAM","value":"ml"}  [team]
+    + /spec/containers/0/env/0 = {"name":"TEAM","value":"ml"}  [team: env]
   the object
-    + /spec/priorityClassName = "low"  [team]
+    + /spec/priorityClassName = "low"  [team: priorityClassName]
 """
 
 
@@ -96,7 +96,7 @@ def test_results_are_those_of_a_function(tmp_path: Path) -> None:
         "resourceRef": {"apiVersion": "v1", "kind": "Pod", "name": "web"},
         "file": {"path": "standard input"},
         "field": {"path": "/spec/priorityClassName", "proposedValue": "low"},
-        "tags": {"policy": policy},
+        "tags": {"policy": policy, "rule": "priorityClassName"},
     }
 
 
@@ -158,3 +158,141 @@ def test_a_pod_of_the_cluster_is_stripped(server: APIServer, ml: Callable[..., O
         "metadata": metadata,
         "spec": {"containers": [{"name": "main"}]},
     }
+
+
+GUARD = """\
+apiVersion: kubectl-ml.io/v1alpha1
+kind: GuardPolicy
+metadata: {name: teams}
+spec:
+  match: {kinds: [Deployment.apps, Pod]}
+  rules:
+  - name: labeled
+    expression: "has(object.metadata.labels.team)"
+    message: Objects carry a team label.
+"""
+WEB = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  labels: {app: web}
+  annotations: {kubectl-ml.io/accelerator: a100, kubectl-ml.io/sidecars: log}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web, team: ml}%s}
+    spec:
+      containers:
+      - {name: main, image: x%s}
+      - {name: helper, image: x}
+      initContainers: [{name: log, image: x}]
+      volumes: [{name: mine, emptyDir: {}}]
+"""
+OFFERED = """\
+apiVersion: kubectl-ml.io/v1alpha1
+kind: InjectionPolicy
+metadata: {name: offered}
+spec: {inject: {sidecars: [{offered: true, container: {name: log, image: l}}]}}
+"""
+
+
+def explained(text: str, tmp_path: Path, *args: str) -> Outcome:
+    (tmp_path / "guard.yaml").write_text(GUARD)
+    (tmp_path / "offered.yaml").write_text(OFFERED)
+    return invoke("explain", "-f", "-", "--policies", tmp_path, *args, stdin=text)
+
+
+def test_a_refusal_names_the_rule_its_expression_and_what_it_saw(tmp_path: Path) -> None:
+    outcome = explained(WEB % ("", ""), tmp_path)
+
+    assert outcome.out.endswith(
+        "  x refused: teams: Objects carry a team label.\n"
+        "      rule labeled: has(object.metadata.labels.team)\n"
+        "      saw: object.metadata.labels.team: not there\n"
+    )
+
+
+def test_the_result_of_a_refusal_says_the_same(tmp_path: Path) -> None:
+    found = json.loads(explained(WEB % ("", ""), tmp_path, "-o", "json").out)
+
+    assert found["items"][-1]["tags"] == {
+        "policy": "teams",
+        "rule": "labeled",
+        "expression": "has(object.metadata.labels.team)",
+        "saw": "object.metadata.labels.team: not there",
+    }
+
+
+def skipped(outcome: Outcome) -> list[str]:
+    return [line.strip() for line in outcome.out.splitlines() if line.startswith("    - ")]
+
+
+TEMPLATE = "/spec/template"
+
+
+def test_what_is_skipped_says_who_receives_it_or_what_is_in_its_place(tmp_path: Path) -> None:
+    own = (
+        ", resources: {limits: {nvidia.com/gpu: 4}}, "
+        "volumeMounts: [{name: mine, mountPath: /dev/shm}]"
+    )
+    web = (WEB % ("", own)).replace("a100,", "a100, kubectl-ml.io/shm: 1Gi,")
+
+    assert skipped(explained(web, tmp_path)) == [
+        f'- {TEMPLATE}/spec/containers/1: another container receives it: "main"  [intents]',
+        f"- {TEMPLATE}/spec/containers/0/resources/limits/nvidia.com~1gpu: "
+        "already 4 by the container's own wish  [devices]",
+        f"- {TEMPLATE}/spec/containers/0/volumeMounts: "
+        'conflict: /dev/shm is mounted already, from volume "mine"  [shm]',
+        f"- {TEMPLATE}/spec/containers: "
+        'conflict: there is a container "log" in initContainers already  [offered]',
+    ]
+
+
+def test_a_mount_whose_path_is_taken_is_told_as_a_conflict(tmp_path: Path) -> None:
+    own = ", volumeMounts: [{name: mine, mountPath: /data}]"
+    web = (WEB % ("", own)).replace("a100,", "a100, kubectl-ml.io/mounts: 'scratch://1Gi:/data',")
+
+    assert (
+        f"- {TEMPLATE}/spec/containers/0/volumeMounts: "
+        'conflict: /data is mounted already, from volume "mine"  [mounts]'
+    ) in skipped(explained(web, tmp_path))
+
+
+def test_a_template_that_opted_out_itself_is_told_so(tmp_path: Path) -> None:
+    web = WEB % (', annotations: {kubectl-ml.io/inject: "false"}', "")
+
+    assert skipped(explained(web, tmp_path)) == [
+        f"- {TEMPLATE}/metadata/annotations/kubectl-ml.io~1inject: "
+        "opted out by the template's own inject: false  [intents]"
+    ]
+
+
+def test_what_another_role_receives_is_told(tmp_path: Path) -> None:
+    mpi = """\
+apiVersion: kubeflow.org/v2beta1
+kind: MPIJob
+metadata: {name: m, annotations: {kubectl-ml.io/accelerator: a100}}
+spec:
+  mpiReplicaSpecs:
+    Launcher: {template: {spec: {containers: [{name: l}]}}}
+    Worker: {template: {spec: {containers: [{name: w}]}}}
+"""
+
+    assert skipped(explained(mpi, tmp_path)) == [
+        "- /spec/mpiReplicaSpecs/Launcher/template/metadata/annotations/"
+        "kubectl-ml.io~1accelerator: another role receives it  [intents]"
+    ]
+
+
+def test_what_a_kind_rejects_is_told(tmp_path: Path) -> None:
+    service = """\
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: s, annotations: {kubectl-ml.io/accelerator: a100}}
+spec: {template: {metadata: {labels: {team: ml}}, spec: {containers: [{image: x}]}}}
+"""
+
+    assert (
+        "- /spec/template/spec/tolerations: this template can't hold it; its pods get it  [intents]"
+    ) in skipped(explained(service, tmp_path))

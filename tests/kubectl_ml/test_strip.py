@@ -193,3 +193,72 @@ def test_a_device_count_edited_in_place_is_not_removed() -> None:
         "devices: /spec/template/spec/containers/0/resources/limits/nvidia.com~1gpu was edited "
         "since; put it back, or take out by hand what was added" in outcome.err
     )
+
+
+OCI = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web
+  annotations:
+    kubectl-ml.io/mounts: oci://registry.example.com/model:1:/models
+spec:
+  containers:
+  - name: main
+    image: x
+"""
+
+
+@pytest.mark.parametrize("how", ["--kube-version", "--facts"])
+def test_what_was_rendered_for_an_older_version_is_stripped_by_what_is_assumed_of_it(
+    tmp_path: Path, how: str
+) -> None:
+    (tmp_path / "facts.yaml").write_text('kubeVersion: "1.30"\n')
+    given = [how, "1.30" if how == "--kube-version" else tmp_path / "facts.yaml"]
+    rendered = invoke("render", "-f", "-", *given, stdin=OCI).out
+
+    outcome = invoke("strip", "-f", "-", *given, stdin=rendered)
+
+    assert "name: files-oci-" in rendered
+    assert outcome == Outcome(code=0, out=OCI, err="")
+
+
+def test_a_wrong_version_is_a_usage_error() -> None:
+    outcome = strip(JOB, "--kube-version", "new")
+
+    assert outcome.code == 2
+    assert '"new" is no version; write it as 1.36' in outcome.err
+
+
+KIND = """\
+apiVersion: kubectl-ml.io/v1alpha1
+kind: WorkloadKind
+metadata: {name: crawls}
+spec:
+  kind: Crawl
+  group: example.com
+  versions: [v1]
+  plural: crawls
+  roles: [{name: fetcher, podSpec: spec.template.spec, metadata: spec.template.metadata, compute: true}]
+"""  # noqa: E501 -- as one writes it
+CRAWL = JOB.replace("batch/v1", "example.com/v1").replace("kind: Job", "kind: Crawl")
+
+
+def test_an_object_of_a_kind_that_is_not_known_is_named_and_not_left_as_if_it_were_plain(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "kind.yaml").write_text(KIND)
+    rendered = invoke("render", "-f", "-", "--policies", tmp_path, stdin=CRAWL).out
+
+    outcome = strip(rendered)
+
+    assert "nvidia.com/gpu" in rendered
+    assert outcome == Outcome(
+        code=1,
+        out="",
+        err='error: standard input: Crawl "bert": something was added to it, but '
+        "Crawl.example.com is no kind that is known here, so it isn't known where; give its "
+        "WorkloadKind with --policies\nhint: nothing was printed\n",
+    )
+    assert strip(rendered, "--policies", str(tmp_path)) == Outcome(code=0, out=CRAWL, err="")
+    assert "  ? something was added to it" in invoke("explain", "-f", "-", stdin=rendered).out

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from policies import load
+from policies.workloads.catalogue import builtin
 from tests.e2e.controlplane import build
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -30,7 +31,9 @@ BASE = DEFINITIONS | {
     ("ClusterRole", "kubectl-ml-namespaces"),
     ("ClusterRole", "kubectl-ml-view"),
     ("ClusterRole", "kubectl-ml-edit"),
+    ("ClusterRole", "kubectl-ml-usage"),
     ("ClusterRoleBinding", "kubectl-ml"),
+    ("ClusterRoleBinding", "kubectl-ml-usage"),
     ("Role", "kubectl-ml"),
     ("RoleBinding", "kubectl-ml"),
     ("Service", "kubectl-ml"),
@@ -144,7 +147,19 @@ def test_the_webhook_may_read_what_it_needs_and_no_more(kubectl: str) -> None:
     assert objects["Role", "kubectl-ml"]["rules"] == [
         {**leases, "verbs": ["create"]},
         {**leases, "resourceNames": ["kubectl-ml"], "verbs": ["get", "update"]},
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "verbs": [*read, "create", "update", "delete"],
+        },
     ]
+    usage = objects["ClusterRole", "kubectl-ml-usage"]["rules"]
+    assert {verb for rule in usage for verb in rule["verbs"]} == set(read)
+    assert {(rule["apiGroups"][0], one) for rule in usage for one in rule["resources"]} == {
+        (kind.group, kind.plural)
+        for kind in builtin().kinds.values()
+        if not kind.cluster_scoped and not kind.template
+    }
     assert objects["ClusterRoleBinding", "kubectl-ml"]["subjects"] == [
         {"kind": "ServiceAccount", "name": "kubectl-ml", "namespace": "kubectl-ml"}
     ]

@@ -30,7 +30,8 @@ OBJECTS = [
     {**each, "operations": ["CREATE", "UPDATE"], "scope": "Namespaced"}
     for each in (PODS, APPS, MPI)
 ]
-SCALES = [{**SCALE, "operations": ["UPDATE"], "scope": "Namespaced"}]
+RESIZE = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods/resize"]}
+SCALES = [{**each, "operations": ["UPDATE"], "scope": "Namespaced"} for each in (SCALE, RESIZE)]
 
 ENABLED = {"key": "kubectl-ml.io/enabled", "operator": "In", "values": ["true"]}
 ENFORCED = {"key": "kubectl-ml.io/enforce", "operator": "In", "values": ["true"]}
@@ -202,6 +203,7 @@ def test_every_kind_of_the_catalogue_is_asked_about_and_nothing_else() -> None:
     ]
     plain = {(kind.group, kind.plural) for kind in known}
     scales = {(kind.group, f"{kind.plural}/scale") for kind in known if kind.scale}
+    scales.add(("", "pods/resize"))
 
     asked = {
         each["name"]: {

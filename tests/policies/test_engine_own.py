@@ -59,13 +59,13 @@ def test_every_fault_is_said() -> None:
     )
 
 
-def test_a_kind_of_later_is_refused() -> None:
-    obj = accelerator({}) | {"kind": "QuotaPolicy"}
+def test_a_kind_that_is_none_is_refused() -> None:
+    obj = accelerator({}) | {"kind": "QuotaPolice"}
 
     assert refusals(obj) == (
         Violation(
-            policy='QuotaPolicy "mine"',
-            message="kind: QuotaPolicy is not supported by this version; take it out",
+            policy='QuotaPolice "mine"',
+            message='kind: there is no kind "QuotaPolice"; did you mean "QuotaPolicy"?',
             code=422,
         ),
     )

@@ -45,7 +45,7 @@ def test_explain_decides_as_the_stage_does(
 
     explained = engine.explain(request(obj), policies(added), facts, fold=stage == "template")
 
-    assert replace(explained, skipped=()) == decision
+    assert replace(explained, skipped=(), reasons=()) == decision
 
 
 @given(strategies.objects(), strategies.policies(), strategies.facts, STAGES)
@@ -75,3 +75,23 @@ def test_a_forged_record_takes_no_container_of_the_users() -> None:
     assert found.left == (
         "/spec/containers/0 is no container of ours; take kubectl-ml.io/injected out",
     )
+
+
+QUEUED = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "one", "annotations": {"kubectl-ml.io/queue": "team-a"}},
+    "spec": {"containers": [{"name": "main", "image": "python:3.12"}]},
+}
+
+
+def test_a_gate_that_was_taken_away_meanwhile_is_no_edit_and_comes_back_by_no_update() -> None:
+    held = review(QUEUED).object
+    admitted = {**held, "spec": QUEUED["spec"]}
+
+    assert held["spec"]["schedulingGates"] == [{"name": "kueue.x-k8s.io/admission"}]
+    assert stripped(held).object == QUEUED
+    assert stripped(admitted).object == QUEUED
+    updated = review(admitted, operation="UPDATE", old=held).object
+    assert updated["spec"] == QUEUED["spec"]
+    assert stripped(updated).object == QUEUED

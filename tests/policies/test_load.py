@@ -978,15 +978,16 @@ def sidecar(security_context: str) -> str:
             id="unknown-kind",
         ),
         pytest.param(
-            "{apiVersion: kubectl-ml.io/v1alpha1, kind: QuotaPolicy, metadata: {name: x}}",
-            "(QuotaPolicy x): kind: QuotaPolicy is not supported by this version; take it out",
-            id="kind-of-a-later-version",
+            "{apiVersion: kubectl-ml.io/v1alpha1, kind: QuotaPolicy, metadata: {name: x}, "
+            "spec: {}}",
+            "(QuotaPolicy x): spec: there is nothing that it bounds; add a budget or perWorkload",
+            id="quota-without-a-budget",
         ),
         pytest.param(
             "{metadata: {name: x}}",
             '(x): kind: "kind" is missing; write one of Accelerator, DataSource, '
             "NamespacedDataSource, InjectionPolicy, WorkloadKind, GuardPolicy, "
-            "PolicyException",
+            "PolicyException, QuotaPolicy",
             id="no-kind",
         ),
         pytest.param(
@@ -1036,8 +1037,8 @@ def test_says_every_fault_of_every_file_at_once(tmp_path: Path) -> None:
         'for example "80Gi"',
         f'{one}: document 2 (InjectionPolicy x): spec.inject.mounts: "d": "d" has no path; write '
         '"d:/path"',
-        f"{three}: document 1 (QuotaPolicy): kind: QuotaPolicy is not supported by this version; "
-        "take it out",
+        f'{three}: document 1 (QuotaPolicy): "metadata" is missing; add it',
+        f'{three}: document 1 (QuotaPolicy): "spec" is missing; add it',
     ]
 
 

@@ -1,0 +1,246 @@
+"""
+The ledger of one group under one policy: what is in use, what is reserved, and until when.
+
+    ledger = Ledger(policy="gpus", group="nlp")
+    hold = Hold(key=key_of(uid), asked={"accelerators.a100": Decimal(4)}, until=…)
+    after, short = ledger.reserve(hold, {"accelerators.a100": Decimal(16)})
+
+A ledger is a value. Whoever has it written with a compare-and-swap has reserved; nobody else has.
+
+- `used` is what the objects that were seen ask for. Only a recount changes it.
+- A hold is the absolute demand of one object, never an increment: however often a request is
+  reviewed, there is one hold. `counted` is what `used` has of the same object already, so that a
+  scale-up from 8 to 10 takes 2.
+- A hold ends when the object is seen, at a version later than the one that was reviewed: the write
+  that was reviewed either made that version, or lost against it and is reviewed again.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+Amounts: TypeAlias = Mapping[str, Decimal]  # by the budget's keys: accelerators.a100, pods, cpu
+
+_ZERO = Decimal(0)
+_FORMAT = 1
+_KEY_BYTES = 9  # of a uid's digest: twelve characters, and no two alike among what is ever held
+
+
+class Unreadable(ValueError):  # noqa: N818 -- named for what it is
+    """What should be a ledger is something else; it is counted anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """
+    What is reserved for one object until it is seen.
+
+    `version` is the resourceVersion that an update was reviewed against, 0 for a create. `until`
+    (seconds since 1970) is when the API server has certainly given up on the request.
+    """
+
+    key: str  # `key_of(uid)`
+    asked: Amounts
+    until: int
+    counted: Amounts = field(default_factory=dict)
+    version: int = 0
+
+    def takes(self, name: str) -> Decimal:
+        """Tell how much of one resource it takes besides what is counted."""
+        return max(_ZERO, self.asked.get(name, _ZERO) - self.counted.get(name, _ZERO))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Short:
+    """What doesn't fit: of `name`, `taken` of `budget` is in use or reserved, `asks` are asked."""
+
+    name: str
+    budget: Decimal
+    used: Decimal
+    reserved: Decimal
+    asks: Decimal
+
+    @property
+    def over(self) -> Decimal:
+        """Tell how much is too much."""
+        return self.used + self.reserved + self.asks - self.budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """An object as it was seen last: what `used` has of it, and its resourceVersion."""
+
+    counted: Amounts
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What one group has in use and reserved under one policy."""
+
+    policy: str
+    group: str
+    digest: str = ""  # of the policy that `used` was counted for
+    used: Amounts = field(default_factory=dict)
+    holds: Mapping[str, Hold] = field(default_factory=dict)  # by key
+
+    def reserved(self, name: str) -> Decimal:
+        """Tell how much of one resource is reserved and not in use yet."""
+        return sum((hold.takes(name) for hold in self.holds.values()), _ZERO)
+
+    def reserve(
+        self, hold: Hold, budget: Amounts, *, anyway: bool = False
+    ) -> tuple[Ledger, tuple[Short, ...]]:
+        """
+        Reserve, all or nothing: the ledger afterwards, and what doesn't fit.
+
+        The object's own hold doesn't stand in its way; of two the larger demand stays, and what
+        was counted first. What takes nothing more fits even where the budget is overdrawn.
+        `anyway` reserves what doesn't fit, too.
+        """
+        hold = _joined(self.holds.get(hold.key), hold)
+        others = replace(self, holds={k: v for k, v in self.holds.items() if k != hold.key})
+        short = tuple(others._short(hold, budget))
+        if short and not anyway:
+            return self, short
+        return replace(self, holds={**self.holds, hold.key: hold}), short
+
+    def release(self, key: str) -> Ledger:
+        """Give back what was reserved for one object."""
+        return replace(self, holds={k: v for k, v in self.holds.items() if k != key})
+
+    def recount(
+        self, used: Amounts, seen: Callable[[str], Seen | None], *, over: float = 0
+    ) -> Ledger:
+        """
+        Put in what is in use now, and end the holds of what was seen since it was reviewed.
+
+        Both come from one look at the objects, so nothing is missed between them. Where that was a
+        live read, `over` is when it began: holds whose time was over by then end, seen or not.
+        """
+        holds = {}
+        for key, hold in self.holds.items():
+            found = seen(key)
+            if hold.until < over:
+                continue
+            if found is None:
+                holds[key] = hold
+            elif hold.version and found.version <= hold.version:
+                holds[key] = replace(hold, counted=_known(found.counted, hold.asked))
+        used = {name: value for name, value in used.items() if value}
+        return replace(self, used=used, holds=holds)
+
+    def expired(self, now: float) -> Iterator[Hold]:
+        """Give the holds whose time is over; they end when a live read finds no such object."""
+        return (hold for hold in self.holds.values() if hold.until < now)
+
+    def _short(self, hold: Hold, budget: Amounts) -> Iterator[Short]:
+        for name, most in sorted(budget.items()):
+            asks = hold.takes(name)
+            used, reserved = self.used.get(name, _ZERO), self.reserved(name)
+            if asks and used + reserved + asks > most:
+                yield Short(name=name, budget=most, used=used, reserved=reserved, asks=asks)
+
+
+def _joined(there: Hold | None, hold: Hold) -> Hold:
+    if there is None:
+        return hold
+    names = {*there.asked, *hold.asked}
+    return Hold(
+        key=hold.key,
+        asked={
+            name: max(there.asked.get(name, _ZERO), hold.asked.get(name, _ZERO)) for name in names
+        },
+        counted=there.counted,
+        until=max(there.until, hold.until),
+        version=max(there.version, hold.version),
+    )
+
+
+def _known(counted: Amounts, asked: Amounts) -> Amounts:
+    return {name: value for name, value in counted.items() if name in asked}
+
+
+def key_of(uid: str) -> str:
+    """Shorten a uid for the ledger."""
+    digest = hashlib.blake2b(uid.encode(), digest_size=_KEY_BYTES).digest()
+    return base64.urlsafe_b64encode(digest).decode("ascii")
+
+
+# --- written down --------------------------------------------------------------------------
+
+
+def dumps(ledger: Ledger) -> str:
+    """
+    Write a ledger, compactly: objects that ask for the same stand together.
+
+    `h` has a list for each kind of hold: what it asks, what of it is counted, the version, the
+    end, and the keys in one string.
+    """
+    alike: dict[tuple[Any, ...], list[str]] = {}
+    for key, hold in sorted(ledger.holds.items()):
+        what = (_written(hold.asked), _written(hold.counted), hold.version, hold.until)
+        alike.setdefault(what, []).append(key)
+    return json.dumps(
+        {
+            "v": _FORMAT,
+            "policy": ledger.policy,
+            "group": ledger.group,
+            "digest": ledger.digest,
+            "used": dict(_written(ledger.used)),
+            "h": [
+                [dict(asked), dict(counted), version, until, "".join(keys)]
+                for (asked, counted, version, until), keys in alike.items()
+            ],
+        },
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+
+
+def loads(text: str) -> Ledger:
+    """Read a ledger; raises Unreadable where somebody made something else of it."""
+    try:
+        found = json.loads(text)
+        return Ledger(
+            policy=str(found["policy"]),
+            group=str(found["group"]),
+            digest=str(found["digest"]) if found["v"] == _FORMAT else "",
+            used=_read(found["used"]),
+            holds={hold.key: hold for hold in _holds(found["h"])},
+        )
+    except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
+        raise Unreadable(f"the ledger can't be read: {error!r}") from error
+
+
+def _holds(listed: Iterable[Any]) -> Iterator[Hold]:
+    length = len(key_of(""))
+    for asked, counted, version, until, keys in listed:
+        one = Hold(
+            key="",
+            asked=_read(asked),
+            counted=_read(counted),
+            version=int(version),
+            until=int(until),
+        )
+        for at in range(0, len(keys), length):
+            yield replace(one, key=keys[at : at + length])
+
+
+def _written(amounts: Amounts) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        sorted((name, f"{value.normalize():f}") for name, value in amounts.items() if value)
+    )
+
+
+def _read(amounts: Mapping[str, str]) -> Amounts:
+    read = {name: Decimal(value) for name, value in amounts.items()}
+    if not all(value.is_finite() and value >= 0 for value in read.values()):
+        raise ValueError("an amount in it is no number")
+    return read

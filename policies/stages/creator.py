@@ -1,0 +1,71 @@
+"""
+Who made an object: written at its CREATE, kept by updates, where a quota groups by user.
+
+What is there must be countable anew, and an object doesn't say who made it. Objects that a
+controller makes are traced to their topmost owner, so they need no mark.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from policies.model import Decision, Violation
+from policies.patch import pointer
+from policies.quota.charges import CREATOR
+from policies.stages.context import Context
+from policies.workloads import pods
+
+_ANNOTATIONS = ("metadata", "annotations")
+
+
+def mark(context: Context, decision: Decision) -> Decision:
+    """Write who made the object of a request; what else is written there is replaced."""
+    obj = decision.object
+    if not _is_marked(context) or not isinstance(obj, dict):
+        return decision
+    wanted = _wanted(context)
+    annotations = obj["metadata"].get("annotations") or {}
+    there = annotations.get(CREATOR)
+    if there == wanted:
+        return decision
+    key = (*_ANNOTATIONS, CREATOR)
+    if wanted is None:
+        operation: dict[str, Any] = {"op": "remove", "path": pointer(key)}
+        changed = {name: value for name, value in annotations.items() if name != CREATOR}
+    else:
+        changed = {**annotations, CREATOR: wanted}
+        operation = {"op": "add", "path": pointer(key), "value": wanted}
+        if not annotations:
+            operation = {"op": "add", "path": pointer(_ANNOTATIONS), "value": changed}
+    missed: tuple[Violation, ...] = ()
+    if context.request.operation == "CREATE":
+        message = f"{CREATOR} doesn't say who makes it: injection was missed, try again"
+        missed = (Violation(policy="quota", message=message, path=pointer(key)),)
+    return replace(
+        decision,
+        object={**obj, "metadata": {**obj["metadata"], "annotations": changed}},
+        patch=[*decision.patch, operation],
+        missed=(*decision.missed, *missed),
+    )
+
+
+def _is_marked(context: Context) -> bool:
+    request = context.request
+    return (
+        context.kind is not None
+        and request.operation in ("CREATE", "UPDATE")
+        and not request.subresource
+        and not pods.controller(context.metadata)[0]
+    )
+
+
+def _wanted(context: Context) -> str | None:
+    request = context.request
+    if request.operation == "CREATE":
+        return request.user.username or None
+    old: Any = request.old_object
+    metadata = old.get("metadata") if isinstance(old, dict) else None
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    found = annotations.get(CREATOR) if isinstance(annotations, dict) else None
+    return found if isinstance(found, str) else None

@@ -1,0 +1,309 @@
+"""The ledger, against a world of stale caches, lost races and processes that die."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from policies.quota import ledger as ledgers
+from policies.quota.ledger import Hold, Ledger, Seen, Short
+
+GPUS = "accelerators.a100"
+
+
+def gpus(number: int) -> Mapping[str, Decimal]:
+    return {GPUS: Decimal(number)}
+
+
+def hold(uid: str, asked: int, *, counted: int = 0, version: int = 0, until: int = 100) -> Hold:
+    return Hold(
+        key=ledgers.key_of(uid),
+        asked=gpus(asked),
+        counted=gpus(counted) if counted else {},
+        version=version,
+        until=until,
+    )
+
+
+EMPTY = Ledger(policy="gpus", group="nlp", digest="3f9a21c0")
+
+
+def test_what_fits_is_reserved_and_what_does_not_leaves_no_trace() -> None:
+    after, short = EMPTY.reserve(hold("one", 6), gpus(8))
+    assert short == ()
+    assert after.reserved(GPUS) == 6
+
+    again, short = after.reserve(hold("two", 4), gpus(8))
+    assert again is after
+    assert short == (
+        Short(name=GPUS, budget=Decimal(8), used=Decimal(0), reserved=Decimal(6), asks=Decimal(4)),
+    )
+    assert short[0].over == 2
+
+
+def test_a_second_review_of_the_same_object_takes_nothing_more() -> None:
+    after, _ = EMPTY.reserve(hold("one", 6), gpus(8))
+    again, short = after.reserve(hold("one", 6), gpus(8))
+    assert (again, short) == (after, ())
+    larger, short = after.reserve(hold("one", 8, until=120), gpus(8))
+    assert short == ()
+    assert larger.reserved(GPUS) == 8
+
+
+def test_scaling_up_takes_the_difference() -> None:
+    there = replace(EMPTY, used=gpus(8))
+    after, short = there.reserve(hold("one", 10, counted=8, version=7), gpus(10))
+    assert short == ()
+    assert (after.used, after.reserved(GPUS)) == (gpus(8), 2)
+    _, short = there.reserve(hold("one", 11, counted=8, version=7), gpus(10))
+    assert [one.over for one in short] == [1]
+
+
+def test_what_takes_nothing_more_fits_even_where_the_budget_is_overdrawn() -> None:
+    there = replace(EMPTY, used=gpus(20))
+    after, short = there.reserve(hold("one", 8, counted=8, version=7), gpus(10))
+    assert short == ()
+    assert after.reserved(GPUS) == 0
+
+
+def test_anyway_reserves_and_still_says_what_does_not_fit() -> None:
+    after, short = EMPTY.reserve(hold("one", 9), gpus(8), anyway=True)
+    assert [one.over for one in short] == [1]
+    assert after.reserved(GPUS) == 9
+
+
+@pytest.mark.parametrize(
+    ("version", "seen", "left"),
+    [
+        pytest.param(0, None, 4, id="a create that wasn't seen stays reserved"),
+        pytest.param(0, Seen(counted=gpus(4), version=5), None, id="a create that was seen"),
+        pytest.param(7, Seen(counted=gpus(3), version=7), 1, id="an update that isn't through"),
+        pytest.param(7, Seen(counted=gpus(4), version=8), None, id="an update that is"),
+        pytest.param(7, Seen(counted=gpus(3), version=8), None, id="an update that lost"),
+    ],
+)
+def test_a_hold_ends_when_its_object_is_seen(
+    version: int, seen: Seen | None, left: int | None
+) -> None:
+    there, _ = EMPTY.reserve(hold("one", 4, version=version), gpus(8))
+    after = there.recount(gpus(3), lambda _: seen)
+    assert after.used == gpus(3)
+    assert (left is None) == (not after.holds)
+    assert after.reserved(GPUS) == (left or 0)
+
+
+def test_what_expired_ends_by_a_live_read_alone() -> None:
+    there, _ = EMPTY.reserve(hold("one", 4, until=50), gpus(8))
+    there, _ = there.reserve(hold("two", 2, until=70), gpus(8))
+    assert [one.key for one in there.expired(60)] == [ledgers.key_of("one")]
+    assert there.recount({}, lambda _: None) == there
+    after = there.recount({}, lambda _: None, over=60)
+    assert [*after.holds] == [ledgers.key_of("two")]
+
+
+def test_a_ledger_is_read_as_it_was_written_and_small() -> None:
+    there = replace(EMPTY, used={GPUS: Decimal("8"), "cpu": Decimal("0.5")})
+    for number in range(120):
+        there, _ = there.reserve(hold(f"uid-{number}", 1), gpus(1000))
+    there, _ = there.reserve(hold("scaled", 9, counted=8, version=41), gpus(1000))
+    text = ledgers.dumps(there)
+    assert ledgers.loads(text) == there
+    assert len(text) < 4096
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"v":2}',
+        '{"v":1,"policy":"p","group":"g","digest":"","used":{"cpu":"much"},"h":[]}',
+        '{"v":1,"policy":"p","group":"g","digest":"","used":{"cpu":"NaN"},"h":[]}',
+        '{"v":1,"policy":"p","group":"g","digest":"","used":{"cpu":"-4"},"h":[]}',
+        '{"v":1,"policy":"p","group":"g","digest":"","used":{},"h":[1]}',
+    ],
+)
+def test_what_somebody_made_of_a_ledger_is_unreadable(text: str) -> None:
+    with pytest.raises(ledgers.Unreadable):
+        ledgers.loads(text)
+
+
+# --- a world ---------------------------------------------------------------------------------
+
+BUDGET = 10
+
+
+@dataclass
+class Thing:
+    """An object in the API server."""
+
+    demand: int
+    version: int
+
+
+@dataclass
+class Write:
+    """A write that was allowed, and is on its way to storage."""
+
+    uid: str
+    demand: int
+    version: int  # it was reviewed against; 0: a create
+    until: int
+
+
+@dataclass
+class Cache:
+    """What one process has seen."""
+
+    seen: dict[str, Thing] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    at: int = 0
+
+
+class World(RuleBasedStateMachine):
+    """Requests, writes that come late or never, a leader that lags, and time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.version = 1
+        self.now = 0
+        self.things: dict[str, Thing] = {}
+        self.events: list[tuple[str, Thing | None]] = []
+        self.writes: list[Write] = []
+        self.ledger = EMPTY
+        self.cache = Cache()
+        self.count = 0
+
+    def _reserve(self, write: Write, counted: int) -> bool:
+        one = hold(
+            write.uid, write.demand, counted=counted, version=write.version, until=write.until
+        )
+        self.ledger, short = self.ledger.reserve(one, gpus(BUDGET))
+        if not short:
+            self.writes.append(write)
+        return not short
+
+    @rule(demand=st.integers(1, 6), times=st.integers(1, 3))
+    def create(self, demand: int, times: int) -> None:
+        self.count += 1
+        write = Write(uid=f"u{self.count}", demand=demand, version=0, until=self.now + 3)
+        for _ in range(times):  # one request, many reviews
+            self._reserve(write, 0)
+
+    @rule(data=st.data(), demand=st.integers(1, 8))
+    def scale(self, data: st.DataObject, demand: int) -> None:
+        if not self.things:
+            return
+        uid = data.draw(st.sampled_from(sorted(self.things)))
+        thing = self.things[uid]
+        write = Write(uid=uid, demand=demand, version=thing.version, until=self.now + 3)
+        if demand > thing.demand:
+            self._reserve(write, thing.demand)
+        else:
+            self.writes.append(write)
+
+    @rule(data=st.data())
+    def arrive(self, data: st.DataObject) -> None:
+        """Store a write, unless it lost against another or its time is over."""
+        if not self.writes:
+            return
+        write = data.draw(st.sampled_from(self.writes))
+        self.writes.remove(write)
+        there = self.things.get(write.uid)
+        if write.until < self.now or (there.version if there else 0) != write.version:
+            return
+        self.version += 1
+        self.things[write.uid] = Thing(demand=write.demand, version=self.version)
+        self.events.append((write.uid, self.things[write.uid]))
+
+    @rule(data=st.data())
+    def fail(self, data: st.DataObject) -> None:
+        """Another webhook refuses what we allowed."""
+        if self.writes:
+            self.writes.remove(data.draw(st.sampled_from(self.writes)))
+
+    @rule(data=st.data())
+    def touch(self, data: st.DataObject) -> None:
+        """Change an object's labels."""
+        if self.things:
+            uid = data.draw(st.sampled_from(sorted(self.things)))
+            self.version += 1
+            self.things[uid] = Thing(demand=self.things[uid].demand, version=self.version)
+            self.events.append((uid, self.things[uid]))
+
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        if self.things:
+            uid = data.draw(st.sampled_from(sorted(self.things)))
+            del self.things[uid]
+            self.version += 1
+            self.events.append((uid, None))
+
+    @rule(events=st.integers(1, 4))
+    def watch(self, events: int) -> None:
+        """The leader sees some events."""
+        for uid, thing in self.events[self.cache.at : self.cache.at + events]:
+            self.cache.at += 1
+            self.cache.gone |= {uid} if thing is None else set()
+            if thing is None:
+                self.cache.seen.pop(uid, None)
+            else:
+                self.cache.seen[uid] = thing
+
+    @rule()
+    def recount(self) -> None:
+        self.ledger = self.ledger.recount(self._used(), self._seen)
+
+    @rule()
+    def expire(self) -> None:
+        """A live read, after which what is too old ends."""
+        self.watch(len(self.events))
+        self.ledger = self.ledger.recount(self._used(), self._seen, over=self.now)
+
+    @rule(seconds=st.integers(1, 4))
+    def wait(self, seconds: int) -> None:
+        self.now += seconds
+
+    @rule()
+    def write_and_read(self) -> None:
+        assert ledgers.loads(ledgers.dumps(self.ledger)) == self.ledger
+
+    def _used(self) -> Mapping[str, Decimal]:
+        return gpus(sum(thing.demand for thing in self.cache.seen.values()))
+
+    def _seen(self, key: str) -> Seen | None:
+        by_key = {ledgers.key_of(uid): uid for uid in (*self.cache.seen, *self.cache.gone)}
+        uid = by_key.get(key)
+        if uid is None:
+            return None
+        thing = self.cache.seen.get(uid)
+        if thing is None:
+            return Seen(counted={}, version=10**9)
+        return Seen(counted=gpus(thing.demand), version=thing.version)
+
+    @invariant()
+    def never_over(self) -> None:
+        assert sum(thing.demand for thing in self.things.values()) <= BUDGET
+
+    def teardown(self) -> None:
+        """Once all is quiet, used is what there is, and nothing is reserved."""
+        self.writes.clear()
+        self.now += 10
+        self.expire()
+        assert self.ledger.used.get(GPUS, Decimal(0)) == sum(
+            thing.demand for thing in self.things.values()
+        )
+        assert not self.ledger.holds
+        super().teardown()
+
+
+TestWorld = World.TestCase
+TestWorld.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

@@ -1,0 +1,332 @@
+"""
+Quotas at `/validate`: what a request adds to what a group may use is reserved before the answer.
+
+What no quota covers costs a look at a table. What takes nothing more than it had is let through
+without a word to the API server. The rest is reserved in each quota's ledger, all or nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from policies import engine
+from policies.model import Facts, PolicySet, Request, Violation
+from policies.quota import budgets, verdicts
+from policies.quota.charges import Charge
+from policies.quota.ledger import Amounts, Hold, Short, key_of
+from policies.workloads import catalogue, pods
+from policies.workloads.catalogue import Kind
+from webhook.apiserver import Conflicting, NotFound
+from webhook.errors import NotReachable
+from webhook.ledger import Busy, Ledgers
+from webhook.registrations import CONTROLLERS
+from webhook.review import Review
+from webhook.watching_usage import UsageWatch, charges_of
+
+# The API server gives a request 60 s; what it hasn't stored by then it never will.
+HOLD_SECONDS = 65
+SCALE = "scale"
+RESIZE = "resize"
+_ZERO = Decimal(0)
+_REPLICAS = ("spec", "replicas")
+_SCALED: Mapping[str, tuple[str, ...]] = {  # whose scale isn't that of spec.replicas
+    "PyTorchJob.kubeflow.org": ("spec", "pytorchReplicaSpecs", "Worker", "replicas"),
+}
+
+
+class Recorder(Protocol):
+    """Counts what became of reservations."""
+
+    def reserved(self, policy: str, outcome: str) -> None:
+        """Count a reservation: reserved, refused, busy."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What quotas say of one request."""
+
+    violations: list[Violation] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    audits: list[Violation] = field(default_factory=list)
+
+    def add(self, charge: Charge, found: Iterable[Violation]) -> None:
+        """Say what doesn't fit as loudly as the policy wants."""
+        for one in found:
+            if charge.exempt:
+                continue
+            if charge.policy.enforcement == "Deny":
+                self.violations.append(one)
+            elif charge.policy.enforcement == "Warn":
+                self.warnings.append(f"{one.policy}: {one.message}")
+            else:
+                self.audits.append(one)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One request, as quotas see it: the object as it will be, and as it was."""
+
+    request: Request
+    kind: Kind
+    new: tuple[Charge, ...]
+    old: Mapping[str, Charge]  # by policy
+    uid: str
+    version: int  # of the old object; 0: there is none
+
+    @property
+    def name(self) -> str:
+        """Name the object in a sentence."""
+        metadata = self.request.object["metadata"]
+        return str(
+            metadata.get("name") or self.request.name or metadata.get("generateName") or "it"
+        )
+
+
+class Quotas:
+    """Asks the ledgers, for one process."""
+
+    def __init__(
+        self, *, watch: UsageWatch, ledgers: Ledgers, recorder: Recorder, log: FilteringBoundLogger
+    ) -> None:
+        self._watch = watch
+        self._ledgers = ledgers
+        self._recorder = recorder
+        self._log = log
+
+    async def admit(self, review: Review, policies: PolicySet, facts: Facts) -> Outcome:
+        """Reserve what a request asks for, and say what doesn't fit."""
+        outcome = Outcome()
+        request = review.request
+        if not policies.quotas or request.operation not in ("CREATE", "UPDATE"):
+            return outcome
+        asked = await self._asked(review, policies, replace(facts, now=time.time()))
+        if asked is None:
+            return outcome
+        raised = list(_raised(asked))
+        for charge in raised:
+            outcome.add(charge, verdicts.alone(charge, asked.name, asked.kind.name))
+        if outcome.violations:
+            return outcome
+        await self._reserve(asked, raised, outcome, now=time.time())
+        return outcome
+
+    async def _asked(self, review: Review, policies: PolicySet, facts: Facts) -> _Asked | None:
+        request = review.request
+        known = catalogue.of(policies)
+        if request.subresource == SCALE:
+            found = await self._scaled(request, known)
+            if found is None:
+                return None
+            request, kind = found
+        else:
+            if request.subresource not in ("", RESIZE):
+                return None
+            there = known.find(request.group, request.kind)
+            if there is None:
+                return None
+            kind = there
+        metadata = request.object.get("metadata") if isinstance(request.object, dict) else None
+        if not isinstance(metadata, dict) or metadata.get("deletionTimestamp"):
+            return None
+        new = engine.charges(replace(request, subresource=""), policies, facts)
+        if not new:
+            return None
+        old: tuple[Charge, ...] = ()
+        before = request.old_object if request.operation == "UPDATE" else None
+        version = 0
+        if isinstance(before, dict):
+            old = charges_of(_typed(before, request), kind, policies, facts)
+            version = int(before["metadata"].get("resourceVersion") or 0)
+        return _Asked(
+            request=request,
+            kind=kind,
+            new=new,
+            old={one.policy.name: one for one in old},
+            uid=str(metadata.get("uid") or review.uid),
+            version=version,
+        )
+
+    async def _scaled(
+        self, request: Request, known: catalogue.Catalogue
+    ) -> tuple[Request, Kind] | None:
+        """Make a request for a scale one for the object that is scaled."""
+        group, _, plural = request.resource.partition("/")
+        kind = next(
+            (one for one in known.kinds.values() if (one.group, one.plural) == (group, plural)),
+            None,
+        )
+        if kind is None or not kind.scale:
+            return None
+        parent = await self._parent(request, kind)
+        if parent is None:
+            return None
+        at = _SCALED.get(kind.name, _REPLICAS)
+        old = _with(parent, at, _replicas(request.old_object))
+        version = parent["apiVersion"].rpartition("/")[2]
+        return (
+            replace(
+                request,
+                group=kind.group,
+                version=version,
+                kind=kind.kind,
+                subresource="",
+                object=_with(parent, at, _replicas(request.object)),
+                old_object=old,
+            ),
+            kind,
+        )
+
+    async def _parent(self, request: Request, kind: Kind) -> Any:
+        api = self._ledgers.api
+        base = f"/apis/{kind.group}" if kind.group else "/api"
+        for version in reversed(kind.versions):
+            path = f"{base}/{version}/namespaces/{request.namespace}/{kind.plural}/{request.name}"
+            try:
+                found = await self._ledgers.asked(
+                    lambda path=path: api.ask("GET", path, what="what is scaled")  # type: ignore[misc]
+                )
+            except NotFound:
+                continue
+            return found
+        return None
+
+    # --- reserving ----------------------------------------------------------------------------
+
+    async def _reserve(
+        self, asked: _Asked, raised: list[Charge], outcome: Outcome, *, now: float
+    ) -> None:
+        kept: list[Charge] = []
+        for charge in sorted(raised, key=lambda one: one.policy.name):
+            hold = await self._hold(asked, charge, now)
+            if hold is None:
+                continue
+            try:
+                short = await self._ledgers.reserve(
+                    (charge.policy.name, charge.group),
+                    charge.policy.digest,
+                    hold,
+                    budgets.of(charge.policy, charge.group, now),
+                    anyway=charge.exempt or charge.policy.enforcement != "Deny",
+                    keep=not asked.request.dry_run,
+                )
+            except (Busy, Conflicting, NotReachable) as error:
+                self._recorder.reserved(charge.policy.name, "busy")
+                self._log.warning("nothing could be reserved in time", error=str(error))
+                outcome.violations.append(_try_again(charge, asked.name))
+                break
+            if not short:
+                kept.append(charge)
+            outcome.add(charge, self._sentences(asked, charge, short))
+            self._recorder.reserved(charge.policy.name, "refused" if short else "reserved")
+        if outcome.violations and not asked.request.dry_run:
+            for charge in kept:
+                account = (charge.policy.name, charge.group)
+                await self._ledgers.release(account, charge.policy.digest, key_of(asked.uid))
+
+    def _sentences(
+        self, asked: _Asked, charge: Charge, short: tuple[Short, ...]
+    ) -> Iterator[Violation]:
+        if not short:
+            return iter(())
+        holders = self._watch.usage.holders((charge.policy.name, charge.group))
+        others = [one for one in holders if asked.version or one[0] != asked.name]
+        return verdicts.over(charge, short, others, asked.name)
+
+    async def _hold(self, asked: _Asked, charge: Charge, now: float) -> Hold | None:
+        """Say what is to be held for a request; None: its owner was charged with all of it."""
+        before = asked.old.get(charge.policy.name)
+        counted: Amounts = {}
+        if before is not None and before.group == charge.group:
+            counted = before.amounts
+        amounts = charge.amounts
+        if asked.request.user.username in CONTROLLERS:
+            amounts = await self._beyond_its_owner(asked, charge, counted)
+            if not any(amounts.values()):
+                return None
+        return Hold(
+            key=key_of(asked.uid),
+            asked=amounts,
+            counted=counted,
+            version=asked.version,
+            until=int(now) + HOLD_SECONDS,
+        )
+
+    async def _beyond_its_owner(self, asked: _Asked, charge: Charge, counted: Amounts) -> Amounts:
+        """Take off what the owner of an object was charged with and hasn't made yet."""
+        owner = _owner_uid(asked.request.object)
+        if not owner:
+            return charge.amounts
+        usage = self._watch.usage
+        found = usage.room(owner, charge.policy.name)
+        if found is None:
+            await self._look_for(asked, owner)
+            found = usage.room(owner, charge.policy.name)
+        if found is None:
+            return charge.amounts
+        _, left = found
+        asks = charge.steady if asked.kind.name != "Pod" else charge.amounts
+        more = {name: value - counted.get(name, _ZERO) for name, value in asks.items()}
+        over = {name: value - left.get(name, _ZERO) for name, value in more.items()}
+        return {name: value for name, value in over.items() if value > 0}
+
+    async def _look_for(self, asked: _Asked, owner: str) -> None:
+        """Read an owner that isn't in the table yet: its controller is faster than our watch."""
+        metadata = asked.request.object["metadata"]
+        kind, group, name = pods.controller(metadata)
+        await self._watch.see(kind, group, asked.request.namespace, name, owner)
+
+
+def _raised(asked: _Asked) -> Iterator[Charge]:
+    """Give the charges that take more than before, or are another group's now."""
+    for charge in asked.new:
+        before = asked.old.get(charge.policy.name)
+        if (
+            before is None
+            or before.group != charge.group
+            or charge.endless - before.endless
+            or any(
+                value > before.amounts.get(name, _ZERO) for name, value in charge.amounts.items()
+            )
+        ):
+            yield charge
+
+
+def _try_again(charge: Charge, name: str) -> Violation:
+    message = (
+        f"{name} could not be counted against the budget of "
+        f"{verdicts.who(charge.policy, charge.group)} in time; try again"
+    )
+    return Violation(policy=charge.policy.name, message=message)
+
+
+def _owner_uid(obj: Any) -> str:
+    for one in obj["metadata"].get("ownerReferences") or ():
+        if isinstance(one, dict) and one.get("controller") is True:
+            return str(one.get("uid") or "")
+    return ""
+
+
+def _typed(obj: Any, request: Request) -> Any:
+    version = f"{request.group}/{request.version}" if request.group else request.version
+    return {"apiVersion": version, "kind": request.kind, **obj}
+
+
+def _replicas(scale: Any) -> int:
+    spec = scale.get("spec") if isinstance(scale, dict) else None
+    found = spec.get("replicas") if isinstance(spec, dict) else None
+    return found if isinstance(found, int) else 0
+
+
+def _with(obj: Any, path: tuple[str, ...], value: Any) -> Any:
+    """Copy an object with another value at a path."""
+    if not path:
+        return value
+    there = obj if isinstance(obj, dict) else {}
+    return {**there, path[0]: _with(there.get(path[0]), path[1:], value)}

@@ -1,0 +1,298 @@
+"""
+Fills the table of what is in use: follows every kind that makes pods, while there is a quota.
+
+A thread for each kind that the API server serves lists and watches it. What is seen is charged with
+the policies in force; when those change, everything is listed anew, beside the watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from policies import engine
+from policies.model import Facts, PolicySet, Request
+from policies.quota.charges import Charge
+from policies.workloads import catalogue
+from policies.workloads.catalogue import Kind
+from webhook.apiserver import NotFound
+from webhook.errors import NotReachable, NotReady
+from webhook.following import PACE, Collection, Follower, Pace, Recorder, Watcher
+from webhook.usage import Entry, Usage, entry_of
+
+LOOK_SECONDS = 0.2  # between two looks at whether policies or namespaces changed
+KINDS_SECONDS = 30.0  # between two looks at which kinds are served
+
+
+class Api(Protocol):
+    """Answers what is asked of the API server; see `apiserver`."""
+
+    def groups(self) -> Any:
+        """Read the API groups that are served."""
+        ...
+
+    def ask(self, method: str, path: str, *, what: str, body: Any = None) -> Any:
+        """Send one request."""
+        ...
+
+    def objects(self, group: str, version: str, plural: str) -> Watcher:
+        """List and follow all objects of a kind."""
+        ...
+
+
+class Policies(Protocol):
+    """Holds the policies in force."""
+
+    @property
+    def current(self) -> PolicySet:
+        """Give the set in force, or raise NotReady."""
+        ...
+
+
+class FactsSource(Protocol):
+    """Holds the facts."""
+
+    @property
+    def known(self) -> Facts | None:
+        """Give the facts as they are now; None: there are none yet."""
+        ...
+
+
+class UsageWatch:
+    """Follows what is in use, from `start` on until `stop`."""
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        usage: Usage,
+        policies: Policies,
+        facts: FactsSource,
+        recorder: Recorder,
+        log: FilteringBoundLogger,
+        pace: Pace = PACE,
+    ) -> None:
+        self.usage = usage
+        self._api = api
+        self._policies = policies
+        self._facts = facts
+        self._recorder = recorder
+        self._log = log
+        self._pace = pace
+        self._stopped = threading.Event()
+        self._watched: dict[str, tuple[Kind, Watcher]] = {}  # by KIND.GROUP
+        self._versions: dict[str, str] = {}
+        self._followers: list[Follower] = []
+        self._charged_by: tuple[PolicySet, Mapping[str, Any]] | None = None
+        self._counted: frozenset[tuple[str, str]] = frozenset()  # policies that all is charged by
+        self._floor = 0  # everything that was written up to this version is in the table
+        self._refreshing = threading.Lock()
+        self._listers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="usage")
+        self._looked = float("-inf")
+
+    # --- what the server asks -----------------------------------------------------------------
+
+    def is_counted(self, policy: str, digest: str) -> bool:
+        """Tell whether everything there is was charged by a policy."""
+        return (policy, digest) in self._counted
+
+    @property
+    def floor(self) -> int:
+        """Give the version up to which everything is in the table."""
+        return self._floor
+
+    async def caught_up(self, version: int) -> None:
+        """Wait until what was written up to a version is in the table; raises NotReachable."""
+        if self._floor < version:
+            await asyncio.to_thread(self.refresh, version)
+
+    def refresh(self, version: int | None = None) -> None:
+        """
+        Read everything live, unless somebody did since `version`; raises NotReachable.
+
+        Who comes while another reads waits, and reads again only if that was too early.
+        """
+        with self._refreshing:
+            if version is not None and self._floor >= version:
+                return
+            policies, facts = self._policies.current, self._facts.known or Facts()
+            self._find_kinds(policies)
+            versions = list(
+                self._listers.map(
+                    lambda one: self._list(one, policies, facts), list(self._watched.values())
+                )
+            )
+            found = [one for one in versions if one]
+            if found:
+                self._floor = max(self._floor, min(found))
+            self._counted = frozenset((one.name, one.digest) for one in policies.quotas)
+            self._charged_by = (policies, facts.namespaces)
+
+    async def see(self, kind: str, group: str, namespace: str, name: str, uid: str) -> None:
+        """Read one object live that isn't in the table yet, if it is the one with that uid."""
+        found = self._watched.get(f"{kind}.{group}" if group else kind)
+        if found is None:
+            return
+        known, _ = found
+        path = f"/apis/{group}" if group else "/api"
+        path += f"/{self._versions[known.name]}/namespaces/{namespace}/{known.plural}/{name}"
+        try:
+            obj = await asyncio.to_thread(self._api.ask, "GET", path, what="an owner")
+        except (NotFound, NotReachable):
+            return
+        if obj["metadata"].get("uid") == uid:
+            self._take(known, obj)
+
+    # --- threads --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to follow."""
+        Follower(
+            name="usage",
+            follow=self._look,
+            meanwhile=lambda: "what is covered by a quota is refused until it can be counted",
+            recorder=self._recorder,
+            log=self._log,
+            pace=self._pace,
+            every_seconds=LOOK_SECONDS,
+            stopped=self._stopped,
+        ).start()
+
+    def stop(self) -> None:
+        """Follow no more."""
+        self._stopped.set()
+        for one in self._followers:
+            one.stop()
+        self._listers.shutdown(wait=False, cancel_futures=True)
+
+    def _look(self) -> Iterator[None]:
+        """Charge everything anew where policies or namespaces changed."""
+        try:
+            policies = self._policies.current
+        except NotReady:
+            return
+        facts = self._facts.known
+        if facts is None:
+            return
+        if not policies.quotas:
+            self._counted = frozenset()
+            return
+        now = time.monotonic()
+        if now > self._looked + KINDS_SECONDS:
+            self._looked = now
+            self._find_kinds(policies)
+        if self._charged_by is None or not _is_alike(self._charged_by, policies, facts):
+            self.refresh()
+        yield
+
+    def _find_kinds(self, policies: PolicySet) -> None:
+        """Follow the kinds that are served and aren't followed yet."""
+        served = {"": ["v1"]}
+        for group in self._api.groups().get("groups") or ():
+            served[group["name"]] = [one["version"] for one in group["versions"]]
+        for kind in catalogue.of(policies).kinds.values():
+            version = next((one for one in served.get(kind.group, ()) if one in kind.versions), "")
+            if kind.name in self._watched or not version or _makes_none(kind):
+                continue
+            source = self._api.objects(kind.group, version, kind.plural)
+            self._watched[kind.name], self._versions[kind.name] = (kind, source), version
+            self._follow(kind, source)
+
+    def _follow(self, kind: Kind, source: Watcher) -> None:
+        def listed(found: list[Any]) -> None:
+            version = max((int(one["metadata"]["resourceVersion"]) for one in found), default=0)
+            self._take_all(kind, found, version)
+
+        def changed(event: str, found: Any) -> None:
+            if event == "DELETED":
+                self.usage.drop(str(found["metadata"]["uid"]))
+            else:
+                self._take(kind, found)
+
+        follower = Follower(
+            name=f"usage of {kind.plural}",
+            follow=Collection(source=source, listed=listed, changed=changed, optional=True).follow,
+            meanwhile=lambda: "what was known last is in use",
+            recorder=self._recorder,
+            log=self._log,
+            pace=self._pace,
+            stopped=threading.Event(),
+        )
+        self._followers.append(follower)
+        follower.start()
+
+    def _list(self, one: tuple[Kind, Watcher], policies: PolicySet, facts: Facts) -> int:
+        kind, source = one
+        try:
+            answer = source.list()
+        except NotFound:
+            return 0
+        version = int(answer["metadata"]["resourceVersion"])
+        entries = [self._charged(kind, found, policies, facts) for found in answer["items"]]
+        self.usage.listed(kind.name, entries, version)
+        return version
+
+    def _take_all(self, kind: Kind, found: list[Any], version: int) -> None:
+        policies, facts = self._in_force() or PolicySet(), self._facts.known or Facts()
+        entries = [self._charged(kind, one, policies, facts) for one in found]
+        self.usage.listed(kind.name, entries, version)
+
+    def _take(self, kind: Kind, obj: Any) -> None:
+        """Charge an object that changed, and again if the policies changed meanwhile."""
+        while (policies := self._in_force()) is not None:
+            self.usage.put(self._charged(kind, obj, policies, self._facts.known or Facts()))
+            if policies is self._in_force():
+                return
+
+    def _in_force(self) -> PolicySet | None:
+        try:
+            return self._policies.current
+        except NotReady:
+            return None
+
+    def _charged(self, kind: Kind, obj: Any, policies: PolicySet, facts: Facts) -> Entry:
+        obj = {"kind": kind.kind, "apiVersion": _api_version(kind), **obj}
+        found = charges_of(obj, kind, policies, facts)
+        return entry_of(
+            obj,
+            kind=kind.name,
+            charges={one.policy.name: one for one in found},
+            steady={one.policy.name: one.steady for one in found},
+        )
+
+
+def charges_of(obj: Any, kind: Kind, policies: PolicySet, facts: Facts) -> tuple[Charge, ...]:
+    """Charge an object that is there, as it is."""
+    metadata = obj["metadata"]
+    request = Request(
+        operation="CREATE",
+        group=kind.group,
+        version=obj["apiVersion"].rpartition("/")[2],
+        kind=kind.kind,
+        namespace=metadata.get("namespace") or "",
+        name=metadata["name"],
+        object=obj,
+    )
+    return engine.charges(request, policies, facts)
+
+
+def _makes_none(kind: Kind) -> bool:
+    return bool(kind.template or kind.cluster_scoped or (kind.no_pods and kind.no_pods.always))
+
+
+def _api_version(kind: Kind) -> str:
+    return f"{kind.group}/{kind.versions[-1]}" if kind.group else kind.versions[-1]
+
+
+def _is_alike(
+    charged_by: tuple[PolicySet, Mapping[str, Any]], policies: PolicySet, facts: Facts
+) -> bool:
+    return charged_by[0] is policies and (
+        charged_by[1] is facts.namespaces or charged_by[1] == facts.namespaces
+    )
