@@ -12,13 +12,13 @@ import click
 import orjson
 import tabulate
 
-from bench import apiserver, commandline, webhook
+from bench import apiserver, commandline, quota, webhook
 from bench.load import Unusable
 
 REPORT = Path("build/bench.json")
 
 
-SECTIONS = ("webhook", "commandline", "apiserver")
+SECTIONS = ("webhook", "commandline", "apiserver", "quota")
 
 
 @click.command()
@@ -56,9 +56,22 @@ def main(seconds: float, rounds: int, only: tuple[str, ...]) -> None:
             if only:
                 raise click.ClickException(str(error)) from error
             click.echo(f"Creates through an API server were not measured: {error}\n", err=True)
+    if "quota" in chosen:
+        _reserve(report, rounds=rounds, alone=bool(only))
     report["machine"] = _machine()
     REPORT.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
     click.echo(f"{REPORT} has the figures.")
+
+
+def _reserve(report: dict[str, Any], *, rounds: int, alone: bool) -> None:
+    try:
+        report["quota"] = quota.run(rounds=rounds)
+    except Unusable as error:
+        if alone:
+            raise click.ClickException(str(error)) from error
+        click.echo(f"Reservations were not measured: {error}\n", err=True)
+        return
+    click.echo(_reservations(report["quota"]) + "\n")
 
 
 def _machine() -> dict[str, Any]:
@@ -111,6 +124,13 @@ def _creates(report: dict[str, Any]) -> str:
         f" that it does behind an empty one ({report['connections']} connections),\n"
         f"and {report['ratio_to_ready']:.2f} of those behind one that only hands out our patch."
     )
+
+
+def _reservations(report: dict[str, Any]) -> str:
+    columns = ("quotas", "processes", "reservations_per_second", "refused")
+    rows = [[report[name][column] for column in columns] for name in quota.CASES]
+    head = ("quotas", "processes", "reservations/s", "refused")
+    return tabulate.tabulate(rows, headers=head, floatfmt=".0f")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,8 @@ def _review(obj: Manifest, *, user: str) -> dict[str, Any]:
     group, _, version = obj["apiVersion"].rpartition("/")
     known = catalogue.builtin().find(group, obj["kind"])
     kind = {"group": group, "version": version, "kind": obj["kind"]}
-    resource = {"group": group, "version": version, "resource": known.plural if known else ""}
+    plural = known.plural if known else f"{obj['kind'].lower()}s"
+    resource = {"group": group, "version": version, "resource": plural}
     request = {
         "uid": str(uuid.uuid4()),
         "kind": kind,

@@ -66,6 +66,12 @@ CONTROLLERS = {
         user=_JOB[1],
         labels={"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"},
     ),
+    "BertJob": Controller(
+        template="spec/workers/0/template",
+        owner="example.com/v1/BertJob",
+        user="system:serviceaccount:example:bert-operator",
+        labels={"example.com/role": "worker"},
+    ),
     "Service": Controller(
         template="spec/template",
         owner=_REPLICA_SET[0],

@@ -35,6 +35,10 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "daemonset.yaml": ("nodeSelector: {nvidia.com/gpu.product: NVIDIA-L4}",),
     "statefulset.yaml": ("- {name: dshm, emptyDir: {medium: Memory, sizeLimit: 4Gi}}",),
     "cronjob.yaml": ('nvidia.com/mig-1g.10gb: "1"',),
+    "kinds/bertjob.yaml": (
+        'nvidia.com/gpu: "2"',
+        "nodeSelector: {nvidia.com/gpu.product: NVIDIA-A100-SXM4-80GB}",
+    ),
     "pod.yaml": ("- {name: ml-pvc-home, persistentVolumeClaim: {claimName: home}}",),
 }
 

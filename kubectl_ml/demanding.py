@@ -78,6 +78,8 @@ class Demands:
     refusals: dict[str, None] = field(default_factory=dict)
     unusable: dict[str, None] = field(default_factory=dict)  # objects that aren't counted
     _ranges: dict[Reference, Range] = field(default_factory=dict)
+    # scaled by a HorizontalPodAutoscaler, which leaves alone what was scaled to zero
+    _resting: set[Reference] = field(default_factory=set)
     _owners: set[Reference] = field(default_factory=set)  # that objects say they have
     _runtimes: dict[Reference, Manifest] = field(default_factory=dict)
     _trainings: int = 0  # TrainJobs, whose runtimes may be read later
@@ -137,11 +139,18 @@ class Demands:
             row = _unpacked(packed)
             if row.owner in there:
                 continue
-            extent = self._ranges.get(row.reference) if manifest is not None else None
+            extent = self._extent(row, manifest) if manifest is not None else None
             kind = self.known.of(manifest) if manifest is not None else None
             if kind is not None and (extent or kind.name == trainings.NAME):
                 row = self._row(manifest, kind, self._demand(manifest, kind, extent))
             yield row
+
+    def _extent(self, row: Row, manifest: Manifest) -> Range | None:
+        """Give the range that an autoscaler keeps an object's replicas in, if one does."""
+        found = self._ranges.get(row.reference)
+        if found and row.reference in self._resting and _is_at_zero(manifest):
+            return Range(0, found.peak)
+        return found
 
     def _owners_there(self) -> set[Reference]:
         if not self._owners:
@@ -180,11 +189,6 @@ class Demands:
                 hint="nothing was printed; `kubectl ml classes` and `kubectl ml sources` "
                 "list what can be named",
             )
-
-    def check(self) -> None:
-        """Raise where an object couldn't be counted, after the others were printed."""
-        if self.unusable:
-            raise Refused(tuple(self.unusable), hint="these weren't counted; all others were")
 
     def _rendered(self, manifest: Manifest, source: str) -> Manifest:
         request = objects.request(manifest, namespace=self.namespace, user=self.facts.user)
@@ -252,6 +256,12 @@ class Demands:
         metadata = manifest.get("metadata") or {}
         where = (name, self._namespace_of(metadata), str(target.get("name")))
         self._ranges[where] = Range(least, max(least, most))
+        if kind == "HorizontalPodAutoscaler":
+            self._resting.add(where)
+
+
+def _is_at_zero(manifest: Manifest) -> bool:
+    return whole(lookup(manifest, ("spec", "replicas"))) == 0
 
 
 def _role(found: RoleDemand) -> Role:

@@ -26,6 +26,7 @@ class Input:
 
     name: str
     kind: str  # file, url, stdin or kustomization
+    found: bool = False  # in a directory, and not named by the user
 
     @contextmanager
     def open(self, stdin: BinaryIO) -> Iterator[BinaryIO]:
@@ -81,7 +82,7 @@ def _directory(path: str, *, recursive: bool) -> Iterator[Input]:
             + ("" if recursive else ", -R looks into the directories below"),
         )
     for name in found:
-        yield Input(name=name, kind="file")
+        yield Input(name=name, kind="file", found=True)
 
 
 def _walk(path: str, *, recursive: bool) -> Iterator[str]:

@@ -14,6 +14,7 @@ The one pipeline: a request, the policies and the facts in, a decision out.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from policies.inject import claims
 from policies.inject.prepared import POD
@@ -21,12 +22,14 @@ from policies.inject.sound import is_sound, is_sound_metadata
 from policies.intents import PREFIX, read, written
 from policies.model import DOMAIN, Decision, Facts, Manifest, PolicySet, Request, Skip
 from policies.patch import lookup, pointer
-from policies.quota.charges import Charge
-from policies.stages import creator, edited, guard, own, quota, undo
+from policies.stages import creator, edited, guard, own, undo
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
 from policies.workloads import locate
+
+if TYPE_CHECKING:
+    from policies.quota.charges import Charge
 
 UNTOUCHED = frozenset({"kube-system"})
 MIRROR = "kubernetes.io/config.mirror"  # the kubelet's image of a static pod, which it compares
@@ -101,6 +104,8 @@ def charges(request: Request, policies: PolicySet, facts: Facts) -> tuple[Charge
 
     A Pod that is there is charged with what it asks for, all else with what its pods will be.
     """
+    from policies.stages import quota  # here, because a terminal hardly ever has quotas
+
     # As if it came new: an UPDATE adds nothing to templates that were there before us.
     request = replace(request, operation="CREATE", subresource="", old_object=None)
     context = Context.of(request, policies, facts, fold=True)

@@ -8,6 +8,7 @@ the fix, and what a schema can't say is judged beside them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -225,6 +226,9 @@ def _suspend(suspend: Mapping[str, Any]) -> Iterator[Found]:
             yield ("suspend", key), f"{suspend[key]} is not a string; write one"
 
 
+_SURGE = re.compile(r"\d{1,9}%?")
+
+
 def _role(role: Mapping[str, Any]) -> Iterator[Found]:
     if ("template" in role) == ("podSpec" in role):
         yield (), "write one of template (the path of a PodTemplateSpec) and podSpec (of a PodSpec)"
@@ -232,6 +236,12 @@ def _role(role: Mapping[str, Any]) -> Iterator[Found]:
         yield ("metadata",), "a template has its own; take it out"
     for field in ("template", "podSpec", "metadata"):
         yield from _tried((field,), paths.checked, role.get(field) or "spec")
+    surge = role.get("surge")
+    if isinstance(surge, dict) and isinstance(surge.get("path"), str):
+        written = surge["path"].lstrip("@").removeprefix(".")
+        yield from _tried(("surge", "path"), paths.checked, written)
+        if not _SURGE.fullmatch(str(surge.get("default", 0))):
+            yield ("surge", "default"), f"{surge['default']} is no number and no percentage"
     for field in ("replicas", "minReplicas", "maxReplicas"):
         yield from _tried((field,), written_counts.counted, role.get(field, 1))
 

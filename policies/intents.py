@@ -22,6 +22,7 @@ from policies.model import DOMAIN
 
 PREFIX = f"{DOMAIN}/"
 INJECTED = f"{PREFIX}injected"
+CREATOR = f"{PREFIX}creator"
 NOT_INTENTS = frozenset({"creator", "injected", "name"})  # ours under the same prefix
 USED_UP = frozenset({"roles", "scale", "queue"})  # read at the workload, never carried
 COMPUTE_ONLY = frozenset({"accelerator", "shm", "mounts"})  # only to the roles that compute

@@ -1,7 +1,8 @@
 """
 Write the reference from what it describes: `python scripts/reference.py [DIRECTORY]`.
 
-Commands come from the programs' help, objects from the JSON Schemas, the library from its YAML.
+Commands come from the programs' help, objects from the JSON Schemas, the library and the kinds of
+workloads from their YAML.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import workload_kinds
 
 from kubectl_ml.cli import VERBS, cli
 from policies import load
@@ -151,7 +153,17 @@ def _source(one: DataSource) -> str:
     return f"| `{one.name}://` | {one.description} | {image} |"
 
 
-PAGES = {"commands.md": commands, "objects.md": objects, "library.md": library}
+def kinds() -> str:
+    """Describe the kinds of workloads."""
+    return f"# Kinds of workloads\n\n{NOTE}\n{workload_kinds.page()}"
+
+
+PAGES = {
+    "commands.md": commands,
+    "objects.md": objects,
+    "library.md": library,
+    "workload-kinds.md": kinds,
+}
 
 
 def main(directory: Path) -> None:

@@ -44,6 +44,10 @@ class NotFound(NotReachable):
     """Raised when the API server has no such resource, or no such object."""
 
 
+class Forbidden(NotReachable):
+    """Raised when we may not ask."""
+
+
 class Conflicting(Exception):  # noqa: N818 -- named for what it is
     """Raised when somebody else was faster: what we wrote on is no longer what is there."""
 
@@ -93,7 +97,7 @@ class ApiServer:
         """
         Send one request and read the answer's JSON; a PATCH is a merge patch.
 
-        Raises NotReachable, NotFound (404), Conflicting (409) or Expired (410).
+        Raises NotReachable, Forbidden (403), NotFound (404), Conflicting (409) or Expired (410).
         """
         with self._asking(method, path, what=what, body=body, query=query) as response:
             with _telling(what):
@@ -231,7 +235,7 @@ def _refusal(status: int | None, said: Any, what: str) -> Exception:
     with suppress(orjson.JSONDecodeError, AttributeError):
         said = orjson.loads(said).get("message") or said
     reason = f"{status or ''} {one_line(str(said))[:300]}".strip()
-    failure = NotFound if status == 404 else NotReachable
+    failure = {404: NotFound, 403: Forbidden}.get(status or 0, NotReachable)
     return failure(f"the API server didn't give {what}: {reason}")
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
@@ -54,8 +54,8 @@ class Counter(Protocol):
         """Tell whether everything there is was charged by a policy."""
         ...
 
-    async def caught_up(self, version: int) -> None:
-        """Wait until what was written up to a version is in the table."""
+    def refresh(self, version: int | None = None) -> None:
+        """Read everything live, unless somebody did since `version`."""
         ...
 
     @property
@@ -110,6 +110,9 @@ class _Wish:
     def late(self) -> bool:
         """Tell whether nobody waits any more."""
         return time.monotonic() > self.came + WAIT_SECONDS
+
+
+_Result: TypeAlias = tuple[_Wish, tuple[Short, ...]]
 
 
 class Ledgers:
@@ -218,41 +221,56 @@ class _Writer:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             while batch := [wish for wish in batch if not wish.late and not wish.done.done()]:
+                todo = batch
                 try:
-                    batch = await self._settle(batch)
-                    continue
+                    results = await self._ledgers.asked(lambda todo=todo: self._settled(todo))  # type: ignore[misc]
                 except Conflicting:
-                    self._there = None
+                    results = []
                 except NotReachable as error:
-                    self._there = None
+                    results = []
                     self._ledgers.log.warning(
                         "a ledger can't be written", account=self._account, error=str(error)
                     )
                 except Exception:
-                    self._there = None
+                    results = []
                     self._ledgers.log.exception("a ledger can't be worked on")
-                await asyncio.sleep(random.uniform(0, _JITTER_SECONDS))  # noqa: S311 -- no secret
+                for wish, short in results:
+                    self._answer(wish, short)
+                batch = [wish for wish in batch if wish not in {one for one, _ in results}]
+                if batch:
+                    await asyncio.sleep(random.uniform(0, _JITTER_SECONDS))  # noqa: S311 -- no secret
                 batch += self._waiting
                 self._waiting = []
 
-    async def _settle(self, batch: list[_Wish]) -> list[_Wish]:
-        """Do what can be done with the ledger as it is known; give back what needs a newer one."""
-        there = self._there or await self._read()
-        ledger, results = await self._current(there), []
-        for wish in batch:
-            ledger, short = wish.on(ledger)
-            results.append((wish, short))
-        stale = [
-            wish for wish, short in results if short and not wish.anyway and wish.came > there.read
-        ]
-        if ledger != there.ledger or not there.version:
-            there = await self._write(ledger, there)
-        # What is stale is asked again, of a ledger that is read after it came.
-        self._there = None if stale else there
-        for wish, short in results:
-            if wish not in stale:
-                self._answer(wish, short)
-        return stale
+    def _settled(self, batch: list[_Wish]) -> list[_Result]:
+        """
+        Do what can be done, in a thread, without the event loop between reading and writing.
+
+        The others write meanwhile, so the shorter that is, the fewer conflicts.
+        """
+        while True:
+            there, self._there = self._there or self._read(), None
+            ledger, results = self._current(there), []
+            for wish in batch:
+                ledger, short = wish.on(ledger)
+                results.append((wish, short))
+            try:
+                if ledger != there.ledger or not there.version:
+                    there = self._write(ledger, there)
+            except Conflicting:
+                if all(wish.late for wish in batch):
+                    raise
+                time.sleep(random.uniform(0, _JITTER_SECONDS))  # noqa: S311 -- no secret
+                continue
+            # What is refused by a ledger that was read before it came is asked again.
+            stale = [
+                wish
+                for wish, short in results
+                if short and not wish.anyway and wish.came > there.read
+            ]
+            if not stale:
+                self._there = there
+            return [one for one in results if one[0] not in stale]
 
     def _answer(self, wish: _Wish, short: tuple[Short, ...]) -> None:
         self._made.pop(wish.release, None)
@@ -263,17 +281,17 @@ class _Writer:
         if not wish.done.done():
             wish.done.set_result(short)
 
-    async def _current(self, there: Written) -> Ledger:
+    def _current(self, there: Written) -> Ledger:
         """Give the ledger as it is, or counted anew where it isn't there or counts otherwise."""
         if there.version and there.ledger.digest == self._digest:
             return there.ledger
         counter, policy = self._ledgers.counter, self._account[0]
         if not counter.is_counted(policy, self._digest):
-            await counter.caught_up(counter.floor + 1)
+            counter.refresh(counter.floor + 1)
             if not counter.is_counted(policy, self._digest):
                 raise NotReachable("what is in use isn't counted yet")
         if there.version:
-            await counter.caught_up(int(there.version))
+            counter.refresh(int(there.version))
         self._forget()
         usage = counter.usage
         with usage.lock:
@@ -288,34 +306,29 @@ class _Writer:
         now = time.time()
         self._made = {key: hold for key, hold in self._made.items() if hold.until >= now}
 
-    async def _read(self) -> Written:
+    def _read(self) -> Written:
         began = time.monotonic()
         ledgers = self._ledgers
-        path = ledgers.path(name_of(self._account))
+        empty = Ledger(policy=self._account[0], group=self._account[1])
         try:
-            found = await ledgers.asked(lambda: ledgers.api.ask("GET", path, what="a ledger"))
+            found = ledgers.api.ask("GET", ledgers.path(name_of(self._account)), what="a ledger")
         except NotFound:
-            empty = Ledger(policy=self._account[0], group=self._account[1])
             return Written(ledger=empty, version="", read=began)
         written = read(found, began)
         if written is None or (written.ledger.policy, written.ledger.group) != self._account:
             ledgers.log.warning("a ledger was edited; it is counted anew", account=self._account)
             ledgers.recorder.ledger_corrected()
-            empty = Ledger(policy=self._account[0], group=self._account[1])
             return Written(ledger=empty, version=found["metadata"]["resourceVersion"], read=began)
         return written
 
-    async def _write(self, ledger: Ledger, there: Written) -> Written:
-        body = config_map(ledger, self._ledgers.namespace, there.version)
-        began = time.monotonic()
+    def _write(self, ledger: Ledger, there: Written) -> Written:
         ledgers = self._ledgers
+        body = config_map(ledger, ledgers.namespace, there.version)
         method, path = "POST", ledgers.path()
         if there.version:
             method, path = "PUT", ledgers.path(name_of(self._account))
-        call: Callable[[], Any] = lambda: ledgers.api.ask(  # noqa: E731
-            method, path, what="a ledger", body=body
-        )
-        found = await ledgers.asked(call)
+        began = time.monotonic()
+        found = ledgers.api.ask(method, path, what="a ledger", body=body)
         return Written(ledger=ledger, version=found["metadata"]["resourceVersion"], read=began)
 
 

@@ -25,11 +25,11 @@ from policies.quota.verdicts import amount
 from webhook.apiserver import Conflicting, NotFound
 from webhook.errors import NotReady
 from webhook.leader import Leader
-from webhook.ledger import Api, Ledgers, Written, config_map, name_of, read
+from webhook.ledger import LABEL, Api, Ledgers, Written, config_map, name_of, read
 from webhook.usage import Account
 from webhook.watching_usage import UsageWatch
 
-RECOUNT_SECONDS = 0.05  # between two looks at what changed
+RECOUNT_SECONDS = 0.2  # between two looks at what changed
 STATUS_SECONDS = 1.0  # between two writes of a policy's status
 EXPIRY_SECONDS = 5.0  # between two looks at what expired
 MAX_GROUPS = 100  # in a status; those that use most
@@ -80,7 +80,7 @@ class Recount:
     def listed(self, found: list[Any]) -> None:
         """Take all ledgers."""
         there = {}
-        for one in found:
+        for one in filter(_is_ledger, found):
             written = read(one, time.monotonic())
             if written is None:
                 self._edited(one)
@@ -93,6 +93,8 @@ class Recount:
 
     def changed(self, event: str, found: Any) -> None:
         """Take one ledger that changed."""
+        if not _is_ledger(found):
+            return
         written = read(found, time.monotonic())
         if written is None:
             self._edited(found)
@@ -273,6 +275,10 @@ class Recount:
             self._api.ask(method, path, what="a ledger")
         except (NotFound, Conflicting):
             return
+
+
+def _is_ledger(config_map: Any) -> bool:
+    return LABEL in (config_map["metadata"].get("labels") or {})
 
 
 def _counted_for(ledger: Ledger, digest: str) -> Ledger:

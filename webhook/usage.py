@@ -112,13 +112,13 @@ class Usage:
                     self.drop(uid)
             self._forget()
 
-    def recharge(self, entries: Iterable[Entry]) -> None:
-        """Take objects again whose charges changed with the policies, not by themselves."""
+    def leave(self, kind: str) -> None:
+        """Forget all objects of a kind that isn't followed any more; they may come back."""
         with self.lock:
-            for entry in entries:
-                known = self._entries.get(entry.uid)
-                if known is not None and known.version <= entry.version:
-                    self.put(entry)
+            for uid in [uid for uid, known in self._entries.items() if known.kind == kind]:
+                self.drop(uid)
+                del self._gone[uid]
+                del self._by_key[key_of(uid)]
 
     def _forget(self) -> None:
         end = time.monotonic() - GONE_SECONDS

@@ -21,7 +21,7 @@ from policies.model import Facts, PolicySet, Request
 from policies.quota.charges import Charge
 from policies.workloads import catalogue
 from policies.workloads.catalogue import Kind
-from webhook.apiserver import NotFound
+from webhook.apiserver import Forbidden, NotFound
 from webhook.errors import NotReachable, NotReady
 from webhook.following import PACE, Collection, Follower, Pace, Recorder, Watcher
 from webhook.usage import Entry, Usage, entry_of
@@ -88,7 +88,7 @@ class UsageWatch:
         self._stopped = threading.Event()
         self._watched: dict[str, tuple[Kind, Watcher]] = {}  # by KIND.GROUP
         self._versions: dict[str, str] = {}
-        self._followers: list[Follower] = []
+        self._followers: dict[str, Follower] = {}
         self._charged_by: tuple[PolicySet, Mapping[str, Any]] | None = None
         self._counted: frozenset[tuple[str, str]] = frozenset()  # policies that all is charged by
         self._floor = 0  # everything that was written up to this version is in the table
@@ -106,11 +106,6 @@ class UsageWatch:
     def floor(self) -> int:
         """Give the version up to which everything is in the table."""
         return self._floor
-
-    async def caught_up(self, version: int) -> None:
-        """Wait until what was written up to a version is in the table; raises NotReachable."""
-        if self._floor < version:
-            await asyncio.to_thread(self.refresh, version)
 
     def refresh(self, version: int | None = None) -> None:
         """
@@ -167,7 +162,7 @@ class UsageWatch:
     def stop(self) -> None:
         """Follow no more."""
         self._stopped.set()
-        for one in self._followers:
+        for one in self._followers.values():
             one.stop()
         self._listers.shutdown(wait=False, cancel_futures=True)
 
@@ -181,7 +176,8 @@ class UsageWatch:
         if facts is None:
             return
         if not policies.quotas:
-            self._counted = frozenset()
+            self._counted, self._charged_by, self._looked = frozenset(), None, float("-inf")
+            self._leave(set(self._watched))
             return
         now = time.monotonic()
         if now > self._looked + KINDS_SECONDS:
@@ -196,13 +192,22 @@ class UsageWatch:
         served = {"": ["v1"]}
         for group in self._api.groups().get("groups") or ():
             served[group["name"]] = [one["version"] for one in group["versions"]]
-        for kind in catalogue.of(policies).kinds.values():
+        known = catalogue.of(policies).kinds.values()
+        self._leave(set(self._watched) - {kind.name for kind in known})
+        for kind in known:
             version = next((one for one in served.get(kind.group, ()) if one in kind.versions), "")
             if kind.name in self._watched or not version or _makes_none(kind):
                 continue
             source = self._api.objects(kind.group, version, kind.plural)
             self._watched[kind.name], self._versions[kind.name] = (kind, source), version
             self._follow(kind, source)
+
+    def _leave(self, names: set[str]) -> None:
+        """Follow some kinds no more."""
+        for name in names:
+            del self._watched[name]
+            self._followers.pop(name).stop()
+            self.usage.leave(name)
 
     def _follow(self, kind: Kind, source: Watcher) -> None:
         def listed(found: list[Any]) -> None:
@@ -224,7 +229,7 @@ class UsageWatch:
             pace=self._pace,
             stopped=threading.Event(),
         )
-        self._followers.append(follower)
+        self._followers[kind.name] = follower
         follower.start()
 
     def _list(self, one: tuple[Kind, Watcher], policies: PolicySet, facts: Facts) -> int:
@@ -232,6 +237,11 @@ class UsageWatch:
         try:
             answer = source.list()
         except NotFound:
+            return 0
+        except Forbidden as error:  # said, rather than that nothing be counted any more
+            self._log.error(
+                "what is in use of a kind isn't counted", kind=kind.name, why=str(error)
+            )
             return 0
         version = int(answer["metadata"]["resourceVersion"])
         entries = [self._charged(kind, found, policies, facts) for found in answer["items"]]

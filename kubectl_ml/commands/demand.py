@@ -6,12 +6,10 @@ import sys
 
 import click
 
-from kubectl_ml import demand_output, flags, named, submit
+from kubectl_ml import demand_output, flags, inputs, named, reading, submit
 from kubectl_ml.cluster import Target
 from kubectl_ml.demanding import Demands
-from kubectl_ml.progress import Progress
-
-EVERY = 100  # documents between two looks at the progress bar
+from kubectl_ml.reading import Unread
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="(-f FILENAME | KIND/NAME…) [flags]")
@@ -77,33 +75,36 @@ def demand(
     ctx.call_on_close(demands.close)
     if names:
         _from_cluster(demands, names, target)
-    else:
-        _from_files(demands, filenames, recursive=recursive)
+    unread = _from_files(demands, filenames, recursive=recursive)
+    unread.warn("counted")
     demands.report()
+    _print(demands, unread, output, headers=not no_headers)
+    unread.complain(
+        also=tuple(demands.unusable),
+        hint="these weren't counted; all others were",
+        unread="these weren't counted, nor what follows them in their files; all others were",
+    )
+
+
+def _print(demands: Demands, unread: Unread, output: str, *, headers: bool) -> None:
     stream = sys.stdout.buffer
     if output in ("json", "yaml"):
         demand_output.structured(demands.rows(), output, stream)
     elif demands.counted:
-        demand_output.table(demands.rows(), stream, wide=output == "wide", headers=not no_headers)
-    elif not demands.unusable:
+        demand_output.table(demands.rows(), stream, wide=output == "wide", headers=headers)
+    elif not demands.unusable and not unread.faults:
         click.echo("Nothing here makes pods.", err=True)
-    demands.check()
 
 
 # --- reading -----------------------------------------------------------------------------------
 
 
-def _from_files(demands: Demands, filenames: tuple[str, ...], *, recursive: bool) -> None:
-    progress = Progress(sys.stderr, live=sys.stderr.isatty())
-    count = 0
-    try:
-        for document in named.in_files(filenames, recursive=recursive):
-            demands.add(document)
-            count += 1
-            if count % EVERY == 0 and sys.stderr.isatty():
-                progress.say(f"{count} documents, {demands.counted} that make pods")
-    finally:
-        progress.clear()
+def _from_files(demands: Demands, filenames: tuple[str, ...], *, recursive: bool) -> Unread:
+    return reading.each(
+        inputs.inputs(filenames, recursive=recursive),
+        demands.add,
+        so_far=lambda: f", {demands.counted} that make pods",
+    )
 
 
 def _from_cluster(demands: Demands, names: tuple[str, ...], target: Target) -> None:

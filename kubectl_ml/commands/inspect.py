@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import click
 
-from kubectl_ml import flags, inspecting, named, submit, tables
+from kubectl_ml import flags, inputs, inspecting, named, reading, submit, tables
 from kubectl_ml.cluster import Cluster, Target
+from kubectl_ml.documents import Document
 from kubectl_ml.explaining import Explaining
 from kubectl_ml.inspecting import Holding, Wanted
 from policies.workloads import catalogue
 
 HEADERS = ("NAMESPACE", "KIND", "NAME", "CLASSES", "SOURCES", "SIDECARS", "POLICIES")
 COLUMNS = tuple(header.lower() for header in HEADERS)
+UNREAD = "these weren't read, nor what follows them in their files; all others were"
 
 
 @click.command(
@@ -91,31 +94,44 @@ def inspect(
         facts=flags.read_facts(policies_),
         namespace=target.namespace or "default",
     )
-    for document in named.in_files(filenames, recursive=recursive):
-        explaining.add(document)
-    if not filenames:
-        _from_cluster(explaining, names, submit.Session(target).cluster)
+    rows: list[Holding] = []
     wanted = Wanted(class_=class_, source=source, sidecar=sidecar, policy=policy)
-    rows = [row for row in _rows(explaining) if wanted.fits(row)]
+    take = _taking(explaining, wanted, rows)
+    unread = reading.each(inputs.inputs(filenames, recursive=recursive), take)
+    unread.warn("read")
+    if not filenames:
+        for document in _in_cluster(explaining, names, submit.Session(target).cluster):
+            take(document)
     _print(sorted(rows, key=lambda row: _order(row, sort_by)), output, headers=not no_headers)
+    unread.complain(hint="", unread=UNREAD)
 
 
-def _rows(explaining: Explaining) -> list[Holding]:
+def _taking(
+    explaining: Explaining, wanted: Wanted, rows: list[Holding]
+) -> Callable[[Document], None]:
+    """Make of each document rows, which are small; its manifests aren't kept."""
     known = catalogue.of(explaining.policies)
-    return [
-        inspecting.holding(one, known, namespace=explaining.namespace)
-        for one in explaining.found
-        if known.of(one.manifest) is not None
-    ]
+
+    def take(document: Document) -> None:
+        explaining.add(document)
+        for one in explaining.found:
+            if known.of(one.manifest) is not None:
+                row = inspecting.holding(one, known, namespace=explaining.namespace)
+                rows.extend([row] if wanted.fits(row) else [])
+        explaining.found.clear()
+
+    return take
 
 
-def _from_cluster(explaining: Explaining, names: tuple[str, ...], cluster: Cluster) -> None:
+def _in_cluster(
+    explaining: Explaining, names: tuple[str, ...], cluster: Cluster
+) -> Iterator[Document]:
     explaining.namespace = cluster.namespace
     known = catalogue.of(explaining.policies)
     for name in names:
-        explaining.add(named.as_document(named.in_cluster(cluster, known, name), name))
+        yield named.as_document(named.in_cluster(cluster, known, name), name)
     for manifest in () if names else named.everything(cluster, known):
-        explaining.add(named.as_document(manifest, "the cluster"))
+        yield named.as_document(manifest, "the cluster")
 
 
 def _order(row: Holding, column: str) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import click
 import orjson
 
-from kubectl_ml import documents, facts, findings, flags, inputs, lint_output, objects
+from kubectl_ml import documents, facts, findings, flags, inputs, lint_output, objects, reading
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import Unreadable
 from kubectl_ml.findings import ERROR, WARNING, Finding
@@ -127,7 +127,8 @@ def lint(
         facts=facts.read(facts_file) if facts_file else flags.read_facts(policies_),
         namespace=namespace,
     )
-    found = list(_found(linter, inputs.inputs(filenames, recursive=recursive)))
+    files = reading.watched(inputs.inputs(filenames, recursive=recursive))
+    found = list(_found(linter, files))
     _print(found, output)
     return int(_fails({each.finding.severity for each in found}, fail_on))
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
-from kubectl_ml import assumed, documents, flags, inputs, output
-from kubectl_ml.documents import Document
-from kubectl_ml.errors import Unreadable
+from kubectl_ml import assumed, flags, inputs, output, reading
+from kubectl_ml.inputs import Input
 from kubectl_ml.program import Terminal
 from kubectl_ml.rendering import Rendering, Stage
+
+NOTHING = "nothing was printed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +124,8 @@ def render(
         stage=Stage(spec.stage),
         writer=output.writer(spec.output, color=stdout.isatty() and not plain),
     )
-    for document in _documents(spec, sys.stdin.buffer):
-        rendering.add(document)
+    unread = reading.each(_files(spec), rendering.add, foreign=True)
+    unread.complain(also=rendering.refusals if unread.faults else (), hint="", unread=NOTHING)
     rendering.add_needed()
     rendering.report(color=sys.stderr.isatty() and not plain)
     rendering.writer.write(stdout)
@@ -139,15 +140,7 @@ def _check_usage(spec: Spec, ctx: click.Context) -> None:
         raise click.UsageError("standard input (-f -) can be read only once", ctx)
 
 
-def _documents(spec: Spec, stdin: BinaryIO) -> Iterator[Document]:
+def _files(spec: Spec) -> Iterator[Input]:
     if spec.kustomize:
-        found = inputs.kustomization(spec.kustomize)
-    else:
-        found = inputs.inputs(spec.filenames, recursive=spec.recursive)
-    for each in found:
-        with each.open(stdin) as file:
-            try:
-                yield from documents.read(file, each.name)
-            except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-                raise Unreadable(f"{each.name}: can't be read: {reason}") from error
+        return inputs.kustomization(spec.kustomize)
+    return inputs.inputs(spec.filenames, recursive=spec.recursive)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from policies import intents, match
 from policies.conditions import EvaluationError
@@ -22,8 +22,10 @@ from policies.inject.sources import Plan
 from policies.intents import Device, Intents, Mount
 from policies.match import Predicate, Target
 from policies.model import Facts, Inject, InjectionPolicy, Manifest, PolicySet, Sidecar
-from policies.quota import charges
 from policies.workloads import catalogue
+
+if TYPE_CHECKING:
+    from policies.quota.charges import Quota
 
 POD = "Pod"
 MAX_PLANS = 4096
@@ -53,7 +55,7 @@ class Prepared:
         self.policies = policies
         self.catalogue = catalogue.of(policies)
         self.guards = Guards(policies.guards, policies.exceptions, policies.accelerators)
-        self.quotas = tuple(charges.ready(one, policies.exceptions) for one in policies.quotas)
+        self.quotas = _quotas(policies) if policies.quotas else ()
         self.quotas_by_user = any(one.group_by.by == "user" for one in policies.quotas)
         self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
         self.authors = FAMILIES | {item.name for item in policies.injections}
@@ -96,6 +98,12 @@ class Prepared:
         if len(parts) == 1:
             return parts[0]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
+def _quotas(policies: PolicySet) -> tuple[Quota, ...]:
+    from policies.quota import charges  # here, because a terminal hardly ever has quotas
+
+    return tuple(charges.ready(one, policies.exceptions) for one in policies.quotas)
 
 
 @lru_cache(maxsize=4)

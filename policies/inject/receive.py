@@ -6,6 +6,7 @@ else `kubectl.kubernetes.io/default-container`, else the first.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from policies.inject import provenance
@@ -21,12 +22,26 @@ INJECTED_BY_OTHERS = frozenset(
 )
 _IN_CONTAINER = re.compile(r"^/spec/containers/(\d{1,3})(/.+)$", re.ASCII)
 INTENT = "kubectl-ml.io/containers"
+RESOURCES = "resources"
 
 
 def containers(
+    pod: PodDraft, intents: Intents, role: Role | None, primary: str, *, resources: str = RESOURCES
+) -> tuple[Container, ...]:
+    """
+    Find the receiving containers; a name that isn't there is refused.
+
+    `resources` is the member of a container in which this template's kind has them.
+    """
+    found = _chosen(pod, intents, role, primary)
+    if resources == RESOURCES:
+        return found
+    return tuple(replace(one, resources=(*one.path, resources)) for one in found)
+
+
+def _chosen(
     pod: PodDraft, intents: Intents, role: Role | None, primary: str
 ) -> tuple[Container, ...]:
-    """Find the receiving containers; a name that isn't there is refused."""
     if role and role.container:
         return (_overridden(pod, role),)
     present = _present(pod, role)
@@ -108,7 +123,7 @@ def _present(pod: PodDraft, role: Role | None) -> dict[str, Container]:
 
 
 def _container(name: str, path: Path) -> Container:
-    return Container(name=name, path=path, resources=(*path, "resources"), env=(*path, "env"))
+    return Container(name=name, path=path, resources=(*path, RESOURCES), env=(*path, "env"))
 
 
 def _overridden(pod: PodDraft, role: Role) -> Container:

@@ -78,9 +78,10 @@ def is_sound_container(container: Any) -> bool:
     """Tell whether a container has the shape that injectors rely on."""
     if not isinstance(container, dict) or not isinstance(container.get("securityContext"), _MAP):
         return False
-    resources = container.get("resources")
-    if resources is not None and not is_sound_resources(resources):
-        return False
+    for member in ("resources", "computeResources"):  # the latter is Tekton's word
+        resources = container.get(member)
+        if resources is not None and not is_sound_resources(resources):
+            return False
     return _have_lists(container, _LISTS)
 
 

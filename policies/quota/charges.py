@@ -29,7 +29,7 @@ from policies.workloads.shares import Share
 
 PODS = "pods"
 NONE = "<none>"  # the group of what has no label, no creator, no queue
-CREATOR = f"{intents.PREFIX}creator"
+CREATOR = intents.CREATOR
 _POD = "Pod"
 _ZERO = Decimal(0)
 _QUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kai.scheduler/queue", "volcano.sh/queue-name")

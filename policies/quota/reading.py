@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -172,6 +171,8 @@ def _key_fault(key: str) -> str:
 
 
 def _is_zone(name: str) -> bool:
+    import zoneinfo  # here, because hardly any policy has schedules
+
     try:
         zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from policies.intents import CREATOR
 from policies.model import Decision, Violation
 from policies.patch import pointer
-from policies.quota.charges import CREATOR
 from policies.stages.context import Context
 from policies.workloads import pods
 

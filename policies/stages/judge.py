@@ -21,7 +21,7 @@ from policies.stages import guard
 from policies.stages import pod as pod_stage
 from policies.stages.work import METADATA, Outcome, Work
 from policies.workloads import locate
-from policies.workloads.locate import Template
+from policies.workloads.locate import Hidden, Template
 
 POLICY = "intents"
 
@@ -108,7 +108,10 @@ def _own(work: Work, outcome: Outcome) -> None:
 
 def _judge_shape(work: Work, pod: PodDraft) -> None:
     """Refuse roles that aren't there, and warn of what the pods can't do or won't find."""
-    known = sorted({template.role.lower() for template in work.templates})
+    names = {template.role for template in work.templates}
+    if work.kind.propagates:  # the pods of what is written elsewhere have its annotations, too
+        names |= set(locate.element_names(work.draft.object, work.kind))
+    known = sorted(name.lower() for name in names)
     for role in work.intents.roles:
         if role not in known:
             hint = nearest(role, known) or "; it has " + ", ".join(known)
@@ -131,11 +134,28 @@ def _warn_of_unreached(work: Work, pod: PodDraft) -> None:
             f"intents: this {work.kind.kind} holds no pod template, so they don't reach its "
             "pods; write one, or write the intents where the template is"
         )
-    for at in locate.strings(work.draft.object, work.kind):
+    obj = work.draft.object
+    as_maps = locate.strings(obj, work.kind)
+    for at in as_maps:
         pod.warn(
             f"intents: {locate.written(at)} is a string, to which nothing can be added; "
             "write it as a map"
         )
+    for one in locate.hidden(obj, work.kind) if work.kind.embedded else ():
+        if one.path not in as_maps and _holds_pods(obj, one, work):
+            unread = f" ({one.opaque})" if one.opaque else ""
+            pod.warn(
+                f"intents: {locate.written(one.path)} is a string, to which nothing can be added"
+                f"{unread}; write the intents into what it holds"
+            )
+
+
+def _holds_pods(obj: Any, hidden: Hidden, work: Work) -> bool:
+    """Tell whether a string holds, or may hold, what makes pods."""
+    if not isinstance(lookup(obj, hidden.path), str) or hidden.what in locate.NO_OBJECTS:
+        return False
+    known = work.context.catalogue
+    return bool(hidden.opaque) or any(known.of(one) is not None for one in hidden.objects)
 
 
 def _scaling(work: Work, outcome: Outcome) -> None:

@@ -6,6 +6,7 @@ On an UPDATE nothing new goes in; what went in before is given back where the re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +50,7 @@ def create(context: Context) -> PodDraft | None:
         return None
     origin = pods.origin(context.metadata, context.catalogue)
     pod = draft_of(context, obj)
-    intents = _received(read(context.metadata.get("annotations")), origin)
+    intents = _received(read(context.metadata.get("annotations")), origin, context.metadata)
     _refuse_unusable(pod, intents, origin, context)
     if intents.inject:
         target = context.target(
@@ -231,12 +232,13 @@ def queue_default(rules: list[Rule]) -> queue.Default:
     return queue.Default(queue=next(named, None), priority=next(classes, None))
 
 
-def _received(intents: Intents, origin: Origin) -> Intents:
+def _received(intents: Intents, origin: Origin, metadata: Mapping[str, Any]) -> Intents:
     """Leave out what a role doesn't receive, where the operator copied annotations to its pods."""
     role = origin.role
     if role is None or not (origin.kind and origin.kind.propagates):
         return intents
-    chosen = role.name in intents.roles if intents.roles else role.compute
+    name = pods.role_name(metadata, role)
+    chosen = name in intents.roles if intents.roles else role.compute
     if chosen:
         return intents
     return replace(intents, keys=intents.keys - COMPUTE_ONLY, accelerator=(), shm="", mounts=())

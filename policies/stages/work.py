@@ -159,7 +159,8 @@ class Work:
         role = template.definition
         if role.adds and intents.accelerator and not pod.get("containers"):
             pod.add(carry.AUTHOR, (*pod.spec, "containers"), {"name": role.primary})
-        pod.containers = receive.containers(pod, intents, role, role.primary)
+        member = _resources(self.draft.object, template)
+        pod.containers = receive.containers(pod, intents, role, role.primary, resources=member)
         pod.finishes = self.finishes(template)
         return pod
 
@@ -250,6 +251,15 @@ class Work:
         """Run every family over a template's pod."""
         target = self.target(template, intents)
         pod_stage.run_families(pod, self.context, target, intents, rules)
+
+
+def _resources(obj: Any, template: Template) -> str:
+    """Tell in which member the containers of a template have their resources."""
+    names = template.definition.resources
+    if not names:
+        return receive.RESOURCES
+    version = str(lookup(obj, (*template.base, "apiVersion"))).rpartition("/")[2]
+    return names.get(version, receive.RESOURCES)
 
 
 def _is_sound(obj: Any, template: Template) -> bool:

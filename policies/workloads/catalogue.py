@@ -13,7 +13,7 @@ import yaml
 from policies.model import PolicySet
 from policies.patch import Path, lookup
 from policies.workloads.paths import each, path
-from policies.workloads.written_counts import Count, PathCount, count
+from policies.workloads.written_counts import Count, PathCount, count, path_count
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -79,6 +79,7 @@ class Role:
     unbounded: bool = False
     surge: tuple[PathCount, str] | None = None
     rejects: frozenset[str] = frozenset()
+    resources: Mapping[str, str] = field(default_factory=dict)  # a version's name for them
     text: str = ""  # the path as it was written
 
 
@@ -290,6 +291,7 @@ def _role(entry: Mapping[str, Any]) -> Role:
         unless=tuple(path(one) for one in entry.get("unless", ())),
         only=_conditions(entry.get("only", ())),
         rejects=frozenset(entry.get("rejects", ())),
+        resources=entry.get("resources", {}),
         pod_labels=entry.get("podLabels", {}),
         container=ContainerOverrides(
             name=container["name"],
@@ -310,7 +312,7 @@ def _role(entry: Mapping[str, Any]) -> Role:
 def _surge(entry: Any) -> tuple[PathCount, str] | None:
     if entry is None:
         return None
-    return PathCount(path=path(entry["path"]), default=0), str(entry.get("default", 0))
+    return path_count(entry["path"]), str(entry.get("default", 0))
 
 
 def _condition(entry: Any) -> Condition | None:
@@ -320,11 +322,8 @@ def _condition(entry: Any) -> Condition | None:
         return Condition(path=(), always=True)
     if isinstance(entry, str):
         return Condition(path=path(entry), values=(True,))
-    at: Path = (
-        ("metadata", "annotations", entry["annotation"])
-        if "annotation" in entry
-        else path(entry["path"])
-    )
+    named = next((one for one in ("annotation", "label") if one in entry), "")
+    at: Path = ("metadata", f"{named}s", entry[named]) if named else path(entry["path"])
     differs = "differs" in entry
     values = entry["differs"] if differs else entry.get("equals", [])
     values = tuple(values) if isinstance(values, list) else (values,)

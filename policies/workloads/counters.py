@@ -53,7 +53,11 @@ def _deployment(asked: Asked) -> Range:
 def _daemonset(asked: Asked) -> Range:
     """One on each node: only the cluster knows, and says so in the status."""
     known = asked.number("status.desiredNumberScheduled")
-    return Range(known, known)
+    strategy = lookup(asked.obj, ("spec", "updateStrategy"))
+    if known is None or lookup(strategy, ("type",)) not in (None, "RollingUpdate"):
+        return Range(known, known)
+    surge = lookup(strategy, ("rollingUpdate", "maxSurge"))
+    return Range(known, known + percentage(surge, known, default="0"))
 
 
 def _parallel(asked: Asked, spec: Path) -> int:
@@ -94,16 +98,23 @@ def _scaledjob(asked: Asked) -> Range:
 
 
 def _rollout(asked: Asked) -> Range:
-    replicas = asked.number("spec.replicas", 1)
-    strategy = lookup(asked.obj, ("spec", "strategy"))
-    strategy = strategy if isinstance(strategy, dict) else {}
-    if "blueGreen" in strategy:
-        preview = asked.number("spec.strategy.blueGreen.previewReplicaCount", replicas)
+    return rollout(asked.obj)
+
+
+def rollout(obj: Any) -> Range:
+    """Count a Rollout, wherever its template is."""
+    written = whole(lookup(obj, ("spec", "replicas")))
+    replicas = 1 if written is None else written
+    canary = lookup(obj, ("spec", "strategy", "canary"))
+    if isinstance(lookup(obj, ("spec", "strategy", "blueGreen")), dict):
+        preview = whole(lookup(obj, ("spec", "strategy", "blueGreen", "previewReplicaCount")))
         # what is promoted is scaled up to all of it before the old goes
-        return Range(replicas, replicas + max(preview, replicas))
-    if "canary" not in strategy:
+        return Range(replicas, replicas + max(preview or 0, replicas))
+    if canary is None:
         return Range(replicas, replicas)
-    surge = lookup(strategy, ("canary", "maxSurge"))
+    if lookup(canary, ("trafficRouting",)) is not None:
+        return Range(replicas, replicas * 2)  # all of the old stays until the new has all traffic
+    surge = lookup(canary, ("maxSurge",))
     return Range(replicas, replicas + percentage(surge, replicas, default="25%"))
 
 
@@ -138,6 +149,7 @@ def _elastic(asked: Asked) -> Range:
     replicas = asked.here("replicas")
     least = asked.number("spec.elasticPolicy.minReplicas")
     most = asked.number("spec.elasticPolicy.maxReplicas")
+    least = most if least is None else least  # the operator's own default
     if asked.template.role != "worker":
         least = most = None
     steady = next((one for one in (replicas, least, 1) if one is not None), 1)

@@ -30,7 +30,6 @@ class Given:
     """What is known of an object besides itself, and what is found while it is counted."""
 
     held: bool
-    range_of: Range | None = None  # that an autoscaler keeps its pods in
     runtime: Any = None  # of a TrainJob
     also: Callable[..., None] | None = None  # `demand.Also`: what else a pod counts for
     unusable: dict[Path, Any] = field(default_factory=dict)  # what is written for a count and isn't
@@ -92,12 +91,20 @@ def by_fields(asked: Asked) -> Range:
     least = None if role.min_replicas is None else evaluated(asked, role.min_replicas)
     written = _is_written(asked, role.replicas)
     steady = evaluated(asked, role.replicas) if written or least is None else least
-    if role.max_replicas is None:
-        return Range(steady, steady)
-    most = evaluated(asked, role.max_replicas)
-    if most:
-        return Range(steady, max(steady, most))
-    return Range(steady, None if role.unbounded else max(steady, least or 0))
+    most = 0 if role.max_replicas is None else evaluated(asked, role.max_replicas)
+    if role.unbounded and not most and role.max_replicas is not None:
+        return Range(steady, None)
+    peak = max(steady, most) if most or role.max_replicas is None else max(steady, least or 0)
+    return Range(steady, peak + _surge(asked, peak))
+
+
+def _surge(asked: Asked, of_what: int) -> int:
+    """Count what a rolling update adds."""
+    surge = asked.template.definition.surge
+    if surge is None:
+        return 0
+    where, default = surge
+    return percentage(lookup(asked.obj, _where(asked, where)), of_what, default=default)
 
 
 def evaluated(asked: Asked, count: Count) -> int:

@@ -11,26 +11,36 @@ as the devices that it becomes. The figures are absolute: what this object makes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from policies.intents import read
+from policies.intents import Intents, read
 from policies.model import Accelerator
-from policies.patch import Path, lookup
-from policies.workloads import counters, extras, locate, requests, steps, sums, trainings
+from policies.patch import lookup
+from policies.workloads import (
+    counters,
+    extras,
+    locate,
+    requests,
+    scaling,
+    sums,
+    trainings,
+    triggers,
+    workflows,
+)
 from policies.workloads.catalogue import Catalogue, Kind
 from policies.workloads.counts import Asked, Given, Range
 from policies.workloads.locate import Template
 from policies.workloads.requests import PodRequest
 from policies.workloads.shares import Demand, RoleDemand, Share, role_demand
-from policies.workloads.steps import Plan
 
 # What else a pod counts for: told its request (to add to), its spec, and classes by resource.
 Also: TypeAlias = Callable[[PodRequest, Any, Mapping[str, str]], None]
 
 MAX_DEPTH = 4
 _OVER = frozenset({"Complete", "Completed", "Failed", "Succeeded", "Finished"})
+_OVER_FOR_VOLCANO = frozenset({"Completed", "Failed", "Terminated"})
 _NOTHING = Range(0, 0)
 
 
@@ -46,36 +56,61 @@ def of(
     depth: int = 0,
 ) -> Demand:
     """
-    Tell what an object asks for; `range_of` is the range that an autoscaler keeps its pods in.
+    Tell what an object asks for; `range_of` is the range that an autoscaler keeps its replicas in.
 
     `runtime` is the one that a TrainJob refers to, where it is known.
 
     Whatever can't be read (a template of a template, a quantity with a placeholder) is in `notes`.
     """
-    roles: list[RoleDemand] = []
-    notes: list[str] = []
-    unusable: list[str] = []
+    if range_of is not None:
+        ends = (range_of.steady or 0, range_of.peak or 0)
+        least, most = (
+            of(one, kind, known, accelerators, runtime=runtime, also=also, depth=depth)
+            for one in (scaling.at(obj, kind, end) for end in ends)
+        )
+        return scaling.between(least, most)
+    counting = _Counting(known=known, accelerators=accelerators, also=also, depth=depth)
     why = _makes_none(obj, kind)
     if why:
-        notes.append(why)
-    else:
-        held = is_held(obj, kind)
-        counts: dict[Path, Any] = {}
-        given = Given(range_of=range_of, runtime=runtime, also=also, held=held, unusable=counts)
-        roles += _own(obj, kind, known, accelerators, given)
-        unusable += [sums.no_count(at, value) for at, value in counts.items()]
-        if depth < MAX_DEPTH:
-            for inner in _inner(obj, kind, known, accelerators, also=also, depth=depth, held=held):
-                roles += inner.roles
-                notes += inner.notes
-                unusable += inner.unusable
-        notes += _unread(obj, kind, roles)
-        if kind.name == trainings.NAME:
-            notes += trainings.notes(obj, runtime)
-        if kind.source and not roles:
-            notes += locate.unmatched(obj, kind)
-    found = _summed(obj, kind, roles, notes)
-    return replace(found, unusable=tuple(unusable)) if unusable else found
+        return _summed(obj, kind, _Parts(notes=[why]))
+    obj, held, parts = workflows.opened(obj, kind), is_held(obj, kind), _Parts()
+    given = Given(runtime=runtime, also=also, held=held, unusable={})
+    parts.roles += _own(obj, kind, counting, given)
+    parts.unusable += [sums.no_count(at, value) for at, value in given.unusable.items()]
+    if depth < MAX_DEPTH:
+        _add_inner(obj, kind, counting, parts, held=held)
+    parts.notes += _unread(obj, kind, [*parts.roles, *parts.made])
+    parts.notes += workflows.notes(obj, kind) + extras.notes(obj, kind)
+    if kind.name == trainings.NAME:
+        parts.notes += trainings.notes(obj, runtime)
+    if kind.source and not parts.roles:
+        parts.notes += locate.unmatched(obj, kind)
+    return _summed(obj, kind, parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counting:
+    """What is known while an object is counted, and those inside it."""
+
+    known: Catalogue
+    accelerators: Mapping[str, Accelerator]
+    also: Also | None
+    depth: int
+
+    def within(self, obj: Any, kind: Kind) -> Demand:
+        """Count an object that lies in the one that is counted."""
+        return of(obj, kind, self.known, self.accelerators, also=self.also, depth=self.depth + 1)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Parts:
+    """What was counted of an object so far. `made` are the roles of what its templates make."""
+
+    roles: list[RoleDemand] = field(default_factory=list)
+    made: list[RoleDemand] = field(default_factory=list)
+    counted: list[workflows.Counted] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)  # why the API server would refuse it
 
 
 def _makes_none(obj: Any, kind: Kind) -> str:
@@ -83,7 +118,8 @@ def _makes_none(obj: Any, kind: Kind) -> str:
     if kind.makes_no_pods(obj):
         return f"this {kind.kind} makes no pods: {kind.no_pods_why}"
     if kind.template:
-        return f"a {kind.kind} makes no pods itself"
+        article = "an" if kind.kind[0] in "AEIO" else "a"
+        return f"{article} {kind.kind} makes no pods itself"
     if not kind.is_ours(obj):
         manager = lookup(obj, kind.managed_by)
         return f'its pods are made elsewhere: {locate.written(kind.managed_by)} is "{manager}"'
@@ -99,10 +135,19 @@ def _is_over(obj: Any, kind: Kind) -> bool:
     if not kind.group and kind.kind == "Pod":
         return status.get("phase") in ("Succeeded", "Failed")
     conditions = status.get("conditions")
-    return kind.finishes and any(
-        isinstance(one, dict) and one.get("type") in _OVER and one.get("status") == "True"
-        for one in (conditions if isinstance(conditions, list) else ())
+    return kind.finishes and (
+        lookup(status, ("state", "phase")) in _OVER_FOR_VOLCANO
+        or any(
+            isinstance(one, dict) and _says_over(one)
+            for one in (conditions if isinstance(conditions, list) else ())
+        )
     )
+
+
+def _says_over(condition: Mapping[str, Any]) -> bool:
+    """Read a condition; of Tekton's runs one says both how they ended and that they did."""
+    kind, status = condition.get("type"), condition.get("status")
+    return kind in _OVER and (status == "True" or (kind == "Succeeded" and status == "False"))
 
 
 def is_held(obj: Any, kind: Kind) -> bool:
@@ -115,63 +160,42 @@ def is_held(obj: Any, kind: Kind) -> bool:
 # --- roles -------------------------------------------------------------------------------------
 
 
-def _own(
-    obj: Any,
-    kind: Kind,
-    known: Catalogue,
-    accelerators: Mapping[str, Accelerator],
-    given: Given,
-) -> list[RoleDemand]:
-    planned = _planned(obj, kind)
+def _own(obj: Any, kind: Kind, counting: _Counting, given: Given) -> list[RoleDemand]:
+    planned = workflows.planned(obj, kind)
     roles = []
-    for template in locate.templates(obj, kind, known, depth=locate.MAX_DEPTH):
+    for template in locate.templates(obj, kind, counting.known, depth=locate.MAX_DEPTH):
         request = requests.of_template(obj, template)
-        classes = _devices(obj, template, accelerators, request)
+        classes = _devices(obj, template, counting.accelerators, request)
         if given.also:
             given.also(request, lookup(obj, template.pod_spec), classes)
-        extent = given.range_of or planned.pop(template.role, None)
+        extent = planned.pop(template.role, None)
         if extent is None:
             extent = (
                 _NOTHING
-                if kind.counter in _PLANNED
+                if kind.counter in workflows.PLANNED
                 else _range(obj, kind, template, request, given)
             )
         roles.append(role_demand(template.role, request, extent, held=given.held, classes=classes))
     # what runs a container that is written elsewhere
-    held = given.held
-    roles += [
-        role_demand(name, PodRequest(), extent, held=held) for name, extent in planned.items()
-    ]
-    return roles + extras.of(obj, kind, roles, held)
+    if not roles and kind.name == "TaskRun.tekton.dev":
+        planned = {"task": Range(1, 1)}
+    for name, extent in planned.items():
+        request, classes = _propagated(obj, kind, name, counting.accelerators)
+        if given.also:
+            given.also(request, {}, classes)
+        roles.append(role_demand(name, request, extent, held=given.held, classes=classes))
+    return roles + extras.of(obj, kind, roles, given.held)
 
 
-_ON_SCHEDULE = frozenset({"cronworkflow", "scheduledworkflow"})
-_WORKFLOWS = _ON_SCHEDULE | {"workflow"}
-_PLANNED = _WORKFLOWS | {"pipelinerun"}
-
-
-def _plan(obj: Any, kind: Kind) -> tuple[Plan, int | None]:
-    if kind.counter in _WORKFLOWS:
-        return steps.of_workflow(obj, kind)
-    return steps.of_pipeline(obj, ("spec", "pipelineSpec")), None
-
-
-def _planned(obj: Any, kind: Kind) -> dict[str, Range]:
-    """Count the pods of workflows by their templates' names; empty for other kinds."""
-    if kind.counter not in _PLANNED:
-        return {}
-    found = steps.counts(_plan(obj, kind)[0])
-    if kind.counter not in _ON_SCHEDULE:
-        return {name: Range(pods, pods) for name, pods in found.items()}
-    apart = _runs_apart(obj)
-    return {name: Range(0, pods if apart else None) for name, pods in found.items()}
-
-
-def _runs_apart(obj: Any) -> bool:
-    return (
-        lookup(obj, ("spec", "concurrencyPolicy")) in ("Forbid", "Replace")
-        or lookup(obj, ("spec", "maxConcurrency")) == 1
-    )
+def _propagated(
+    obj: Any, kind: Kind, role: str, accelerators: Mapping[str, Accelerator]
+) -> tuple[PodRequest, dict[str, str]]:
+    """Count what pods without a template here get by the annotations that are copied to them."""
+    request = PodRequest()
+    intents = read(lookup(obj, ("metadata", "annotations"))) if kind.propagates else None
+    if intents is None or (intents.roles and role.lower() not in intents.roles):
+        return request, {}
+    return request, _of_intents(intents, accelerators, request, requested=True, claimed=True)
 
 
 def _range(
@@ -202,38 +226,60 @@ def _devices(
     intents = read(lookup(obj, (*metadata, "annotations")))
     if not intents.accelerator:
         return {}
+    computes = template.definition.compute
     later = template.kind.accepts is not None and "resources" not in template.kind.accepts
+    return _of_intents(
+        intents, accelerators, request, requested=computes and later, claimed=computes
+    )
+
+
+def _of_intents(
+    intents: Intents,
+    accelerators: Mapping[str, Accelerator],
+    request: PodRequest,
+    *,
+    requested: bool,
+    claimed: bool,
+) -> dict[str, str]:
+    """Name the classes asked for by resource; add what a pod gets of them when it is made."""
     names = {}
     for device in intents.accelerator:
         found = accelerators.get(device.device_class)
         if found is None:
             continue
         resource = found.resource or f"deviceclass/{found.device_class_name}"
-        if template.definition.compute and (later or not found.resource):
+        if requested if found.resource else claimed:
             each = 1 if found.resource else max(len(intents.containers), 1)
             request.amounts.values.setdefault(resource, Decimal(device.count * each))
         names[resource] = found.name
     return names
 
 
-def _inner(
-    obj: Any,
-    kind: Kind,
-    known: Catalogue,
-    accelerators: Mapping[str, Accelerator],
-    *,
-    also: Also | None,
-    depth: int,
-    held: bool,
-) -> list[Demand]:
-    """Count what lies inside an object, as often as the object makes it."""
+def _add_inner(obj: Any, kind: Kind, counting: _Counting, parts: _Parts, *, held: bool) -> None:
+    """Count what lies inside an object."""
+    if kind.counter == triggers.COUNTER:
+        parts.notes += triggers.notes(obj, kind, counting.known, counting.within)
+        return
+    for made in workflows.made(obj, kind, counting.known):
+        parts.counted.append(workflows.Counted(made, counting.within(made.object, made.kind)))
+    parts.made += workflows.roles_of(obj, kind, parts.counted, held=held)
+    inner = [one.demand for one in parts.counted]
+    if kind.counter not in workflows.PLANNED:
+        inner += _inner(obj, kind, counting, held=held)
+        parts.roles += [role for one in inner for role in one.roles]
+    for one in inner:
+        parts.notes += one.notes
+        parts.unusable += one.unusable
+
+
+def _inner(obj: Any, kind: Kind, counting: _Counting, *, held: bool) -> list[Demand]:
+    """Count the objects inside an object, as often as it makes them."""
     times = counters.times(obj, kind)
+    known = counting.known
     found = []
     in_it = locate.objects(obj, kind, known) + locate.in_strings(obj, kind, known)
     for _, inner, inner_kind in in_it:
-        if kind.category == "workflow":
-            continue  # made when something triggers it
-        one = of(inner, inner_kind, known, accelerators, also=also, depth=depth + 1)
+        one = counting.within(inner, inner_kind)
         for role in one.roles:
             steady, peak = Share(), Share()
             steady.add(role.steady, 0 if held else times)
@@ -246,32 +292,21 @@ def _inner(
 # --- sums --------------------------------------------------------------------------------------
 
 
-def _summed(obj: Any, kind: Kind, roles: list[RoleDemand], notes: list[str]) -> Demand:
+def _summed(obj: Any, kind: Kind, parts: _Parts) -> Demand:
     steady, peak = Share(), Share()
-    if kind.counter in _PLANNED and roles:
-        _add_planned(obj, kind, roles, steady=steady, peak=peak)
+    if kind.counter in workflows.PLANNED and parts.roles:
+        workflows.add(obj, kind, parts.roles, parts.counted, steady=steady, peak=peak)
     else:
-        for role in roles:
+        for role in parts.roles:
             steady.add(role.steady)
             peak.add(role.peak)
-    return Demand(steady=steady, peak=peak, roles=tuple(roles), notes=tuple(dict.fromkeys(notes)))
-
-
-def _add_planned(
-    obj: Any, kind: Kind, roles: list[RoleDemand], *, steady: Share, peak: Share
-) -> None:
-    """Add up a workflow: not all of its templates run at once."""
-    plan, most = _plan(obj, kind)
-    one = {role.name: Share(pods=1, amounts=role.request.amounts) for role in roles}
-    total = sums.at_once(plan, one)
-    if most:
-        sums.bound(total, roles, most)
-    if any(role.range.steady != 0 for role in roles):
-        steady.add(total)
-    if kind.counter in _ON_SCHEDULE and not _runs_apart(obj):
-        peak.add(total, None)
-    else:
-        peak.add(total)
+    return Demand(
+        steady=steady,
+        peak=peak,
+        roles=(*parts.roles, *parts.made),
+        notes=tuple(dict.fromkeys(parts.notes)),
+        unusable=tuple(parts.unusable),
+    )
 
 
 def _unread(obj: Any, kind: Kind, roles: list[RoleDemand]) -> list[str]:
@@ -279,6 +314,11 @@ def _unread(obj: Any, kind: Kind, roles: list[RoleDemand]) -> list[str]:
         f"{role.name}: {text} can't be read as a quantity and isn't counted"
         for role in roles
         for text in role.request.unreadable
+    ]
+    notes += [
+        f"{role.name}: {text} is a part of a GPU whose size isn't known here, and isn't counted"
+        for role in roles
+        for text in role.request.parts
     ]
     notes += [
         f"{locate.written(one.path)}: {one.what}: {one.opaque}; it isn't counted"

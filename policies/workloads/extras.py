@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from policies.patch import lookup
-from policies.workloads import requests
+from policies.workloads import counters, requests
 from policies.workloads.catalogue import Kind
 from policies.workloads.counts import Range, whole
 from policies.workloads.requests import PodRequest
@@ -139,8 +139,20 @@ def _prepackaged(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDema
     return found
 
 
-def _task(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
-    return [] if roles else [role_demand("task", PodRequest(), Range(1, 1), held=held)]
+def _referring(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
+    """Add the pods of a Rollout whose template is a Deployment's."""
+    if roles or lookup(obj, ("spec", "workloadRef")) is None:
+        return []
+    return [role_demand("pod", PodRequest(), counters.rollout(obj), held=held)]
+
+
+def notes(obj: Any, kind: Kind) -> list[str]:
+    """Say of pods that are counted why nothing of what they ask for is."""
+    reference = lookup(obj, ("spec", "workloadRef")) if kind.kind == "Rollout" else None
+    if not isinstance(reference, dict):
+        return []
+    named = f'{reference.get("kind") or "Deployment"} "{reference.get("name")}"'
+    return [f"spec.workloadRef: the template is the {named}'s; what its pods ask for isn't counted"]
 
 
 _EXTRAS: dict[str, Callable[[Any, list[RoleDemand], bool], list[RoleDemand]]] = {
@@ -153,9 +165,9 @@ _EXTRAS: dict[str, Callable[[Any, list[RoleDemand], bool], list[RoleDemand]]] = 
     "RayCluster.ray.io": _autoscaler,
     "RayJob.ray.io": _submitter,
     "RayService.ray.io": _autoscaler,
+    "Rollout.argoproj.io": _referring,
     "SeldonDeployment.machinelearning.seldon.io": _prepackaged,
     "SparkConnect.sparkoperator.k8s.io": _connect,
-    "TaskRun.tekton.dev": _task,
     "TrainJob.trainer.kubeflow.org": _initializers,
 }
 

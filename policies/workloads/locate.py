@@ -24,6 +24,14 @@ from policies.workloads.catalogue import Catalogue, Embedded, Kind, Role
 from policies.workloads.paths import WILDCARD
 
 MAX_DEPTH = 4  # objects in objects in objects
+# What strings are that hold no objects.
+NO_OBJECTS = frozenset(
+    {
+        "a patch of every pod",
+        "a patch of the template's pods",
+        "the configuration of Ray Serve",
+    }
+)
 _NOTHING_SAID = "it is a string that can't be read as an object"
 
 
@@ -163,6 +171,16 @@ def unmatched(obj: Any, kind: Kind) -> list[str]:
             f"matching at {at}, which has {there}"
         )
     return sentences
+
+
+def element_names(obj: Any, kind: Kind) -> list[str]:
+    """Name the elements that may hold a template, such as a pipeline's tasks, if they do or not."""
+    found: list[Any] = []
+    for role in kind.roles:
+        if role.name == WILDCARD and WILDCARD in role.pod_spec:
+            last = len(role.pod_spec) - 1 - role.pod_spec[::-1].index(WILDCARD)
+            found += paths.each(obj, (*role.pod_spec[: last + 1], "name"))
+    return [one for one in found if isinstance(one, str)]
 
 
 def written(at: Path) -> str:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.workloads.catalogue import Catalogue, Kind, Role
+from policies.workloads.paths import WILDCARD
 
+_ALONE = "Pod"  # the catalogue's kind of pods without a controller
 _GENERATED = re.compile(r"-[a-z0-9]{1,10}$")
 
 
@@ -44,10 +46,10 @@ def origin(metadata: Mapping[str, Any], catalogue: Catalogue) -> Origin:
     owner = f"{kind}.{group}" if group else kind
     labels = metadata.get("labels")
     found, role = catalogue.find(group, kind) if kind else None, None
-    if isinstance(labels, dict) and kind:
-        for candidate, one in catalogue.pod_roles.get(owner, ()):
+    if isinstance(labels, dict):
+        for candidate, one in catalogue.pod_roles.get(owner or _ALONE, ()):
             if _is_labelled(labels, one):
-                found, role = candidate, one
+                found, role = candidate if kind else None, one
                 break
     return Origin(owner=owner, owner_group=group, owner_name=name, kind=found, role=role)
 
@@ -59,6 +61,15 @@ def workload_name(metadata: Mapping[str, Any], found: Origin) -> str:
     generated = metadata.get("generateName")
     name = found.owner_name or metadata.get("name") or (generated or "").rstrip("-")
     return name if isinstance(name, str) else ""
+
+
+def role_name(metadata: Mapping[str, Any], role: Role) -> str:
+    """Name the role of a pod; where each template is a role, the pod's label names it."""
+    labels = metadata.get("labels")
+    if role.name != WILDCARD or not isinstance(labels, dict):
+        return role.name
+    marks = (labels.get(key) for key, value in role.pod_labels.items() if value == "*")
+    return next((one for one in marks if isinstance(one, str)), role.name).lower()
 
 
 def _is_labelled(labels: Mapping[str, Any], role: Role) -> bool:

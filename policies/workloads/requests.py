@@ -17,6 +17,7 @@ from typing import Any
 
 from policies import quantity
 from policies.patch import lookup
+from policies.workloads import merged
 from policies.workloads.locate import Template
 
 _ZERO = Decimal(0)
@@ -77,10 +78,16 @@ class Amounts:
 
 @dataclass(slots=True)
 class PodRequest:
-    """What one pod asks for; `unreadable` are quantities that can't be read, such as `{{…}}`."""
+    """
+    What one pod asks for, and what isn't counted of it.
+
+    `unreadable` are quantities that can't be read, such as `{{…}}`; `parts` are those of a device
+    whose size isn't known.
+    """
 
     amounts: Amounts = field(default_factory=Amounts)
     unreadable: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
 
 
 def is_device(resource: str) -> bool:
@@ -97,8 +104,7 @@ def is_device(resource: str) -> bool:
 def of_template(obj: Any, template: Template) -> PodRequest:
     """Tell what one pod of a template asks for."""
     role = template.definition
-    spec = lookup(obj, template.pod_spec)
-    spec = spec if isinstance(spec, dict) else {}
+    spec = merged.pod_spec(obj, template)
     request = PodRequest()
     if role.flat and ("cores" in spec or "memory" in spec or template.kind.counter in _SPARK):
         _spark(obj, spec, template, request)
@@ -135,14 +141,32 @@ def _of_pod(spec: Mapping[str, Any], containers: list[Any], request: PodRequest)
             together.add(own)
             most.at_least(together)
     total.at_least(most)
-    whole = _read(spec.get("resources") if "containers" in spec else None, request)
-    for name, value in whole.values.items():
-        if name in _POD_LEVEL or name.startswith("hugepages-"):
-            total.values[name] = value
+    _put_of_pod(spec, total, request)
     overhead = Amounts()
     _put_all(overhead, spec.get("overhead"), request)
     total.add(overhead)
     request.amounts = total
+
+
+def _put_of_pod(spec: Mapping[str, Any], total: Amounts, request: PodRequest) -> None:
+    """
+    Put what a pod asks for as a whole in the place of what its containers do.
+
+    Its limit alone is the request where they ask for nothing, and always for huge pages.
+    """
+    resources = spec.get("resources") if "containers" in spec else None
+    if not isinstance(resources, dict):
+        return
+    for member in ("limits", "requests"):
+        amounts = Amounts()
+        _put_all(amounts, resources.get(member), request)
+        for name, value in amounts.values.items():
+            is_huge = name.startswith("hugepages-")
+            beats = member == "requests" or is_huge or name not in total.values
+            if beats and (is_huge or name in _POD_LEVEL):
+                total.values[name] = value
+                total.binary.discard(name)
+                total.binary |= amounts.binary & {name}
 
 
 def _of_container(container: Mapping[str, Any], request: PodRequest) -> Amounts:
@@ -169,7 +193,11 @@ def _annotated(obj: Any, template: Template, request: PodRequest) -> None:
     if template.metadata is None:
         return
     annotations = lookup(obj, (*template.metadata, "annotations"))
-    if not isinstance(annotations, dict) or "gpu-fraction" not in annotations:
+    if not isinstance(annotations, dict):
+        return
+    if "gpu-memory" in annotations:
+        request.parts.append(f"gpu-memory: {annotations['gpu-memory']}")
+    if "gpu-fraction" not in annotations:
         return
     share = Amounts()
     number = annotations.get("gpu-fraction-num-devices", "1")

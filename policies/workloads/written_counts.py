@@ -63,7 +63,12 @@ def count(entry: Any) -> Count:
         return entry
     if isinstance(entry, (list, tuple)):
         return tuple(count(one) for one in entry)
-    text, marker, default = str(entry).partition("??")
+    return path_count(str(entry))
+
+
+def path_count(entry: str) -> PathCount:
+    """Read `PATH ?? DEFAULT`. Raises ValueError."""
+    text, marker, default = entry.partition("??")
     text = text.strip()
     up = len(text) - len(text.lstrip("@"))
     text = text.lstrip("@").removeprefix(".")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import orjson
 import pytest
 import yaml
 
+from bench import launcher
 from tests.kubectl_ml.program import BIN, invoke
 
 DEPLOYMENT = """
@@ -33,6 +33,12 @@ spec:
   scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
   minReplicas: 2
   maxReplicas: 8
+"""
+KEDA = """
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: web, namespace: a}
+spec: {scaleTargetRef: {name: web}, minReplicaCount: 2, maxReplicaCount: 8}
 """
 CRON_JOB = """
 apiVersion: batch/v1
@@ -98,6 +104,22 @@ def demanded(*documents: str) -> list[tuple[str, str, Any, Any]]:
         ),
         pytest.param(
             (AUTOSCALER, RECREATED), [("Deployment", "web", 2, 8)], id="an-autoscaler-before"
+        ),
+        pytest.param(
+            # a quarter of 8 more while it rolls
+            (DEPLOYMENT, AUTOSCALER),
+            [("Deployment", "web", 2, 10)],
+            id="a-rolling-update-at-an-autoscalers-most",
+        ),
+        pytest.param(
+            (DEPLOYMENT.replace("replicas: 3", "replicas: 0"), AUTOSCALER),
+            [("Deployment", "web", 0, 10)],
+            id="what-was-scaled-to-zero-stays-there",
+        ),
+        pytest.param(
+            (DEPLOYMENT.replace("replicas: 3", "replicas: 0"), KEDA),
+            [("Deployment", "web", 2, 10)],
+            id="but-keda-scales-it-up-again",
         ),
         pytest.param(
             (DEPLOYMENT, AUTOSCALER.replace("namespace: a", "namespace: b")),
@@ -200,9 +222,6 @@ def _varied(folder: Path, count: int) -> Path:
 
 
 def _most_mb(file: Path) -> float:
-    # through a shell: a process starts with the peak of the one that it was forked from
-    line = f'exec "{BIN}/kubectl-ml" demand -f "{file}" -o json >/dev/null'
-    pid = os.posix_spawn("/bin/sh", ["sh", "-c", line], os.environ)
-    _, status, usage = os.wait4(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    return usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    line = launcher.command(f"{BIN}/kubectl-ml", "demand", "-f", str(file), "-o", "json")
+    done = subprocess.run(line, stdout=subprocess.PIPE, check=True)  # noqa: S603 -- our own program
+    return float(done.stdout.split()[1])

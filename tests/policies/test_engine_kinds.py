@@ -348,3 +348,31 @@ def test_a_graph_whose_pods_have_its_own_annotations_is_not_marked() -> None:
     }
 
     assert mutated(plain) == plain
+
+
+@pytest.mark.parametrize("is_worker", [True, False])
+def test_an_mpi_launcher_gets_devices_where_it_is_a_worker(is_worker: bool) -> None:
+    plain = workload("MPIJob", accelerator="gpu")
+    plain["spec"]["runLauncherAsWorker"] = is_worker
+
+    specs = review(plain, stage="template").object["spec"]["mpiReplicaSpecs"]
+
+    found = {
+        role: one["template"]["spec"]["containers"][0].get("resources")
+        for role, one in specs.items()
+    }
+    assert found == {"Worker": GPU, "Launcher": GPU if is_worker else None}
+
+
+def test_what_a_crossplane_object_only_observes_is_left_alone() -> None:
+    plain: Manifest = {
+        "apiVersion": "kubernetes.crossplane.io/v1alpha2",
+        "kind": "Object",
+        "metadata": {"name": "bert", "annotations": intents(accelerator="gpu")},
+        "spec": {
+            "managementPolicies": ["Observe"],
+            "forProvider": {"manifest": workload("Job")},
+        },
+    }
+
+    assert review(plain, stage="template").patch == []

@@ -18,7 +18,9 @@ Demo = subprocess.CompletedProcess[str]
 
 
 def test_shows_every_example_and_finds_all_as_expected(demo: Demo, root: Path) -> None:
-    examples = {path.name for path in (root / "examples").glob("*.yaml")}
+    folder = root / "examples"
+    paths = (*folder.glob("*.yaml"), *folder.glob("kinds/*.yaml"))
+    examples = {str(path.relative_to(folder)) for path in paths}
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert demo.stderr == ""

@@ -17,6 +17,7 @@ import pytest
 
 from kubectl_ml.cli import VERBS
 from policies import intents, load
+from policies.workloads import catalogue
 from tests.project import pages
 from tests.project.pages import PAGES, ROOT, named
 
@@ -119,3 +120,11 @@ def test_policies_of_the_examples_load() -> None:
 
     assert policies.accelerators["a100"].memory == "80Gi"
     assert policies.data_sources["imagenet"].read_only
+    assert [kind.name for kind in policies.workload_kinds] == ["bertjob"]
+
+
+def test_reference_names_every_kind_of_workload() -> None:
+    page = (ROOT / "docs/reference/workload-kinds.md").read_text()
+
+    names = [kind.name for kind in catalogue.builtin().kinds.values()]
+    assert [name for name in names if f"\n### {name}\n" not in page] == []

@@ -525,13 +525,40 @@ def test_every_other_kind(manifest: Any, expected: list[tuple[Any, ...]]) -> Non
     assert [tuple(map(str, role)) for role in found] == expected
 
 
-def test_every_kind_of_the_catalogue_is_counted_by_hand() -> None:
+def summed_up() -> list[tuple[Any, str, dict[str, Any]]]:
+    """Give the manifests of the table of which it says what all of it asks for."""
+    return [
+        (written_out(one["manifest"]), when, one[when])
+        for one in yaml.safe_load(TABLE.read_text())
+        for when in ("steady", "peak")
+        if when in one
+    ]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "when", "expected"),
+    [
+        pytest.param(*one, id=f"{one[0]['kind']}-{one[1]}-{number}")
+        for number, one in enumerate(summed_up())
+    ],
+)
+def test_what_the_whole_object_asks_for(manifest: Any, when: str, expected: dict[str, Any]) -> None:
+    share = getattr(demand_of(yaml.safe_dump(manifest, sort_keys=False)), when)
+
+    assert {"pods": shown(share.pods), **share.quantities()} == expected
+
+
+def manifests() -> list[Any]:
+    """Give what is counted by hand, of every kind."""
     (table,) = (mark for mark in test_pods_and_devices.pytestmark if mark.name == "parametrize")
-    manifests = [yaml.safe_load(one.values[0]) for one in table.args[1]]
-    manifests += [manifest for manifest, _ in counted()]
+    found = [yaml.safe_load(one.values[0]) for one in table.args[1]]
+    return found + [manifest for manifest, _ in counted()]
+
+
+def test_every_kind_of_the_catalogue_is_counted_by_hand() -> None:
     kinds = catalogue.builtin()
 
-    names = {kind.name for kind in map(kinds.of, manifests) if kind is not None}
+    names = {kind.name for kind in map(kinds.of, manifests()) if kind is not None}
 
     assert {kind.name for kind in kinds.kinds.values()} - names == set()
 
@@ -624,6 +651,101 @@ def test_placeholders_are_left_out_and_said_so() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            workload("v1", "Pod", CPU, ', annotations: {gpu-memory: "2000"}'),
+            "pod: gpu-memory: 2000 is a part of a GPU whose size isn't known here, "
+            "and isn't counted",
+            id="a-part-of-a-gpu-by-its-memory",
+        ),
+        pytest.param(
+            workload(
+                "argoproj.io/v1alpha1",
+                "Rollout",
+                "{workloadRef: {kind: Deployment, name: d}, strategy: {canary: {}}}",
+            ),
+            'spec.workloadRef: the template is the Deployment "d"\'s; '
+            "what its pods ask for isn't counted",
+            id="a-template-elsewhere",
+        ),
+        pytest.param(
+            workload("tekton.dev/v1", "PipelineRun", "{pipelineRef: {name: p}}"),
+            'spec.pipelineRef: the pipeline "p" is in another object; its pods aren\'t counted',
+            id="a-pipeline-elsewhere",
+        ),
+    ],
+)
+def test_what_cannot_be_counted_is_said(text: str, expected: str) -> None:
+    assert demand_of(text).notes == (expected,)
+
+
+SENSOR = "spec.triggers.0.template"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "expected"),
+    [
+        pytest.param(
+            f"{{k8s: {{source: {{resource: {job('parallelism: 2,')}}}}}}}",
+            f"{SENSOR}.k8s.source.resource: each event makes a Job of 2 pods, cpu 4, memory 8Gi, "
+            "nvidia.com/gpu 16, which is counted once it is there, not with the Sensor",
+            id="an-object",
+        ),
+        pytest.param(
+            '{argoWorkflow: {source: {inline: "{apiVersion: argoproj.io/v1alpha1, kind: Workflow, '
+            'spec: {entrypoint: a, templates: [{name: a, container: {image: i}}]}}"}}}',
+            f"{SENSOR}.argoWorkflow.source.inline: each event makes a Workflow of 1 pod, which is "
+            "counted once it is there, not with the Sensor",
+            id="a-workflow-in-a-string",
+        ),
+        pytest.param(
+            "{k8s: {source: {git: {url: x}}}}",
+            f"{SENSOR}.k8s.source: what a trigger creates is read from git; it isn't known here",
+            id="from-elsewhere",
+        ),
+        pytest.param(
+            f"{{k8s: {{operation: delete, source: {{resource: {job('')}}}}}}}",
+            None,
+            id="what-is-deleted",
+        ),
+    ],
+)
+def test_a_sensor_says_what_its_triggers_make(trigger: str, expected: str | None) -> None:
+    sensor = f"{{triggers: [{{template: {trigger}}}]}}"
+
+    found = demand_of(workload("argoproj.io/v1alpha1", "Sensor", sensor))
+
+    assert found.notes == ((expected,) if expected else ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "expected"),
+    [
+        pytest.param(
+            "Workflow",
+            "{workflowTemplateRef: {name: shared}}",
+            'spec.workflowTemplateRef: the workflow "shared" is in another object; '
+            "its pods aren't counted",
+            id="a-whole-workflow",
+        ),
+        pytest.param(
+            "Workflow",
+            "{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: s, templateRef: "
+            "{name: wt, template: t}}]}}]}",
+            'spec.templates.0.dag.tasks.0.templateRef: the template "wt" is in another object; '
+            "its pods aren't counted",
+            id="a-template",
+        ),
+    ],
+)
+def test_parts_of_a_workflow_that_are_elsewhere_are_said(
+    kind: str, spec: str, expected: str
+) -> None:
+    assert demand_of(workload("argoproj.io/v1alpha1", kind, spec)).notes == (expected,)
+
+
 def test_the_intent_of_a_kind_whose_template_holds_no_devices_counts() -> None:
     found = demand_of(
         "{apiVersion: sparkoperator.k8s.io/v1beta2, kind: SparkApplication, metadata: {name: x}, "
@@ -709,12 +831,65 @@ def test_more_replicas_never_ask_for_less(few: int, more: int) -> None:
     assert (less.peak.pods or 0) <= (most.peak.pods or 0)
 
 
-def test_an_autoscaler_sets_the_range() -> None:
-    obj = yaml.safe_load(deployment("replicas: 2,"))
+LWS = "leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"
+GROUP = f"leaderWorkerTemplate: {{size: 4, workerTemplate: {{spec: {GPU}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # 25 % of 7, rounded up, is 2
+        pytest.param(deployment("replicas: 2,"), (1, 9), id="deployment"),
+        pytest.param(
+            deployment("strategy: {rollingUpdate: {maxSurge: 3}},"), (1, 10), id="surge-by-number"
+        ),
+        pytest.param(deployment("strategy: {type: Recreate},"), (1, 7), id="recreated"),
+        pytest.param(
+            workload("apps/v1", "StatefulSet", f"{{replicas: 3, template: {{spec: {GPU}}}}}"),
+            (1, 7),
+            id="statefulset",
+        ),
+        pytest.param(
+            workload(
+                "argoproj.io/v1alpha1",
+                "Rollout",
+                f"{{strategy: {{blueGreen: {{}}}}, template: {{spec: {GPU}}}}}",
+            ),
+            (1, 14),
+            id="blue-green",
+        ),
+        # a replica is a group of 4
+        pytest.param(workload(*LWS, f"{{replicas: 2, {GROUP}}}"), (4, 28), id="leaderworkerset"),
+        pytest.param(
+            workload(
+                *LWS,
+                f"{{{GROUP}, rolloutStrategy: {{rollingUpdateConfiguration: {{maxSurge: 1}}}}}}",
+            ),
+            (4, 32),
+            id="leaderworkerset-with-surge",
+        ),
+        # only the workers are scaled
+        pytest.param(
+            workload(
+                "kubeflow.org/v1",
+                "PyTorchJob",
+                f"{{pytorchReplicaSpecs: {{Master: {{template: {{spec: {GPU}}}}}, "
+                f"Worker: {{replicas: 3, template: {{spec: {GPU}}}}}}}}}",
+            ),
+            (2, 8),
+            id="pytorchjob",
+        ),
+    ],
+)
+def test_an_autoscaler_sets_the_range(text: str, expected: tuple[int, int]) -> None:
+    obj = yaml.safe_load(text)
     known = catalogue.builtin()
     kind = known.of(obj)
     assert kind is not None
 
     found = demand.of(obj, kind, known, {}, range_of=Range(1, 7))
 
-    assert (found.steady.pods, found.peak.pods) == (1, 7)
+    assert (found.steady.pods, found.peak.pods) == expected
+    assert sum(role.steady.pods or 0 for role in found.roles) == expected[0]
+    assert sum(role.peak.pods or 0 for role in found.roles) == expected[1]
+    assert obj == yaml.safe_load(text)

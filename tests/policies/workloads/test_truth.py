@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from policies.workloads import catalogue
+from policies.workloads import catalogue, scaling
 from policies.workloads.catalogue import Kind
 from policies.workloads.paths import WILDCARD
 
@@ -183,3 +183,13 @@ def test_versions_and_plurals_are_those_of_the_crds() -> None:
             assert not kind.scale or any(
                 "scale" in (one.get("subresources") or {}) for one in spec["versions"]
             ), file.name
+
+
+def test_autoscalers_write_the_field_that_the_scale_subresource_does() -> None:
+    for file in sorted(CRDS.glob("*.json")):
+        spec = json.loads(file.read_text())["spec"]
+        kind = catalogue.builtin().find(spec["group"], spec["names"]["kind"])
+        for version in spec["versions"]:
+            scale = (version.get("subresources") or {}).get("scale")
+            if kind is not None and kind.scale and scale:
+                assert "." + ".".join(map(str, scaling.path(kind))) == scale["specReplicasPath"]

@@ -92,6 +92,47 @@ def test_its_pods_are_counted() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("surge", "worker", "peak"),
+    [
+        pytest.param({"path": "spec.maxSurge"}, {}, 6, id="nothing-by-default"),
+        pytest.param({"path": "spec.maxSurge", "default": "25%"}, {}, 8, id="a-quarter-of-6"),
+        pytest.param({"path": "spec.maxSurge", "default": 1}, {}, 7, id="one"),
+        pytest.param({"path": "@.maxSurge"}, {"maxSurge": "50%"}, 9, id="its-own"),
+        pytest.param({"path": "@.maxSurge", "default": "25%"}, {"maxSurge": 3}, 9, id="a-number"),
+    ],
+)
+def test_a_rolling_update_adds_its_surge(
+    surge: dict[str, Any], worker: dict[str, Any], peak: int
+) -> None:
+    rows = [{**ROLES[0], "maxReplicas": "@.most ?? 0", "surge": surge}]
+    template = {"spec": {"containers": [{"name": "main"}]}}
+    obj = {**BERT, "spec": {"workers": [{"count": 3, "most": 6, "template": template, **worker}]}}
+    known = catalogue.of(policies(rows))
+    kind = known.of(obj)
+    assert kind is not None
+
+    found = demand.of(obj, kind, known, {})
+
+    assert (found.steady.pods, found.peak.pods) == (3, peak)
+
+
+@pytest.mark.parametrize(
+    ("surge", "message"),
+    [
+        ({"path": "spec.workers."}, "spec.roles[0].surge.path"),
+        ({"path": "spec.maxSurge", "default": "a lot"}, "a lot is no number and no percentage"),
+        ({"path": "spec.maxSurge", "default": -1}, "-1 is no number and no percentage"),
+        ({}, "spec.roles[0].surge"),
+    ],
+)
+def test_a_surge_that_is_none_is_refused(surge: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidPolicies) as error:
+        policies([{**ROLES[0], "surge": surge}])
+
+    assert message in str(error.value)
+
+
 @pytest.mark.parametrize("count", ["spec.workers[*].count ?? 1", "spec.workers.*.count"])
 def test_a_count_may_repeat_the_wildcard_of_its_template(count: str) -> None:
     """Who writes the whole path, not `@`, isn't counted as one pod in silence."""
