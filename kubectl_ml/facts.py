@@ -3,7 +3,7 @@ What `render` may assume of the cluster, read from the file that `--facts` names
 
     kubeVersion: "1.34"                     # default: 1.36
     namespaces:
-      ml: {labels: {team: nlp}}             # the labels that policies match on
+      ml: {labels: {team: nlp}}             # what policies match on; annotations, too
     user: {username: ann, groups: [nlp]}    # who applies the manifests
     installed: [kueue, knative]             # default: every known system
 """
@@ -66,7 +66,14 @@ class _Reader:
             kube_version=self.version(top["kubeVersion"])
             if "kubeVersion" in top
             else default.kube_version,
-            namespaces=self.namespaces(top.get("namespaces") or {}),
+            namespaces=self.namespaces(top.get("namespaces") or {}, "labels"),
+            namespace_objects={
+                name: {"metadata": {"annotations": found}}
+                for name, found in self.namespaces(
+                    top.get("namespaces") or {}, "annotations"
+                ).items()
+                if found
+            },
             installed=frozenset(self.strings(top["installed"], "installed"))
             if top.get("installed") is not None
             else default.installed,
@@ -81,19 +88,19 @@ class _Reader:
             raise self.fault("kubeVersion", f'"{found}" is no version; write "1.36"')
         return version
 
-    def namespaces(self, found: Any) -> Mapping[str, Mapping[str, str]]:
+    def namespaces(self, found: Any, member: str) -> Mapping[str, Mapping[str, str]]:
         return {
-            name: self.labels(value, f"namespaces.{name}")
+            name: self.texts(value, f"namespaces.{name}", member)
             for name, value in self.mapping(found, "namespaces").items()
         }
 
-    def labels(self, found: Any, field: str) -> Mapping[str, str]:
-        namespace = self.mapping(found or {}, field, ("labels",))
-        labels = self.mapping(namespace.get("labels") or {}, f"{field}.labels")
-        for key, value in labels.items():
+    def texts(self, found: Any, field: str, member: str) -> Mapping[str, str]:
+        namespace = self.mapping(found or {}, field, ("labels", "annotations"))
+        texts = self.mapping(namespace.get(member) or {}, f"{field}.{member}")
+        for key, value in texts.items():
             if not isinstance(value, str):
-                raise self.fault(f"{field}.labels.{key}", f"{value!r} is no string; quote it")
-        return labels
+                raise self.fault(f"{field}.{member}.{key}", f"{value!r} is no string; quote it")
+        return texts
 
     def user(self, found: Any) -> User:
         user = self.mapping(found, "user", ("username", "groups"))

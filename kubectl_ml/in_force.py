@@ -13,7 +13,7 @@ from dataclasses import replace
 from kubectl_ml import injection
 from kubectl_ml.cluster import Cluster
 from kubectl_ml.errors import NotAllowed, NotFound, NotInstalled, PluginError
-from policies import load
+from policies import load, variables
 from policies.model import API_VERSION, Facts, Manifest, PolicySet
 
 
@@ -55,11 +55,16 @@ def _objects(cluster: Cluster) -> Iterator[Manifest]:
 
 
 def facts(cluster: Cluster) -> Facts:
-    """Read the version, what is installed, and the labels of namespaces as far as one may."""
-    return replace(injection.facts_of(cluster), namespaces=_namespaces(cluster))
+    """Read the version, what is installed, and the namespaces as far as one may."""
+    found = _namespaces(cluster)
+    return replace(
+        injection.facts_of(cluster),
+        namespaces={name: one["metadata"].get("labels") or {} for name, one in found.items()},
+        namespace_objects=found,
+    )
 
 
-def _namespaces(cluster: Cluster) -> Mapping[str, Mapping[str, str]]:
+def _namespaces(cluster: Cluster) -> Mapping[str, Manifest]:
     try:
         found = cluster.find_all("v1", "Namespace", namespace=None)
     except NotAllowed:
@@ -67,4 +72,4 @@ def _namespaces(cluster: Cluster) -> Mapping[str, Mapping[str, str]]:
             found = [cluster.get("v1", "Namespace", cluster.namespace, namespace=None)]
         except (NotAllowed, NotFound):
             return {}
-    return {one["metadata"]["name"]: one["metadata"].get("labels") or {} for one in found}
+    return {one["metadata"]["name"]: variables.namespace(one) for one in found}

@@ -9,12 +9,13 @@ https://kubernetes.io/docs/reference/using-api/cel/
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
 MAX_LENGTH = 8192
 VARIABLES = ("object", "oldObject", "request", "namespaceObject", "params", "variables")
+OF_A_MATCH = ("object", "oldObject", "request", "namespaceObject")
 _LIBRARIES = ("strings", "sets", "lists", "optional", "math", "cel.lib.ext.comprev2")
 _AT = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _AUTHORIZER = re.compile(r"\bauthorizer\b")
@@ -59,23 +60,36 @@ def compiled(text: str, wanted: str = "") -> Expression:
     """Compile an expression whose value is `wanted` (BOOL, STRING), or raise ExpressionError."""
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"it is longer than {MAX_LENGTH} characters; take it apart")
-    try:
-        program = _environment().compile(text)
-    except Exception as error:
-        raise ExpressionError(_fault(text, str(error))) from error
+    program = _compiled(text, VARIABLES)
     given = str(program.return_type())
     if wanted and given not in (wanted, "DYN"):
         raise ExpressionError(f"`{text}` gives {given}, not {wanted}; make it one that does")
     return Expression(text, program)
 
 
+def _compiled(text: str, variables: tuple[str, ...]) -> Any:
+    try:
+        return _environment(variables).compile(text)
+    except Exception as error:
+        raise ExpressionError(_fault(text, str(error))) from error
+
+
+def of_match(text: str, variables: tuple[str, ...] = OF_A_MATCH) -> Iterator[str]:
+    """Say what is wrong with an expression of `match.conditions`, which has fewer variables."""
+    try:
+        compiled(text, "BOOL")
+        _compiled(text, variables)
+    except ExpressionError as error:
+        yield str(error)
+
+
 def bind(values: Mapping[str, Any]) -> Any:
     """Bind variables once, for any number of expressions."""
-    return _environment().Activation(dict(values))
+    return _environment(VARIABLES).Activation(dict(values))
 
 
 @cache
-def _environment() -> Any:
+def _environment(variables: tuple[str, ...]) -> Any:
     from cel_expr_python import cel  # here, because most policies have no expression
 
     from policies import functions
@@ -83,7 +97,7 @@ def _environment() -> Any:
     names = "".join(f"\n  - name: {name}" for name in _LIBRARIES)
     return cel.NewEnv(
         config=cel.NewEnvConfigFromYaml(f"name: admission\nextensions:{names}\n"),
-        variables=dict.fromkeys(VARIABLES, cel.Type.DYN),
+        variables=dict.fromkeys(variables, cel.Type.DYN),
         functions=functions.declared(cel),
     )
 

@@ -42,13 +42,22 @@ def review(request: Request, policies: PolicySet, facts: Facts) -> Decision:
     if context.prepared.quotas_by_user and not _is_left_alone(context):
         decision = creator.mark(context, decision)
     if context.prepared.guards.of_objects and request.namespace not in UNTOUCHED:
-        return guard.whole(context, decision)
-    return decision
+        decision = guard.whole(context, decision)
+    return _told(context, decision)
+
+
+def _told(context: Context, decision: Decision) -> Decision:
+    """Warn of what conditions left unknown."""
+    if not context.faults:
+        return decision
+    warnings = (*decision.warnings, *context.faults)
+    return replace(decision, warnings=tuple(dict.fromkeys(warnings)))
 
 
 def render(request: Request, policies: PolicySet, facts: Facts) -> Decision:
     """Decide what the pods of `request.object` will be, folded back into its templates."""
-    return _decide(Context.of(request, policies, facts, fold=True))
+    context = Context.of(request, policies, facts, fold=True)
+    return _told(context, _decide(context))
 
 
 def beside(request: Request, policies: PolicySet) -> tuple[Manifest, ...]:
@@ -75,7 +84,7 @@ def explain(request: Request, policies: PolicySet, facts: Facts, *, fold: bool =
         at = pointer(("metadata", "annotations", f"{PREFIX}inject"))
         context.skips.append(Skip(policy="intents", path=at, why="opted out, so nothing is added"))
     return replace(
-        decision,
+        _told(context, decision),
         skipped=tuple(dict.fromkeys(context.skips)),
         reasons=tuple(dict.fromkeys(context.reasons)),
     )

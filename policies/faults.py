@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from policies import (
+    conditions,
     core_faults,
     foreign,
+    guard_faults,
     guarding,
     kinds,
     matches,
@@ -123,9 +125,21 @@ def _match(
     yield from _each(match.get("owners"), ("owners",), kinds.read)
     yield from _each(match.get("intents"), ("intents",), matches.intent_key)
     yield from _each(accounts, ("subjects", "serviceAccounts"), matches.service_account)
+    yield from _conditions(match.get("conditions"))
     if isinstance(match.get("exclude"), dict):
         for path, message in _match(match["exclude"], read_kind):
             yield ("exclude", *path), message
+
+
+def _conditions(listed: Any) -> Iterator[Found]:
+    """Find conditions that can't be compiled, or speak of what a match has not."""
+    many = isinstance(listed, list)
+    for number, one in enumerate(listed if isinstance(listed, list) else [listed]):
+        text = one.get("expression") if isinstance(one, dict) else one
+        path = ("conditions", *((number,) if many else ()))
+        if isinstance(text, str) and text:
+            path = (*path, "expression") if isinstance(one, dict) else path
+            yield from ((path, message) for message in conditions.of_match(text))
 
 
 def _each(items: Any, path: tuple[str, ...], read: Callable[[str], object]) -> Iterator[Found]:
@@ -273,7 +287,7 @@ def _guard_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Itera
     if isinstance(spec.get("match"), dict):
         for path, message in _match(spec["match"], kinds.read_any):
             yield ("match", *path), message
-    yield from guarding.faults(spec)
+    yield from guard_faults.of(spec)
 
 
 def _policy_exception(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:

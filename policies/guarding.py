@@ -1,14 +1,11 @@
-"""Read GuardPolicies and PolicyExceptions, and find what a schema can't say of them."""
+"""Read GuardPolicies and PolicyExceptions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
-from policies import conditions, digests, matches, members
+from policies import digests, matches, members
 from policies.errors import UnusableIntent
-from policies.guard import pod_security
 from policies.model import GuardPolicy, GuardRule, Manifest, PolicyException
 
 
@@ -61,34 +58,3 @@ def moment(text: str) -> float:
     if found is None or found.tzinfo is None:
         raise UnusableIntent(f'"{text}" is not a time; write for example "2027-03-01T00:00:00Z"')
     return found.timestamp()
-
-
-def faults(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Find the expressions and versions of a guard that can't be used."""
-    for path, expression, wanted in _expressions(spec):
-        try:
-            conditions.compiled(expression, wanted)
-        except conditions.ExpressionError as error:
-            yield path, str(error)
-    checks = spec.get("checks")
-    security = checks.get("podSecurity") if isinstance(checks, dict) else None
-    version = security.get("version") if isinstance(security, dict) else None
-    if isinstance(version, str):
-        try:
-            pod_security.minor(version)
-        except ValueError as error:
-            yield ("checks", "podSecurity", "version"), str(error)
-    if not spec.get("rules") and not checks:
-        yield (), "there is nothing that it refuses; add rules or checks"
-
-
-def _expressions(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
-    for member, field, wanted in (
-        ("variables", "expression", ""),
-        ("rules", "expression", "BOOL"),
-        ("rules", "messageExpression", "STRING"),
-    ):
-        listed = spec.get(member)
-        for number, one in enumerate(listed if isinstance(listed, list) else ()):
-            if isinstance(one, dict) and isinstance(one.get(field), str):
-                yield (member, number, field), one[field], wanted

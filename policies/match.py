@@ -1,7 +1,8 @@
 """
 Which policies are for which request: `spec.match`, compiled once into predicates.
 
-Every member that is given must hold; `exclude` takes away again. Source: docs of `spec.match` in
+Every member that is given must hold; `exclude` takes away again. Conditions (CEL) come last, and
+only where all the rest holds. Source: docs of `spec.match` in
 the design; label selectors behave as in k8s.io/apimachinery/pkg/labels.
 """
 
@@ -10,9 +11,11 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from policies import conditions
+from policies.conditions import EvaluationError
 from policies.model import LabelSelector, Match, NamespaceMatch, Subjects, User
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
@@ -30,17 +33,76 @@ class Target:
     owner: str  # KIND.GROUP of the controller; empty: none
     user: User
     intents: frozenset[str]
+    values: Callable[[], dict[str, Any]] = dict  # of the variables of conditions
+    faults: list[str] = field(default_factory=list)  # what could not be found out, for a warning
+    _bound: Any = None
+
+    @property
+    def bound(self) -> Any:
+        """The variables of conditions, bound once."""
+        if self._bound is None:
+            self._bound = conditions.bind(self.values())
+        return self._bound
 
 
 Predicate: TypeAlias = Callable[[Target], bool]
 
 
 def compiled(match: Match) -> Predicate:
-    """Turn a match into one predicate."""
+    """
+    Turn a match into one predicate.
+
+    It raises EvaluationError where conditions can't be evaluated and all the rest holds.
+    """
     tests = list(_tests(match))
+    late = list(_late(match))
+    if late:
+        tests.append(late[0] if len(late) == 1 else _settled(late))
     if len(tests) == 1:
         return tests[0]
     return lambda target: all(test(target) for test in tests)
+
+
+def _late(match: Match) -> Iterator[Predicate]:
+    """Turn what is judged last into predicates: what has conditions."""
+    if match.exclude and _has_conditions(match.exclude):
+        excluded = compiled(match.exclude)
+        yield lambda target: not excluded(target)
+    for number, (name, expression) in enumerate(match.conditions):
+        yield _condition(f'"{name}"' if name else str(number), expression)
+
+
+def _has_conditions(match: Match) -> bool:
+    return bool(match.conditions) or bool(match.exclude and _has_conditions(match.exclude))
+
+
+def _condition(name: str, expression: str) -> Predicate:
+    def holds(target: Target) -> bool:
+        try:
+            return conditions.compiled(expression, "BOOL").truth(target.bound)
+        except EvaluationError as error:
+            message = f"match.conditions[{name}]: `{expression}` can't be evaluated: {error}"
+            raise EvaluationError(message) from error
+
+    return holds
+
+
+def _settled(tests: list[Predicate]) -> Predicate:
+    """Ask all; one that doesn't hold settles it, whatever can't be evaluated besides."""
+
+    def holds(target: Target) -> bool:
+        failed: EvaluationError | None = None
+        for test in tests:
+            try:
+                if not test(target):
+                    return False
+            except EvaluationError as error:
+                failed = failed or error
+        if failed:
+            raise failed
+        return True
+
+    return holds
 
 
 def _tests(match: Match) -> Iterator[Predicate]:
@@ -66,7 +128,7 @@ def _of_people_and_labels(match: Match) -> Iterator[Predicate]:
         yield lambda target: chosen(target.labels)
     if match.subjects:
         yield _subjects(match.subjects)
-    if match.exclude:
+    if match.exclude and not _has_conditions(match.exclude):
         excluded = compiled(match.exclude)
         yield lambda target: not excluded(target)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from policies import intents, members
@@ -19,8 +20,17 @@ def match(spec: Manifest) -> Match:
         owners=members.items(spec, "owners"),
         subjects=_subjects(spec.get("subjects")),
         intents=tuple(intent_key(key) for key in members.items(spec, "intents")),
+        conditions=tuple(conditions(spec.get("conditions"))),
         exclude=match(spec["exclude"]) if spec.get("exclude") is not None else None,
     )
+
+
+def conditions(listed: Any) -> Iterator[tuple[str, str]]:
+    """Read expressions with their names: one, or a list of them, with names or without."""
+    if isinstance(listed, str):
+        listed = [listed]
+    for one in listed or ():
+        yield ("", one) if isinstance(one, str) else (one.get("name", ""), one["expression"])
 
 
 def intent_key(key: str) -> str:

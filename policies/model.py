@@ -64,6 +64,7 @@ class Facts:
 
     kube_version: tuple[int, int] = (1, 36)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # name -> labels
+    namespace_objects: Mapping[str, Manifest] = field(default_factory=dict)  # what else is known
     installed: frozenset[str] | None = None
     user: User = User()
     now: float | None = None  # seconds since 1970; None: no clock, and nothing has expired
@@ -167,6 +168,7 @@ class Match:
     owners: tuple[str, ...] = ()
     subjects: Subjects | None = None
     intents: tuple[str, ...] = ()
+    conditions: tuple[tuple[str, str], ...] = ()  # name, expression
     exclude: Match | None = None
 
 
@@ -317,6 +319,7 @@ class Violation:
     message: str  # names the field, the offending value and the fix
     path: str = ""  # JSON Pointer into the object
     code: int = 403  # 403: a policy; 422: an intent that can't be used
+    reason: str = ""  # that a rule gives; empty: what goes with the code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

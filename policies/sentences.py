@@ -122,10 +122,6 @@ def _too_large(finding: Finding) -> str:
     return f"{_shown(finding.value)} is too large; write {finding.wanted} or less"
 
 
-def _unsupported(finding: Finding) -> str:
-    return "CEL conditions are not supported by this version; take them out"
-
-
 _SAY: dict[str, Callable[[Finding], str]] = {
     "type": _type,
     "oneOf": _one_of,
@@ -137,7 +133,6 @@ _SAY: dict[str, Callable[[Finding], str]] = {
     "minimum": _too_small,
     "exclusiveMinimum": _nothing,
     "maximum": _too_large,
-    "not": _unsupported,
 }
 
 

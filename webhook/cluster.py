@@ -1,5 +1,5 @@
 """
-Facts from the cluster, kept fresh: labels of namespaces, what is installed, the version.
+Facts from the cluster, kept fresh: the namespaces, what is installed, the version.
 
 Two threads ask the API server: one follows the namespaces (list, then watch from there on), one
 looks each minute at what doesn't change by itself. What they find replaces the facts as a whole.
@@ -18,7 +18,8 @@ from typing import Any, Protocol, TypeAlias
 
 from structlog.typing import FilteringBoundLogger
 
-from policies.model import DOMAIN, Facts, Request
+from policies import variables
+from policies.model import DOMAIN, Facts, Manifest, Request
 from webhook.errors import NotReachable, NotReady
 from webhook.following import PACE, Collection, Follower, Pace, Recorder, Watcher
 
@@ -80,7 +81,7 @@ class ClusterFacts:
         self._lock = threading.Lock()  # the two threads each replace their part
         self._stopped = threading.Event()
         self._current: Facts | None = None
-        self._namespaces: Mapping[str, Mapping[str, str]] | None = None
+        self._namespaces: Mapping[str, Manifest] | None = None  # as expressions see them
         self._found: tuple[tuple[int, int], frozenset[str], Sent] | None = None
 
     # What the server asks, in its own thread
@@ -147,19 +148,19 @@ class ClusterFacts:
 
     def _list_namespaces(self, listed: list[Any]) -> None:
         with self._lock:
-            self._namespaces = {name_of(each): labels_of(each) for each in listed}
+            self._namespaces = {name_of(each): variables.namespace(each) for each in listed}
             self._publish()
 
     def _take_namespace(self, kind: str, namespace: Any) -> None:
-        name, labels = name_of(namespace), labels_of(namespace)
+        name, seen = name_of(namespace), variables.namespace(namespace)
         with self._lock:
             known = dict(self._namespaces or {})
             if kind == "DELETED":
                 known.pop(name, None)
-            elif known.get(name) == labels:
+            elif known.get(name) == seen:
                 return
             else:
-                known[name] = labels
+                known[name] = seen
             self._namespaces = known
             self._publish()
 
@@ -184,7 +185,8 @@ class ClusterFacts:
         version, systems, asked_about = self._found
         self._current = Facts(
             kube_version=version,
-            namespaces=self._namespaces,
+            namespaces={name: labels_of(one) for name, one in self._namespaces.items()},
+            namespace_objects=self._namespaces,
             installed=systems,
             sent=asked_about,
         )

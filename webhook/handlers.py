@@ -226,11 +226,13 @@ def validation(review: codec.Review, decision: Decision) -> Answer:
 
 def _status(review: codec.Review, refusals: tuple[Violation, ...]) -> codec.Status:
     unusable = all(refusal.code == 422 for refusal in refusals)
+    reasons = {refusal.reason for refusal in refusals}
+    shared = reasons.pop() if len(reasons) == 1 else ""
     lines = sorted({f"{refusal.policy}: {codec.one_line(refusal.message)}" for refusal in refusals})
     return {
         "code": 422 if unusable else 403,
         "message": "\n".join([*lines, f"see: kubectl ml explain {_explained(review)}"]),
-        "reason": "Invalid" if unusable else "Forbidden",
+        "reason": shared or ("Invalid" if unusable else "Forbidden"),
     }
 
 

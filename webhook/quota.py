@@ -23,9 +23,9 @@ from policies.quota.ledger import Amounts, Hold, Short, key_of
 from policies.workloads import catalogue, pods
 from policies.workloads.catalogue import Kind
 from webhook.apiserver import Conflicting, NotFound
+from webhook.controllers import CONTROLLERS
 from webhook.errors import NotReachable
 from webhook.ledger import Busy, Ledgers
-from webhook.registrations import CONTROLLERS
 from webhook.review import Review
 from webhook.watching_usage import UsageWatch, charges_of
 

@@ -41,33 +41,6 @@ MUTATE_SECONDS = 2
 VALIDATE_SECONDS = 5
 READ_BY_OTHERS = ("dapr", "mesh")  # intents that other webhooks act on
 
-# Who makes pods and child objects of what was judged before. A controller of Kubernetes' own has an
-# account each; where they share one it is `system:kube-controller-manager`. An operator is here if
-# what it makes pods for is in the catalogue and it is installed as its project ships it.
-CONTROLLERS = (
-    "system:kube-controller-manager",
-    "system:serviceaccount:kube-system:cronjob-controller",
-    "system:serviceaccount:kube-system:daemon-set-controller",
-    "system:serviceaccount:kube-system:deployment-controller",
-    "system:serviceaccount:kube-system:job-controller",
-    "system:serviceaccount:kube-system:replicaset-controller",
-    "system:serviceaccount:kube-system:statefulset-controller",
-    "system:serviceaccount:argo-rollouts:argo-rollouts",
-    "system:serviceaccount:argo:argo",
-    "system:serviceaccount:jobset-system:jobset-controller-manager",
-    "system:serviceaccount:keda:keda-operator",
-    "system:serviceaccount:knative-serving:controller",
-    "system:serviceaccount:kserve:kserve-controller-manager",
-    "system:serviceaccount:kubeflow:katib-controller",
-    "system:serviceaccount:kubeflow:notebook-controller-service-account",
-    "system:serviceaccount:kubeflow:training-operator",
-    "system:serviceaccount:kubeflow-system:kubeflow-trainer-controller-manager",
-    "system:serviceaccount:lws-system:lws-controller-manager",
-    "system:serviceaccount:mpi-operator:mpi-operator",
-    "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller",
-    "system:serviceaccount:volcano-system:volcano-controllers",
-)
-
 _HEADER = """\
 # Made by `make generate` from policies/workloads/catalogue.yaml; edit that, not this.
 """

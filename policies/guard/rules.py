@@ -6,15 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policies import conditions, match
-from policies.guard import images, pod_security, seen
+from policies import conditions, match, variables
+from policies.conditions import EvaluationError
+from policies.guard import seen
+from policies.guard.subject import Check, Subject
 from policies.index import ANY_KIND, Index
 from policies.match import Predicate, Target
 from policies.model import (
+    Accelerator,
     Facts,
     GuardPolicy,
     GuardRule,
-    Manifest,
     Match,
     PolicyException,
     Reason,
@@ -34,7 +36,16 @@ class Exemption:
 
     def holds(self, target: Target, facts: Facts) -> bool:
         """Tell whether it lets a target off now; without a clock nothing has expired."""
-        return not self.expired(facts) and self.matches(target)
+        return not self.expired(facts) and self.covers(target)
+
+    def covers(self, target: Target) -> bool:
+        """Tell whether it is for a target; it isn't where that can't be found out."""
+        try:
+            return self.matches(target)
+        except EvaluationError as error:
+            name = self.exception.name
+            target.faults.append(f"{name}: this exception lets nobody off: spec.{error}")
+            return False
 
     def expired(self, facts: Facts) -> bool:
         """Tell whether its time is over."""
@@ -49,6 +60,7 @@ class Guard:
     policy: GuardPolicy
     matches: Predicate
     exemptions: Index[Exemption]
+    checks: tuple[tuple[str, Check], ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +87,10 @@ class Guards:
     """Every guard of a policy set, by the kinds that it is for."""
 
     def __init__(
-        self, policies: Iterable[GuardPolicy], exceptions: Iterable[PolicyException]
+        self,
+        policies: Iterable[GuardPolicy],
+        exceptions: Iterable[PolicyException],
+        classes: Mapping[str, Accelerator],
     ) -> None:
         exemptions: dict[str, list[tuple[Match, Exemption]]] = {}
         for one in exceptions:
@@ -89,6 +104,7 @@ class Guards:
                 policy=policy,
                 matches=match.compiled(policy.match),
                 exemptions=Index(exemptions.get(policy.name, ()), default=ANY_KIND),
+                checks=_checks(policy, classes),
             )
             asked = {"DELETE", "CONNECT", "*"} & {*policy.match.operations}
             self._of_objects |= bool(asked) or any(kind != POD for kind in policy.match.kinds)
@@ -103,79 +119,104 @@ class Guards:
     def __bool__(self) -> bool:
         return bool(self._index)
 
-    def of(self, target: Target) -> list[Guard]:
-        """Find the guards of one target."""
+    def of(self, target: Target) -> Iterator[tuple[Guard, str]]:
+        """Find the guards of one target, or why that can't be found out."""
         found = self._index.candidates(target)
         if target.operation in ("DELETE", "CONNECT"):  # where asked for alone
             found = [guard for guard in found if _asks(guard, target.operation)]
-        return [guard for guard in found if guard.matches(target)]
+        for guard in found:
+            try:
+                if guard.matches(target):
+                    yield guard, ""
+            except EvaluationError as error:
+                if guard.policy.failure_policy != "Ignore":
+                    yield guard, f"spec.{error}"
+
+
+def _checks(
+    policy: GuardPolicy, classes: Mapping[str, Accelerator]
+) -> tuple[tuple[str, Check], ...]:
+    if not policy.checks:
+        return ()
+    from policies.guard import checks  # here, because many a start has no check
+
+    return checks.compiled(policy.checks, classes)
 
 
 def _asks(guard: Guard, operation: str) -> bool:
     return bool({operation, "*"} & {*guard.policy.match.operations})
 
 
-def judge(
-    guards: Guards,
-    target: Target,
-    request: Request,
-    facts: Facts,
-    obj: Any,
-    old: Any = None,
-    *,
-    reasons: list[Reason] | None = None,
-) -> Verdict:
-    """Judge one pod or object by every guard that matches it; `reasons` get what rules saw."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """
+    What guards judge: an object as it will be, and as it was.
+
+    `subject`: the pod that it is, or makes. `templates`: it is a workload, of which policies that
+    name its kind judge the pods by their checks and not by their rules.
+    """
+
+    request: Request
+    facts: Facts
+    object: Any
+    old: Any = None
+    subject: Subject | None = None
+    templates: bool = False
+    reasons: list[Reason] | None = None  # get what rules saw
+
+
+def judge(guards: Guards, target: Target, case: Case) -> Verdict:
+    """Judge one pod or object by every guard that matches it."""
     verdict = Verdict.none()
-    for guard in guards.of(target):
+    for guard, failed in guards.of(target):
         held = [
-            one.exception for one in guard.exemptions.candidates(target) if one.holds(target, facts)
+            one.exception
+            for one in guard.exemptions.candidates(target)
+            if one.holds(target, case.facts)
         ]
         if any(not one.rules for one in held):
             continue
         off = frozenset(name for one in held for name in one.rules)
-        for name, message, code in _found(guard.policy, target, request, facts, obj, old, reasons):
+        found = [("match", failed, "")] if failed else _found(guard, case)
+        for name, message, reason in found:
             if name not in off:
-                violation = Violation(policy=guard.policy.name, message=message, code=code)
+                violation = Violation(policy=guard.policy.name, message=message, reason=reason)
                 verdict.add(guard.policy.enforcement, violation)
-                _report_expired(guard, target, facts, verdict)
+                _report_expired(guard, target, case.facts, verdict)
     return verdict
 
 
 def _report_expired(guard: Guard, target: Target, facts: Facts, verdict: Verdict) -> None:
     """Warn whom an exception would have let off that its time is over."""
     for one in guard.exemptions.candidates(target):
-        if one.expired(facts) and one.matches(target):
+        if one.expired(facts) and one.covers(target):
             message = f'the exception "{one.exception.name}" has expired; renew it or delete it'
             verdict.add("Warn", Violation(policy=guard.policy.name, message=message))
 
 
-def _found(
-    policy: GuardPolicy,
-    target: Target,
-    request: Request,
-    facts: Facts,
-    obj: Any,
-    old: Any,
-    reasons: list[Reason] | None,
-) -> Iterator[tuple[str, str, int]]:
-    """Find what an object has against a policy: the name of the rule, a sentence, a code."""
-    judged = target.kind == POD and request.operation != "CONNECT" and isinstance(obj, dict)
-    if policy.checks and judged:
-        for name, message in _checked(policy.checks, obj):
-            yield name, message, 403
-    if policy.rules:
-        values = _values(target, request, obj, old, policy)
-        bound = conditions.bind(values)
-        if policy.variables:
-            values = {**values, "variables": _variables(policy, values)}
-            bound = conditions.bind(values)
-        for rule in policy.rules:
-            message = _broken(policy, rule, bound)
-            if message:
-                if reasons is not None:
-                    reasons.append(_reason(policy, rule, message, values))
-                yield rule.name, message, 403
+def _found(guard: Guard, case: Case) -> Iterator[tuple[str, str, str]]:
+    """Find what an object has against a policy: the rule's name, a sentence, its reason."""
+    if case.subject is not None and isinstance(case.subject.pod, dict):
+        for name, check in guard.checks:
+            for message in check(case.subject):
+                yield name, message, ""
+    if guard.policy.rules and not case.templates:
+        yield from _of_rules(guard.policy, case)
+
+
+def _of_rules(policy: GuardPolicy, case: Case) -> Iterator[tuple[str, str, str]]:
+    values = variables.of(case.request, case.facts, case.object, case.old)
+    if policy.params is not None:
+        values["params"] = dict(policy.params)
+    if policy.variables:
+        values["variables"] = _variables(policy, values)
+    bound = conditions.bind(values)
+    for rule in policy.rules:
+        message = _broken(policy, rule, bound)
+        if message:
+            if case.reasons is not None:
+                case.reasons.append(_reason(policy, rule, message, values))
+            yield rule.name, message, rule.reason
 
 
 def _reason(
@@ -188,19 +229,6 @@ def _reason(
         expression=" ".join(rule.expression.split()),
         saw=seen.of(rule.expression, values, dict(policy.variables)),
     )
-
-
-def _checked(checks: Mapping[str, Any], pod: Manifest) -> Iterator[tuple[str, str]]:
-    if "podSecurity" in checks:
-        check = checks["podSecurity"]
-        level, version = check["level"], check.get("version", pod_security.LATEST)
-        for message in pod_security.violations(
-            level, version, pod.get("metadata"), pod.get("spec")
-        ):
-            yield "podSecurity", f"{level} ({version}): {message}"
-    if "images" in checks:
-        for message in images.violations(checks["images"], pod.get("spec")):
-            yield "images", message
 
 
 def _broken(policy: GuardPolicy, rule: GuardRule, bound: Any) -> str:
@@ -224,34 +252,6 @@ def _message(rule: GuardRule, bound: Any) -> str:
         if isinstance(text, str) and text.strip() and "\n" not in text:
             return text.strip()
     return rule.message or f"failed expression: {rule.expression}"
-
-
-def _values(
-    target: Target, request: Request, obj: Any, old: Any, policy: GuardPolicy
-) -> dict[str, Any]:
-    namespace = {"metadata": {"name": target.namespace, "labels": dict(target.namespace_labels)}}
-    return {
-        "object": obj,
-        "oldObject": old,
-        "request": _request(request),
-        "namespaceObject": namespace if target.namespace else None,
-        "params": dict(policy.params) if policy.params is not None else None,
-        "variables": {},
-    }
-
-
-def _request(request: Request) -> Manifest:
-    kind = {"group": request.group, "version": request.version, "kind": request.kind}
-    return {
-        "operation": request.operation,
-        "kind": kind,
-        "requestKind": kind,
-        "namespace": request.namespace,
-        "name": request.name,
-        "subResource": request.subresource,
-        "userInfo": {"username": request.user.username, "groups": list(request.user.groups)},
-        "dryRun": request.dry_run,
-    }
 
 
 def _variables(policy: GuardPolicy, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from policies import intents, match
+from policies.conditions import EvaluationError
 from policies.guard.rules import Guards
 from policies.index import Index
 from policies.inject import containers, sources
@@ -61,7 +62,7 @@ class Prepared:
     def __init__(self, policies: PolicySet) -> None:
         self.policies = policies
         self.catalogue = catalogue.of(policies)
-        self.guards = Guards(policies.guards, policies.exceptions)
+        self.guards = Guards(policies.guards, policies.exceptions, policies.accelerators)
         self.quotas = _quotas(policies) if policies.quotas else ()
         self.quotas_by_user = any(one.group_by.by == "user" for one in policies.quotas)
         self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
@@ -81,7 +82,7 @@ class Prepared:
             for name in ("", *dict.fromkeys(wanted.profile))
             if (mode, name) in self._rules
             for rule in self._rules[mode, name].candidates(target)
-            if rule.matches(target)
+            if _matches(rule, target)
         ]
         if wanted.profile:
             found.sort(key=lambda rule: (rule.policy.order, rule.policy.name))
@@ -118,6 +119,14 @@ def _quotas(policies: PolicySet) -> tuple[Quota, ...]:
 def prepare(policies: PolicySet) -> Prepared:
     """Make a policy set ready; the last few stay so."""
     return Prepared(policies)
+
+
+def _matches(rule: Rule, target: Target) -> bool:
+    try:
+        return rule.matches(target)
+    except EvaluationError as error:
+        target.faults.append(f"{rule.policy.name}: nothing is added: spec.{error}")
+        return False
 
 
 def offered(rules: Iterable[Rule]) -> list[str]:

@@ -73,12 +73,25 @@ class Quota:
     keys: frozenset[str]
     exceptions: tuple[tuple[PolicyException, Predicate], ...] = ()
 
+    def is_for(self, target: Target) -> bool:
+        """Tell whether it covers a target, which it does where that can't be found out."""
+        return self._holds(self.covers, target, unknown=True)
+
     def lets_off(self, target: Target, now: float | None) -> bool:
         """Tell whether an exception holds for a target."""
         return any(
-            (one.expires is None or now is None or now < one.expires) and holds(target)
+            (one.expires is None or now is None or now < one.expires)
+            and self._holds(holds, target, unknown=False)
             for one, holds in self.exceptions
         )
+
+    def _holds(self, predicate: Predicate, target: Target, *, unknown: bool) -> bool:
+        try:
+            return predicate(target)
+        except conditions.EvaluationError as error:
+            counts = "it counts" if unknown else "no exception counts"
+            target.faults.append(f"{self.policy.name}: {counts}: spec.{error}")
+            return unknown
 
 
 def ready(policy: QuotaPolicy, exceptions: tuple[PolicyException, ...]) -> Quota:

@@ -103,6 +103,9 @@ def faults(spec: Mapping[str, Any]) -> Iterator[Found]:
         yield (), "there is nothing that it bounds; add a budget or perWorkload"
 
 
+_OF_OBJECTS = ("object", "namespaceObject")  # what is there has no request
+
+
 def _match_faults(match: Any, path: tuple[str | int, ...]) -> Iterator[Found]:
     if not isinstance(match, dict):
         return
@@ -112,6 +115,13 @@ def _match_faults(match: Any, path: tuple[str | int, ...]) -> Iterator[Found]:
     if "operations" in match:
         message = "a quota counts what is there, however it came to be; take it out"
         yield (*path, "operations"), message
+    try:
+        listed = tuple(matches.conditions(match.get("conditions")))
+    except (AttributeError, KeyError, TypeError):
+        listed = ()  # the schema has said what is wrong with its shape
+    for number, (_, expression) in enumerate(listed):
+        for message in conditions.of_match(expression, _OF_OBJECTS):
+            yield (*path, "conditions", number), message
     yield from _match_faults(match.get("exclude"), (*path, "exclude"))
 
 

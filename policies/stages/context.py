@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from policies import variables
 from policies.inject import provenance
 from policies.inject.prepared import Prepared, prepare
 from policies.inject.provenance import Claims
@@ -36,6 +37,7 @@ class Context:
     metadata: Mapping[str, Any]
     fold: bool = False
     skips: list[Skip] | None = None  # filled where somebody asks
+    faults: list[str] = field(default_factory=list)  # of conditions
     reasons: list[Reason] | None = None  # the same, of guards
 
     @classmethod
@@ -55,6 +57,11 @@ class Context:
             metadata=metadata if isinstance(metadata, dict) else {},
             fold=fold,
         )
+
+    @property
+    def old(self) -> Any:
+        """The object before an UPDATE; None for another operation."""
+        return self.request.old_object if self.request.operation == "UPDATE" else None
 
     def recorded(self, obj: Any, metadata: Path | None) -> Claims:
         """
@@ -82,8 +89,16 @@ class Context:
         old = lookup(self.request.old_object, (*metadata, _ANNOTATIONS, INJECTED))
         return provenance.read(old).by_policy
 
-    def target(self, kind: str, labels: Any, owner: str, intents: Intents) -> Target:
-        """Describe what policies are matched on."""
+    def target(
+        self,
+        kind: str,
+        labels: Any,
+        owner: str,
+        intents: Intents,
+        *,
+        seen: Callable[[], tuple[Any, Any]],
+    ) -> Target:
+        """Describe what policies are matched on; `seen` gives the object and the old one."""
         request = self.request
         return Target(
             kind=kind,
@@ -94,4 +109,6 @@ class Context:
             owner=owner,
             user=request.user,
             intents=intents.keys,
+            values=lambda: variables.of(request, self.facts, *seen()),
+            faults=self.faults,
         )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from policies import intents as known
 from policies.asked import CONNECTED
+from policies.errors import UnusableIntent
 from policies.guard import rules
-from policies.guard.rules import POD, Verdict
+from policies.guard.rules import POD, Case, Verdict
+from policies.guard.subject import Given, Subject
+from policies.inject.prepared import Rule
 from policies.inject.sound import is_sound_metadata
 from policies.match import Target
-from policies.model import DOMAIN, Decision, Violation
+from policies.model import DOMAIN, Decision, Manifest, Violation
 from policies.patch import lookup
 from policies.stages.context import Context
 from policies.stages.work import Outcome, Work
@@ -21,7 +25,7 @@ from policies.workloads.locate import Template
 
 def pod(context: Context, obj: Any) -> Verdict:
     """Judge a pod as it will be; on an UPDATE, what the old one had already is left out."""
-    old = context.request.old_object if context.request.operation == "UPDATE" else None
+    old = context.old
     found = _pod(context, obj, old)
     return found if old is None else _without(found, _pod(context, old, old))
 
@@ -30,8 +34,18 @@ def _pod(context: Context, obj: Any, old: Any) -> Verdict:
     metadata = _metadata(obj)
     origin = pods.origin(metadata, context.catalogue)
     read = known.read(metadata.get("annotations"))
-    target = context.target(POD, metadata.get("labels"), origin.owner, read)
-    return _judged(context, target, obj, old)
+    target = context.target(
+        POD, metadata.get("labels"), origin.owner, read, seen=lambda: (obj, old)
+    )
+    subject = Subject(
+        pod=obj,
+        target=target,
+        intents=read,
+        asked=None if origin.kind else frozenset(known.written(metadata.get("annotations"))),
+        kind=POD,
+        given=lambda: _given(context, target, read),
+    )
+    return _judged(context, target, obj, old, subject=subject)
 
 
 def template(work: Work, at: Template, intents: known.Intents, outcome: Outcome) -> None:
@@ -39,29 +53,86 @@ def template(work: Work, at: Template, intents: known.Intents, outcome: Outcome)
     context = work.context
     if at.definition.container:
         return  # the workload overrides what another template says; there is no pod to judge
-    obj = _made(work.draft.object, at, context.request.namespace)
-    old = context.request.old_object if context.request.operation == "UPDATE" else None
-    before = _made(old, at, context.request.namespace) if old is not None else None
+    obj, before = work.made(at) or {}, work.made(at, context.old)
     target = work.target(at, intents)
-    verdict = _judged(context, target, obj, before)
+    written = known.written(obj["metadata"].get("annotations"))
+    subject = Subject(
+        pod=obj,
+        target=target,
+        intents=intents,
+        asked=frozenset({*work.written, *written}),
+        kind=work.kind.kind,
+        uses=work.kind.uses | {"roles"},
+        autoscaling=work.kind.autoscaling,
+        given=lambda: _given(context, target, intents, work.rules()),
+    )
+    _collect(_judged(context, target, obj, before, subject=subject), outcome)
+    if context.prepared.guards.of_objects:
+        labels = lookup(work.draft.object, ("metadata", "labels"))
+        whole = context.target(
+            work.kind.name,
+            labels,
+            "",
+            work.intents,
+            seen=lambda: (work.draft.object, context.old),
+        )
+        verdict = _judged(context, whole, obj, before, subject=subject, templates=True)
+        _collect(verdict, outcome)
+
+
+def _collect(verdict: Verdict, outcome: Outcome) -> None:
     outcome.violations += [one for one in verdict.denied if one not in outcome.violations]
     outcome.warnings += [one for one in map(_line, verdict.warned) if one not in outcome.warnings]
     outcome.audits += [one for one in verdict.audited if one not in outcome.audits]
 
 
-def _judged(context: Context, target: Target, obj: Any, old: Any) -> Verdict:
-    guards, request, facts = context.prepared.guards, context.request, context.facts
-    return rules.judge(guards, target, request, facts, obj, old, reasons=context.reasons)
+def _judged(context: Context, target: Target, obj: Any, old: Any, **more: Any) -> Verdict:
+    case = Case(
+        request=context.request,
+        facts=context.facts,
+        object=obj,
+        old=old,
+        reasons=context.reasons,
+        **more,
+    )
+    return rules.judge(context.prepared.guards, target, case)
 
 
-def _made(obj: Any, at: Template, namespace: str) -> dict[str, Any]:
-    metadata = lookup(obj, at.metadata) if at.metadata else None
-    return {
-        "apiVersion": "v1",
-        "kind": POD,
-        "metadata": {**(metadata if isinstance(metadata, dict) else {}), "namespace": namespace},
-        "spec": lookup(obj, at.pod_spec) or {},
-    }
+def _given(
+    context: Context, target: Target, intents: known.Intents, own: Iterable[Rule] = ()
+) -> Given:
+    """Find out what intents and policies give to a pod; `own`: those of its workload's kind."""
+    prepared = context.prepared
+    matched = [*prepared.rules(target, intents), *own] if intents.inject else []
+    devices = intents.accelerator
+    if not devices and "accelerator" not in intents.keys:
+        devices = next((rule.devices for rule in matched if rule.devices), ())
+    volumes, made = _of_mounts(context, target, intents, matched)
+    named = [volume for rule in matched for one in rule.sidecars for volume in one.volumes]
+    made += [one.container for rule in matched for one in rule.sidecars]
+    made += [one for rule in matched for one in rule.init_containers]
+    return Given(
+        devices=devices,
+        volumes=tuple(volumes),
+        named=tuple(named),
+        containers=frozenset((one.get("name", ""), one.get("image", "")) for one in made),
+    )
+
+
+def _of_mounts(
+    context: Context, target: Target, intents: known.Intents, matched: list[Rule]
+) -> tuple[list[Manifest], list[Manifest]]:
+    """List the volumes and the containers that mounts bring."""
+    volumes: list[Manifest] = []
+    containers: list[Manifest] = []
+    for mount in (*intents.mounts, *(one for rule in matched for one in rule.mounts)):
+        try:
+            plan = context.prepared.plan(mount, target, context.facts)
+        except UnusableIntent:
+            continue  # which nobody mounts
+        volumes.append(plan.volume)
+        containers += [one for one in (plan.fetch, plan.beside) if one]
+    return volumes, containers
 
 
 def whole(context: Context, decision: Decision) -> Decision:
@@ -84,7 +155,7 @@ def whole(context: Context, decision: Decision) -> Decision:
 def _object(context: Context, name: str, obj: Any, old: Any) -> Verdict:
     metadata = _metadata(obj if obj is not None else old)
     read = known.read(metadata.get("annotations"))
-    target = context.target(name, metadata.get("labels"), "", read)
+    target = context.target(name, metadata.get("labels"), "", read, seen=lambda: (obj, old))
     return _judged(context, target, obj, old)
 
 

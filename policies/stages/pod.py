@@ -53,7 +53,13 @@ def create(context: Context) -> PodDraft | None:
     intents = _received(read(context.metadata.get("annotations")), origin, context.metadata)
     _refuse_unusable(pod, intents, origin, context)
     if intents.inject:
-        target = context.target(POD, context.metadata.get("labels"), origin.owner, intents)
+        target = context.target(
+            POD,
+            context.metadata.get("labels"),
+            origin.owner,
+            intents,
+            seen=lambda: (obj, None),
+        )
         prepare_receivers(pod, intents, origin)
         pod.finishes = finishes(pod, origin)
         name = pods.workload_name(context.metadata, origin)
@@ -203,7 +209,8 @@ def preview(context: Context, pod: PodDraft) -> dict[str, tuple[str, ...]]:
     obj = pod.draft.object
     intents = read((obj.get("metadata") or {}).get("annotations"))
     origin = pods.origin(obj.get("metadata") or {}, context.catalogue)
-    target = context.target(POD, (obj.get("metadata") or {}).get("labels"), origin.owner, intents)
+    labels = (obj.get("metadata") or {}).get("labels")
+    target = context.target(POD, labels, origin.owner, intents, seen=lambda: (obj, None))
     for rule in pod_rules(context, target, intents, "Preview"):
         trial = draft_of(context, obj)
         prepare_receivers(trial, intents, origin)

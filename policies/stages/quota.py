@@ -22,8 +22,9 @@ def covering(context: Context) -> list[tuple[Quota, Target]]:
         return []
     owner = pods.origin(context.metadata, context.catalogue).owner
     read = intents.read(context.metadata.get("annotations"))
-    target = context.target(kind.name, context.metadata.get("labels"), owner, read)
-    return [(one, target) for one in context.prepared.quotas if one.covers(target)]
+    labels = context.metadata.get("labels")
+    target = context.target(kind.name, labels, owner, read, seen=lambda: (request.object, None))
+    return [(one, target) for one in context.prepared.quotas if one.is_for(target)]
 
 
 def charges(

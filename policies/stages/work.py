@@ -13,7 +13,7 @@ from policies.inject.provenance import Claims
 from policies.inject.sound import is_sound, is_sound_container, is_sound_resources
 from policies.intents import PREFIX, Intents, read, written
 from policies.match import Target
-from policies.model import Violation
+from policies.model import Manifest, Violation
 from policies.patch import Draft, Path, lookup
 from policies.stages import pod as pod_stage
 from policies.stages.context import Context
@@ -24,6 +24,7 @@ from policies.workloads.locate import Template
 METADATA = ("metadata",)
 _WHOLE: Path = ()
 _NO_CLAIMS = Claims()
+_NOW: Any = object()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -216,14 +217,40 @@ class Work:
     def rules(self) -> list[Rule]:
         """Find the policies that name this kind of workload."""
         labels = lookup(self.draft.object, (*METADATA, "labels"))
-        target = self.context.target(self.kind.name, labels, "", self.intents)
+        target = self.context.target(
+            self.kind.name,
+            labels,
+            "",
+            self.intents,
+            seen=lambda: (self.draft.object, self.context.old),
+        )
         return self.context.prepared.rules(target, self.intents)
 
     def target(self, template: Template, intents: Intents) -> Target:
         """Describe a template as the pod that policies are matched on."""
         labels = template.metadata and lookup(self.draft.object, (*template.metadata, "labels"))
         owner = self.kind.pod_owner or self.kind.name
-        return self.context.target(POD, labels, owner, intents)
+        return self.context.target(
+            POD,
+            labels,
+            owner,
+            intents,
+            seen=lambda: (self.made(template), self.made(template, self.context.old)),
+        )
+
+    def made(self, template: Template, obj: Any = _NOW) -> Manifest | None:
+        """Write out the Pod that a template makes, now or in another state of its object."""
+        obj = self.draft.object if obj is _NOW else obj
+        if obj is None:
+            return None
+        metadata = lookup(obj, template.metadata) if template.metadata else None
+        metadata = metadata if isinstance(metadata, dict) else {}
+        return {
+            "apiVersion": "v1",
+            "kind": POD,
+            "metadata": {**metadata, "namespace": self.context.request.namespace},
+            "spec": lookup(obj, template.pod_spec) or {},
+        }
 
     def pod_rules(
         self, template: Template, intents: Intents, also: Iterable[Rule] = ()

@@ -217,6 +217,19 @@ def test_facts_say_which_labels_a_namespace_has(tmp_path: Path) -> None:
     assert "namespace" not in json.loads(inside.out)["metadata"]
 
 
+def test_facts_say_which_annotations_a_namespace_has(tmp_path: Path) -> None:
+    facts, policy = tmp_path / "facts.yaml", tmp_path / "policy.yaml"
+    facts.write_text("namespaces:\n  eu: {annotations: {owner: nlp}}\n")
+    policy.write_text(
+        "{kind: InjectionPolicy, metadata: {name: o}, spec: {inject: {env: [{name: O, value: o}]}, "
+        "match: {conditions: [\"namespaceObject.metadata.annotations.owner == 'nlp'\"]}}}"
+    )
+
+    found = render("--facts", facts, "-n", "eu", "-o", "json", "--policies", policy)
+
+    assert env(json.loads(found.out))["O"] == "o"
+
+
 FAULTY_FACTS = [
     pytest.param(
         "kubeversion: '1.30'", 'unknown key "kubeversion"; did you mean "kubeVersion"?', id="key"

@@ -557,14 +557,14 @@ def sidecar(security_context: str) -> str:
         ),
         pytest.param(
             policy("{inject: {}, match: {conditions: [{name: a, expression: b}]}}"),
-            "(InjectionPolicy x): spec.match.conditions: CEL conditions are not supported by this "
-            "version; take them out",
+            "(InjectionPolicy x): spec.match.conditions[0].expression: line 1, column 1 of `b`: "
+            "undeclared reference to 'b' (in container '')",
             id="conditions",
         ),
         pytest.param(
-            policy("{inject: {}, match: {exclude: {conditions: []}}}"),
-            "(InjectionPolicy x): spec.match.exclude.conditions: CEL conditions are not supported "
-            "by this version; take them out",
+            policy("{inject: {}, match: {exclude: {conditions: ['params.a']}}}"),
+            "(InjectionPolicy x): spec.match.exclude.conditions[0]: line 1, column 7 of "
+            "`params.a`: undeclared reference to 'params.a' (in container '')",
             id="conditions-of-exclude",
         ),
         pytest.param(

@@ -111,6 +111,21 @@ def test_a_namespace_that_is_new_is_waited_for(tmp_path: Path, api: apiservers.A
     assert (unknown, [line["name"] for line in said]) == ([], ["never"])
 
 
+def test_expressions_see_the_namespace(tmp_path: Path, api: apiservers.ApiServer) -> None:
+    rule = "namespaceObject.metadata.resourceVersion == 'never'"
+    text = "\"'at ' + namespaceObject.metadata.resourceVersion + namespaceObject.kind\""
+    (tmp_path / "guard").mkdir()
+    (tmp_path / "guard" / "g.yaml").write_text(
+        "{kind: GuardPolicy, metadata: {name: g}, spec: {match: {namespaces: [ml]}, "
+        f'rules: [{{expression: "{rule}", messageExpression: {text}}}]}}}}'
+    )
+    with started(tmp_path, api, f"--policies={tmp_path / 'guard'}") as served:
+        serving.until(lambda: served.call("/readyz", method="GET")[0] == 200)
+        refused = served.validate(reviews.review(reviews.pod(), namespace="ml"))
+
+    assert refused["status"]["message"].splitlines()[0] == "g: at 100Namespace"
+
+
 def test_a_namespace_that_went_is_forgotten(tmp_path: Path, api: apiservers.ApiServer) -> None:
     with webhook(tmp_path, api) as served:
         api.state.remove("ml")

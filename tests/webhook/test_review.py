@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import orjson
+import pytest
 
 from policies.model import Decision, Violation
 from tests.webhook.reviews import UID, deployment, pod, review
@@ -50,3 +51,25 @@ def test_refusals_are_sorted_lines_and_a_policy_outweighs_an_intent() -> None:
         "auditAnnotations": {"preview.p": "/a, /b", "preview." + "q" * 55: "/c"},
     }
     assert (answer.outcome, answer.policies) == ("denied", ["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("reasons", "reason"),
+    [
+        pytest.param(("Unauthorized", "Unauthorized"), "Unauthorized", id="shared"),
+        pytest.param(("Unauthorized", "Invalid"), "Forbidden", id="different"),
+        pytest.param(("Unauthorized", ""), "Forbidden", id="one-without"),
+    ],
+)
+def test_the_reason_is_the_one_that_all_rules_give(reasons: tuple[str, ...], reason: str) -> None:
+    found = tuple(
+        Violation(policy="a", message=f"no {number}", reason=one)
+        for number, one in enumerate(reasons)
+    )
+
+    answer = handlers.validation(
+        codec.decode(orjson.dumps(review(pod()))), Decision(violations=found)
+    )
+
+    status = orjson.loads(answer.body)["response"]["status"]
+    assert (status["code"], status["reason"]) == (403, reason)

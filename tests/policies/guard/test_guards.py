@@ -203,6 +203,30 @@ def test_variables_params_and_message_expressions() -> None:
     assert lines(engine.review(request(pod()), known, Facts())) == ["g: has 1"]
 
 
+def test_a_rule_gives_its_reason() -> None:
+    known = guard("{rules: [{expression: 'false', message: No., reason: Unauthorized}]}")
+
+    found = engine.review(request(pod()), known, Facts())
+
+    assert Violation(policy="g", message="No.", reason="Unauthorized") in found.violations
+
+
+def test_the_namespace_has_all_that_is_known_of_it() -> None:
+    known = guard(
+        "{rules: [{expression: \"namespaceObject.metadata.labels.a == 'b' && "
+        "namespaceObject.metadata.annotations.owner == 'nlp' && "
+        "namespaceObject.status.phase == 'Active'\"}]}"
+    )
+    facts = Facts(
+        namespaces={"ml": {"a": "b"}},
+        namespace_objects={
+            "ml": {"metadata": {"annotations": {"owner": "nlp"}}, "status": {"phase": "Active"}}
+        },
+    )
+
+    assert lines(engine.review(request(pod()), known, facts)) == []
+
+
 def test_deletion_is_judged_where_asked() -> None:
     rule = 'rules: [{expression: "oldObject == null", message: Stays.}]'
     asked = request(None, "DELETE", old_object=pod())
@@ -282,6 +306,35 @@ def test_a_kind_without_pods_is_judged() -> None:
         ("{}", "spec: there is nothing that it refuses; add rules or checks"),
         ('{match: {kinds: [Services]}, rules: [{expression: "false"}]}',
          'spec.match.kinds[0]: "Services": there is no such kind; did you mean "Service"?'),
+        ("{checks: {accelerators: {allowedClasses: [a]}}}",
+         'spec.checks.accelerators.allowedClasses: unknown field "allowedClasses"; write classes'),
+        ("{checks: {accelerators: {maxPerPod: 0}}}",
+         "spec.checks.accelerators.maxPerPod: 0 is too small; write 1 or more"),
+        ("{checks: {accelerators: {classes: a100}}}",
+         'spec.checks.accelerators.classes: "a100" is not a list of classes, or {allow, deny}; '
+         'write for example ["a100"]'),
+        ("{checks: {resources: {requests: cpu}}}",
+         'spec.checks.resources.requests: "cpu" is not a list of resources, or {required, min, '
+         'max}; write for example ["cpu", "memory"]'),
+        ("{checks: {resources: {max: {cpu: lots}}}}",
+         'spec.checks.resources.max.cpu: "lots" is not a quantity; write for example "80Gi"'),
+        ("{checks: {mounts: {hostPath: false}}}",
+         'spec.checks.mounts.hostPath: unknown field "hostPath"; write volumes: {deny: '
+         '[hostPath]}, or a source such as "hostPath:///data/*"'),
+        ("{checks: {mounts: {}}}",
+         "spec.checks.mounts: it says nothing of what may be mounted; add sources, deny or "
+         "volumes"),
+        ("{checks: {knativeAutoscaling: {maxScal: 3}}}",
+         'spec.checks.knativeAutoscaling.maxScal: Knative has no setting '
+         '"max-scal"; did you '
+         'mean "max-scale"?'),
+        ("{checks: {knativeAutoscaling: {maxScale: many}}}",
+         'spec.checks.knativeAutoscaling.maxScale: "many" is no bound for max-scale; write 10'),
+        ("{checks: {requireIntents: [accelerater]}}",
+         'spec.checks.requireIntents: there is no intent "accelerater"; did you mean '
+         '"accelerator"?'),
+        ("{checks: {requireIntents: {}}}",
+         "spec.checks.requireIntents: it names no intent; name one"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_told_at_load(spec: str, message: str) -> None:

@@ -426,3 +426,27 @@ def test_says_what_cannot_be_used(spec: dict[str, Any], sentence: str) -> None:
         policies(quota(**spec))
 
     assert [f"{one.path}: {one.message}" for one in raised.value.faults] == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("condition", "covers"),
+    [
+        pytest.param("object.metadata.name == 'nobody'", False, id="false"),
+        pytest.param("namespaceObject.metadata.labels.team == 'nlp'", True, id="true"),
+        pytest.param("object.spec.nope == 1", True, id="what-cant-be-evaluated-counts"),
+    ],
+)
+def test_conditions_of_a_quota(condition: str, covers: bool) -> None:
+    text = quota(budget={"pods": 1}, match={"conditions": [condition]})
+
+    assert bool(charges(pod(), text)) is covers
+
+
+def test_a_quota_has_no_request_to_ask_about() -> None:
+    with pytest.raises(InvalidPolicies) as caught:
+        policies(quota(budget={"pods": 1}, match={"conditions": ["request.dryRun"]}))
+
+    assert [f"{one.path}: {one.message}" for one in caught.value.faults] == [
+        "spec.match.conditions[0]: line 1, column 8 of `request.dryRun`: undeclared reference to "
+        "'request.dryRun' (in container '')"
+    ]
