@@ -89,18 +89,20 @@ class Index(Generic[Item]):
 
 
 class _Entry(Generic[Item]):
-    """One item, and its match apart from the labels of targets."""
+    """One item, and its match apart from what differs among alike targets: labels, content."""
 
     __slots__ = ("item", "objects", "position", "settled")
 
     def __init__(self, position: int, match: Match, item: Item) -> None:
         exclude = match.exclude
-        if exclude and any(one.objects for one in _nested(exclude)):
+        if exclude and any(one.objects or one.conditions for one in _nested(exclude)):
             exclude = None
         self.position = position
         self.item = item
         self.objects = match.objects
-        self.settled: Predicate = matching.compiled(replace(match, objects=None, exclude=exclude))
+        self.settled: Predicate = matching.compiled(
+            replace(match, objects=None, conditions=(), exclude=exclude)
+        )
 
 
 class _Alike(Generic[Item]):

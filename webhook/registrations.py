@@ -31,6 +31,7 @@ from policies.intents import PREFIX
 from policies.model import DOMAIN, Manifest, PolicySet
 from policies.workloads.catalogue import Catalogue, builtin, of
 from webhook import definitions, guard_rules
+from webhook.controllers import CONTROLLERS
 
 NAMESPACE = "kubectl-ml"
 SERVICE = "kubectl-ml"

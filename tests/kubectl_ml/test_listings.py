@@ -46,7 +46,7 @@ def test_sources_are_a_table() -> None:
         ["NAME", "TYPE", "BECOMES", "MODE", "NAMESPACES"],
         ["imagenet", "s3", "s3://datasets/imagenet/v3, fetched by an init container", "ro",
          "ml-* and team=nlp"],
-        ["ram", "memory", "a directory in memory", "rw", "*"],
+        ["ram", "memory", "a directory in memory of 4Gi", "rw", "*"],
         ["vision/models", "oci", "image registry.example.com/models:1", "ro", "vision"],
         ["work", "pvc", "claim work, directory runs", "rw", "*"],
     ]  # fmt: skip
