@@ -1,0 +1,208 @@
+"""`kubectl ml quota`: what groups may use, as an admin and as a namespaced user."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kubectl_ml.apiserver import APIServer, forbidden, kubeconfig
+from tests.kubectl_ml.program import BIN, Outcome
+
+GROUP = "kubectl-ml.io/v1alpha1"
+POLICIES = f"/apis/{GROUP}/quotapolicies"
+A100 = "accelerators.a100"
+
+
+def policy(server: APIServer, name: str = "gpus", status: Any = None, **spec: Any) -> None:
+    server.kinds[GROUP] = {"QuotaPolicy": "quotapolicies"}
+    found = {
+        "apiVersion": GROUP,
+        "kind": "QuotaPolicy",
+        "metadata": {"name": name, "uid": name},
+        "spec": {"groupBy": {"namespaceLabel": "team"}, "budget": {A100: 16}, **spec},
+    }
+    server.objects[f"{POLICIES}/{name}"] = found | ({"status": status} if status else {})
+
+
+def group(name: str, used: int, reserved: int = 0) -> Any:
+    return {
+        "group": name,
+        "used": {A100: str(used)} if used else {},
+        "reserved": {A100: str(reserved)} if reserved else {},
+        "budget": {A100: "16"},
+    }
+
+
+def job(server: APIServer, namespace: str, name: str, gpus: int) -> Any:
+    found = {
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "annotations": {"kubectl-ml.io/accelerator": f"a100:{gpus}"},
+        },
+        "spec": {
+            "template": {
+                "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "x"}]}
+            }
+        },
+    }
+    server.add(f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}", found)
+    return found
+
+
+@pytest.fixture
+def two_teams(server: APIServer) -> APIServer:
+    for name, team in (("ml", "nlp"), ("speech", "nlp"), ("other", "vision")):
+        server.objects[f"/api/v1/namespaces/{name}"] = {
+            "metadata": {"name": name, "labels": {"team": team}, "uid": name}
+        }
+    groups = [group("nlp", 10, 2), group("vision", 16)]
+    policy(server, status={"groups": groups, "groupsInAll": 2})
+    job(server, "ml", "bert", 4)
+    job(server, "speech", "asr", 6)
+    job(server, "other", "vit", 16)
+    return server
+
+
+def test_the_groups_of_the_namespace(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota") == Outcome(
+        code=0,
+        out="POLICY   GROUP   OF     BUDGET   USED   RESERVED   FREE\n"
+        "gpus     nlp     a100   16       10     2          4      █████▒░░\n",
+        err="",
+    )
+
+
+def test_every_group_and_who_holds_what(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota", "-A", "-owide", "--no-headers").out.splitlines() == [
+        "gpus   nlp      a100   16   10   2   4   █████▒░░   asr 6, bert 4",
+        "gpus   vision   a100   16   16   0   0   ████████   vit 16",
+    ]
+
+
+def test_one_group_tells_who_holds_what(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota", "nlp").out.splitlines()[3:] == [
+        "POLICY   KIND        NAMESPACE   NAME   HOLDS",
+        "gpus     Job.batch   speech      asr    6 a100",
+        "gpus     Job.batch   ml          bert   4 a100",
+    ]
+
+
+def test_json(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert json.loads(ml("quota", "vision", "-ojson").out) == {
+        "items": [
+            {
+                "policy": "gpus",
+                "group": "vision",
+                "budget": {A100: "16"},
+                "used": {A100: "16"},
+                "reserved": {},
+                "free": {A100: "0"},
+                "holders": [
+                    {
+                        "kind": "Job.batch",
+                        "namespace": "other",
+                        "name": "vit",
+                        "amounts": {A100: "16"},
+                    }
+                ],
+            }
+        ]
+    }
+
+
+def test_owned_pods_are_their_owners(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    owner = two_teams.objects["/apis/batch/v1/namespaces/ml/jobs/bert"]["metadata"]
+    reference = {"kind": "Job", "apiVersion": "batch/v1", "name": "bert", "uid": owner["uid"]}
+    container = {"name": "main", "resources": {"limits": {"nvidia.com/gpu": "4"}}}
+    pod = {
+        "metadata": {"ownerReferences": [reference | {"controller": True}]},
+        "spec": {"containers": [container]},
+    }
+    two_teams.add("/api/v1/namespaces/ml/pods/bert-0", pod)
+
+    assert [
+        (one["name"], one["amounts"])
+        for one in json.loads(ml("quota", "nlp", "-ojson").out)["items"][0]["holders"]
+    ] == [("asr", {A100: "6"}), ("bert", {A100: "4"})]
+
+
+def test_a_namespaced_user_is_told_what_is_hidden(
+    two_teams: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    no = forbidden("no")
+    two_teams.answers[("GET", "/api/v1/namespaces")] = no
+    for path in ("apis/batch/v1/jobs", "api/v1/pods", "apis/apps/v1/deployments"):
+        two_teams.answers[("GET", f"/{path}")] = no
+
+    outcome = ml("quota", "-owide", "--no-headers")
+
+    assert outcome == Outcome(
+        code=0,
+        out="gpus   nlp   a100   16   10   2   4   █████▒░░   bert 4\n",
+        err="note: other namespaces' workloads are hidden: you can't list "
+        f"{_hidden(outcome)} there\n",
+    )
+    assert set(_hidden(outcome).split(", ")) == {"jobs", "pods", "deployments"}
+
+
+def _hidden(outcome: Outcome) -> str:
+    return outcome.err.partition("can't list ")[2].partition(" there")[0]
+
+
+def test_without_a_status_groups_are_counted(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    policy(server, groupBy="namespace")
+    job(server, "ml", "bert", 4)
+
+    assert ml("quota", "--no-headers").out.split()[:7] == [
+        "gpus",
+        "ml",
+        "a100",
+        "16",
+        "4",
+        "0",
+        "12",
+    ]
+
+
+def test_an_unknown_group(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota", "nlq") == Outcome(
+        code=1,
+        out="",
+        err='error: no quota knows a group "nlq"; did you mean "nlp"?\n'
+        "hint: kubectl ml quota -A lists those that use something\n",
+    )
+
+
+def test_no_quota(server: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
+    (tmp_path / "none.yaml").write_text("")
+
+    outcome = ml("quota", "--policies", str(tmp_path))
+
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "No quota holds here.\n")
+
+
+def test_watch_shows_it_again(two_teams: APIServer, tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path / "config", two_teams.port)
+    command = [str(BIN / "kubectl-ml"), "quota", "--watch", "--no-headers"]
+    environment = {**os.environ, "KUBECONFIG": str(config)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:  # noqa: S603 -- our own
+        assert process.stdout is not None
+        first = process.stdout.readline().decode()
+        policy(two_teams, status={"groups": [group("nlp", 16)], "groupsInAll": 1})
+        second = process.stdout.readline().decode()
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+    assert (first.split()[3:7], second.split()[3:7]) == (
+        ["16", "10", "2", "4"],
+        ["16", "16", "0", "0"],
+    )
+    assert process.returncode == 130
