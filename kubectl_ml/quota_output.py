@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kubectl_ml import tables
+from kubectl_ml.fitting import Verdict
 from kubectl_ml.quotas import Holder, Use
 from policies.quota.ledger import Amounts
 from policies.quota.verdicts import amount, label
@@ -100,3 +101,35 @@ def holder(one: Holder) -> dict[str, Any]:
 def texts(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, str]:
     """Write amounts as Kubernetes does."""
     return {key: amount(key, value) for key, value in sorted(amounts)}
+
+
+def verdicts(found: Sequence[Verdict], form: str) -> None:
+    """Print what policies say of objects: what fits on stdout, what doesn't as errors."""
+    if form in ("json", "yaml"):
+        fits = all(one.fits for one in found)
+        whole = {"fits": fits, "items": [_verdict(one) for one in found]}
+        click.echo(tables.structured(whole, form), nl=False)
+        return
+    if not found:
+        click.echo("No quota covers what is here.", err=True)
+    for one in found:
+        if not one.sentences:
+            click.echo(f"{one.object} fits: {one.policy}, {one.group}: {written(one.asks) or '0'}")
+        for sentence in one.sentences:
+            word = "Warning" if one.fits else "error"
+            click.echo(f"{word}: {one.policy}: {sentence}", err=True)
+        if one.to_go:
+            names = ", ".join(f"{each.name} ({written(each.amounts)})" for each in one.to_go)
+            click.echo(f"hint: it fits once this is gone: {names}", err=True)
+
+
+def _verdict(one: Verdict) -> dict[str, Any]:
+    return {
+        "object": one.object,
+        "policy": one.policy,
+        "group": one.group,
+        "asks": texts(one.asks.items()),
+        "fits": one.fits,
+        "sentences": list(one.sentences),
+        "toGo": [holder(each) for each in one.to_go],
+    }

@@ -206,3 +206,59 @@ def test_watch_shows_it_again(two_teams: APIServer, tmp_path: Path) -> None:
         ["16", "16", "0", "0"],
     )
     assert process.returncode == 130
+
+
+def manifest(path: Path, gpus: int, name: str = "gpt") -> str:
+    path.write_text(
+        f"apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}, annotations: "
+        f"{{kubectl-ml.io/accelerator: 'a100:{gpus}'}}}}\nspec: {{template: {{spec: "
+        "{restartPolicy: Never, containers: [{name: main, image: x}]}}}\n"
+    )
+    return str(path)
+
+
+def test_what_fits(two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 4)) == Outcome(
+        code=0, out="Job.batch/ml/gpt fits: gpus, nlp: 4 a100\n", err=""
+    )
+
+
+def test_what_does_not_fit_is_told_as_the_webhook_tells_it(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    job(two_teams, "ml", "small", 1)
+
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 6)) == Outcome(
+        code=1,
+        out="",
+        err="error: gpus: team nlp has 10 of 16 a100 in use and 2 reserved "
+        "(asr 6, bert 4, small 1); gpt asks for 6, 2 too many\n"
+        "hint: it fits once this is gone: bert (4 a100)\n",
+    )
+
+
+def test_a_raise_asks_for_the_difference(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 8, "bert")).code == 0
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 9, "bert")).code == 1
+
+
+def test_check_as_json(two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
+    found = json.loads(ml("quota", "check", "-ojson", "-f", manifest(tmp_path / "job.yaml", 6)).out)
+
+    assert (found["fits"], found["items"][0]["asks"], found["items"][0]["fits"]) == (
+        False, {A100: "6"}, False,
+    )  # fmt: skip
+
+
+def test_the_labels_that_decide_are_hidden(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    for path in ("/api/v1/namespaces", "/api/v1/namespaces/ml"):
+        two_teams.answers[("GET", path)] = forbidden("no")
+
+    outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 1))
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert 'gpus goes by the labels of namespace "ml", and you can\'t get' in outcome.err
