@@ -262,3 +262,50 @@ def test_the_labels_that_decide_are_hidden(
 
     assert (outcome.code, outcome.out) == (1, "")
     assert 'gpus goes by the labels of namespace "ml", and you can\'t get' in outcome.err
+
+
+def test_the_fewest_that_make_room(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    for name, gpus in (("big", 5), ("mid", 3), ("wee", 2)):
+        job(two_teams, "ml", name, gpus)
+
+    def hint(gpus: int) -> str:
+        return ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", gpus)).err.split("\n")[1]
+
+    assert [hint(6), hint(7), hint(10), hint(13)] == [
+        "hint: it fits once this is gone: wee (2 a100)",
+        "hint: it fits once this is gone: mid (3 a100)",
+        "hint: it fits once this is gone: big (5 a100), wee (2 a100)",
+        "hint: it fits once this is gone: big (5 a100), bert (4 a100)",
+    ]
+
+
+def test_two_that_fit_alone_and_not_together(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    one, two = (manifest(tmp_path / f"{name}.yaml", 3, name) for name in ("one", "two"))
+
+    outcome = ml("quota", "check", "-f", one, "-f", two)
+
+    assert (outcome.code, outcome.out) == (1, "Job.batch/ml/one fits: gpus, nlp: 3 a100\n")
+    assert "two asks for 3, 2 too many" in outcome.err
+
+
+def test_a_group_of_a_user(server: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
+    policy(server, groupBy="user", budget={A100: 2})
+    review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    server.answers[("POST", review)] = (201, {"status": {"userInfo": {"username": "ann"}}})
+
+    outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 3))
+
+    assert outcome.err == (
+        "error: gpus: user ann has 0 of 2 a100 in use; gpt asks for 3, 1 too many\n"
+    )
+
+
+def test_files_are_for_check(ml: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = ml("quota", "-f", manifest(tmp_path / "job.yaml", 3))
+
+    assert outcome.code == 2
+    assert "-f is for `kubectl ml quota check -f FILENAME`" in outcome.err
