@@ -17,7 +17,7 @@ from kubectl_ml import in_force, objects
 from kubectl_ml.cluster import Cluster
 from kubectl_ml.errors import NotAllowed, NotFound, NotInstalled
 from policies import engine, quantity
-from policies.model import API_VERSION, Facts, Manifest, PolicySet
+from policies.model import API_VERSION, Facts, Manifest, Match, PolicySet
 from policies.quota import budgets, reading
 from policies.quota.charges import NONE
 from policies.quota.ledger import Amounts
@@ -149,9 +149,18 @@ def look(cluster: Cluster, policies: PolicySet) -> Seen:
 
 def asks_labels(policy: QuotaPolicy) -> bool:
     """Tell whether a namespace's labels decide what a policy makes of its workloads."""
-    namespaces = policy.match.namespaces
-    selects = namespaces is not None and namespaces.selector is not None
-    return selects or policy.group_by.by in ("namespaceLabel", "expression")
+    return policy.group_by.by in ("namespaceLabel", "expression") or _chooses_by_labels(
+        policy.match
+    )
+
+
+def _chooses_by_labels(match: Match) -> bool:
+    namespaces = match.namespaces
+    return (
+        (namespaces is not None and namespaces.selector is not None)
+        or any("namespaceObject" in expression for _, expression in match.conditions)
+        or (match.exclude is not None and _chooses_by_labels(match.exclude))
+    )
 
 
 def _statuses(cluster: Cluster, seen: Seen) -> None:

@@ -309,3 +309,16 @@ def test_files_are_for_check(ml: Callable[..., Outcome], tmp_path: Path) -> None
 
     assert outcome.code == 2
     assert "-f is for `kubectl ml quota check -f FILENAME`" in outcome.err
+
+
+def test_labels_decide_where_namespaces_are_chosen_by_them(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    exclude = {"namespaces": {"selector": {"matchLabels": {"team": "vision"}}}}
+    policy(two_teams, groupBy="namespace", match={"exclude": exclude})
+    for path in ("/api/v1/namespaces", "/api/v1/namespaces/ml"):
+        two_teams.answers[("GET", path)] = forbidden("no")
+
+    outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 1))
+
+    assert (outcome.code, outcome.out) == (1, "")
