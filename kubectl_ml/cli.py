@@ -45,6 +45,14 @@ VERBS = {
         module="kubectl_ml.commands.demand",
         summary="Count the pods, devices, cpu and memory that manifests ask for",
     ),
+    "quota": Verb(
+        module="kubectl_ml.commands.quota",
+        summary="Show what groups may use, what they use, and who holds it",
+    ),
+    "gpus": Verb(
+        module="kubectl_ml.commands.gpus",
+        summary="List the cluster's devices by class and node: what is free, and who holds them",
+    ),
     "classes": Verb(
         module="kubectl_ml.commands.classes",
         summary="List the device classes that can be named",

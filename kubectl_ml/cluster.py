@@ -89,6 +89,15 @@ class Cluster:
         asked = Asked(verb="get", api_version="v1", kind="Version")
         return str(self.connection.json("GET", "/version", asked=asked).get("gitVersion"))
 
+    def username(self) -> str:
+        """Say who asks, as the API server knows them; everyone who is logged in may ask."""
+        group = "authentication.k8s.io/v1"
+        asked = Asked(verb="create", api_version=group, kind="SelfSubjectReview")
+        body = {"apiVersion": group, "kind": "SelfSubjectReview"}
+        path = f"/apis/{group}/selfsubjectreviews"
+        found = self.connection.json("POST", path, asked=asked, body=body)
+        return str(found["status"]["userInfo"]["username"])
+
     def _discover(self, api_version: str) -> Mapping[str, str]:
         asked = Asked(verb="get", api_version=api_version, kind="APIResourceList")
         try:

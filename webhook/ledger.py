@@ -21,9 +21,10 @@ from structlog.typing import FilteringBoundLogger
 
 from policies.quota import ledger as rules
 from policies.quota.ledger import Amounts, Hold, Ledger, Short
+from policies.quota.trees import Account
 from webhook.apiserver import Conflicting, NotFound
 from webhook.errors import NotReachable
-from webhook.usage import Account, Usage
+from webhook.usage import Usage
 
 LABEL = "kubectl-ml.io/ledger"
 WAIT_SECONDS = 3.0  # in all; the webhook has 5

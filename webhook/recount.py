@@ -21,12 +21,12 @@ from policies.model import API_VERSION, PolicySet
 from policies.quota import budgets
 from policies.quota.ledger import Amounts, Ledger
 from policies.quota.policy import QuotaPolicy
+from policies.quota.trees import Account
 from policies.quota.verdicts import amount
 from webhook.apiserver import Conflicting, NotFound
 from webhook.errors import NotReady
 from webhook.leader import Leader
 from webhook.ledger import LABEL, Api, Ledgers, Written, config_map, name_of, read
-from webhook.usage import Account
 from webhook.watching_usage import UsageWatch
 
 RECOUNT_SECONDS = 0.2  # between two looks at what changed

@@ -1,13 +1,7 @@
 """
 What is in use: every object that a quota covers, as it was seen last, in trees by controller.
 
-    Deployment (asks for 5 at its peak)
-      ReplicaSet (3)  ReplicaSet (2)
-        Pod Pod Pod     Pod Pod
-
-A tree uses the larger of what its root asks for at its peak and what its members ask for now; so
-owned pods are free within what their owner is charged with, and what is more is charged. A member
-that is being deleted is its root's business.
+What a tree uses is in `policies.quota.trees`; here is what each group uses, kept up to date.
 
 The table is filled by threads that watch, and read by the event loop and by who recounts; a lock is
 held for moments only. Versions are resourceVersions, which can be compared since Kubernetes 1.35
@@ -18,34 +12,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeAlias
 
 from policies.quota.charges import Charge
 from policies.quota.ledger import Amounts, Seen, key_of
-
-Account: TypeAlias = tuple[str, str]  # policy, group
+from policies.quota.trees import Account, Entry, Forest
 
 GONE_SECONDS = 600  # how long it is remembered that an object was there
 _ZERO = Decimal(0)
 _LAST = 2**63
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One object as it was seen last; `charges` by policy name, `steady` the same without peaks."""
-
-    uid: str
-    kind: str  # KIND.GROUP
-    namespace: str
-    name: str
-    version: int
-    owner: str  # uid of the controller; empty: none
-    terminating: bool
-    charges: Mapping[str, Charge]
-    steady: Mapping[str, Amounts]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,8 +38,8 @@ class Usage:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.dirty: set[Account] = set()  # whose sum changed since somebody took it
-        self._entries: dict[str, Entry] = {}
-        self._members: dict[str, set[str]] = {}  # uid of an owner, seen or not -> uids
+        self._forest = Forest()
+        self._entries = self._forest.entries
         self._by_key: dict[str, str] = {}  # as ledgers name it -> uid
         self._gone: dict[str, float] = {}  # uid -> when
         self._trees: dict[str, _Tree] = {}  # by the root's uid
@@ -77,15 +54,13 @@ class Usage:
             known = self._entries.get(entry.uid)
             if entry.uid in self._gone or (known and known.version > entry.version):
                 return
-            before = self._root(entry.uid) if known else ""
-            if known and known.owner != entry.owner:
-                self._disown(known)
-            self._entries[entry.uid] = entry
+            before = self._forest.root(entry.uid) if known else ""
+            self._forest.plant(entry)
             self._by_key[key_of(entry.uid)] = entry.uid
-            if entry.owner:
-                self._members.setdefault(entry.owner, set()).add(entry.uid)
-            stale = {before, *self._members.get(entry.uid, ())} if known is None else {before}
-            self._count_again({*stale, self._root(entry.uid)})
+            stale = (
+                {before, *self._forest.members.get(entry.uid, ())} if known is None else {before}
+            )
+            self._count_again({*stale, self._forest.root(entry.uid)})
 
     def drop(self, uid: str) -> None:
         """Forget an object that is gone."""
@@ -95,10 +70,9 @@ class Usage:
             self._by_key[key_of(uid)] = uid
             if known is None:
                 return
-            root = self._root(uid)
-            self._disown(known)
-            del self._entries[uid]
-            self._count_again({root, uid, *self._members.get(uid, ())})
+            root = self._forest.root(uid)
+            self._forest.fell(uid)
+            self._count_again({root, uid, *self._forest.members.get(uid, ())})
 
     def listed(self, kind: str, entries: Iterable[Entry], version: int) -> None:
         """Take a list of all objects of a kind, as of `version`."""
@@ -126,24 +100,7 @@ class Usage:
             del self._gone[uid]
             self._by_key.pop(key_of(uid), None)
 
-    def _disown(self, entry: Entry) -> None:
-        members = self._members.get(entry.owner)
-        if members is not None:
-            members.discard(entry.uid)
-            if not members:
-                del self._members[entry.owner]
-
     # --- trees ----------------------------------------------------------------------------------
-
-    def _root(self, uid: str) -> str:
-        """Climb to the topmost owner that is there."""
-        seen = {uid}
-        while (entry := self._entries.get(uid)) and entry.owner in self._entries:
-            uid = entry.owner
-            if uid in seen:  # owners in a circle: whoever wrote that gains nothing
-                return min(seen)
-            seen.add(uid)
-        return uid
 
     def _count_again(self, uids: set[str]) -> None:
         for uid in sorted(uids - {""}):
@@ -152,46 +109,12 @@ class Usage:
             for account, amounts in tree.amounts.items() if tree else ():
                 self._add(account, amounts, -1)
                 self._roots[account].discard(uid)
-            if entry is None or self._root(uid) != uid:
+            if entry is None or self._forest.root(uid) != uid:
                 continue
-            tree = self._trees[uid] = _Tree()
-            for account, amounts in self._contributions(entry, frozenset(), set()):
-                tree.amounts[account] = _sum(tree.amounts.get(account, {}), amounts)
+            tree = self._trees[uid] = _Tree(amounts=self._forest.uses(uid))
             for account, amounts in tree.amounts.items():
                 self._add(account, amounts, 1)
                 self._roots.setdefault(account, set()).add(uid)
-
-    def _contributions(
-        self, entry: Entry, covered: frozenset[str], met: set[str]
-    ) -> Iterator[tuple[Account, Amounts]]:
-        """Tell what an object and its members add, apart from policies that cover an owner."""
-        if entry.uid in met:
-            return
-        met.add(entry.uid)
-        own = frozenset(entry.charges)
-        for name in own - covered:
-            charge = entry.charges[name]
-            members = self._used_by_members(entry, name, {entry.uid})
-            yield (name, charge.group), _most(charge.amounts, members)
-        for member in self._members_of(entry):
-            yield from self._contributions(member, covered | own, met)
-
-    def _used_by_members(self, entry: Entry, policy: str, met: set[str]) -> Amounts:
-        total: Amounts = {}
-        for member in self._members_of(entry):
-            if member.uid in met or member.terminating:
-                continue
-            met.add(member.uid)
-            inner = self._used_by_members(member, policy, met)
-            total = _sum(total, _most(member.steady.get(policy, {}), inner))
-        return total
-
-    def _members_of(self, entry: Entry) -> list[Entry]:
-        return [
-            self._entries[uid]
-            for uid in sorted(self._members.get(entry.uid, ()))
-            if uid in self._entries
-        ]
 
     def _add(self, account: Account, amounts: Amounts, sign: int) -> None:
         sums = self._sums.setdefault(account, {})
@@ -260,38 +183,8 @@ class Usage:
             if charged is None:
                 return None
             charge = charged.charges[policy]
-            members = self._used_by_members(charged, policy, {charged.uid})
+            members = self._forest.used_by_members(charged, policy)
             left = {
                 name: value - members.get(name, _ZERO) for name, value in charge.amounts.items()
             }
             return charge, {name: max(value, _ZERO) for name, value in left.items()}
-
-
-def _sum(one: Amounts, other: Amounts) -> Amounts:
-    return {name: one.get(name, _ZERO) + other.get(name, _ZERO) for name in {*one, *other}}
-
-
-def _most(one: Amounts, other: Amounts) -> Amounts:
-    return {name: max(one.get(name, _ZERO), other.get(name, _ZERO)) for name in {*one, *other}}
-
-
-def entry_of(
-    obj: Any, *, kind: str, charges: Mapping[str, Charge], steady: Mapping[str, Amounts]
-) -> Entry:
-    """Make the entry of an object."""
-    metadata = obj["metadata"]
-    owner = ""
-    for one in metadata.get("ownerReferences") or ():
-        if one.get("controller") is True:
-            owner = str(one.get("uid") or "")
-    return Entry(
-        uid=str(metadata["uid"]),
-        kind=kind,
-        namespace=str(metadata.get("namespace") or ""),
-        name=str(metadata["name"]),
-        version=int(metadata["resourceVersion"]),
-        owner=owner,
-        terminating="deletionTimestamp" in metadata,
-        charges=charges,
-        steady=steady,
-    )

@@ -19,12 +19,13 @@ from structlog.typing import FilteringBoundLogger
 from policies import engine
 from policies.model import Facts, PolicySet, Request
 from policies.quota.charges import Charge
+from policies.quota.trees import Entry, entry_of
 from policies.workloads import catalogue
 from policies.workloads.catalogue import Kind
 from webhook.apiserver import Forbidden, NotFound
 from webhook.errors import NotReachable, NotReady
 from webhook.following import PACE, Collection, Follower, Pace, Recorder, Watcher
-from webhook.usage import Entry, Usage, entry_of
+from webhook.usage import Usage
 
 LOOK_SECONDS = 0.2  # between two looks at whether policies or namespaces changed
 KINDS_SECONDS = 30.0  # between two looks at which kinds are served
@@ -272,8 +273,8 @@ class UsageWatch:
         return entry_of(
             obj,
             kind=kind.name,
-            charges={one.policy.name: one for one in found},
-            steady={one.policy.name: one.steady for one in found},
+            charges=found,
+            version=int(obj["metadata"]["resourceVersion"]),
         )
 
 

@@ -32,6 +32,8 @@ def test_offers_the_commands_with_what_they_do() -> None:
         "lint\tFind intents that can't be used, with file and line",
         "fn\tRender a ResourceList: a KRM function for kustomize and kpt",
         "demand\tCount the pods, devices, cpu and memory that manifests ask for",
+        "quota\tShow what groups may use, what they use, and who holds it",
+        "gpus\tList the cluster's devices by class and node: what is free, and who holds them",
         "classes\tList the device classes that can be named",
         "sources\tList the data sources that can be named",
         "policy\tList, read and check the policies in force, and try manifests against them",

@@ -1,0 +1,134 @@
+"""`kubectl ml gpus`: the devices of a cluster, by class and by node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from kubectl_ml import devices, flags, submit, tables
+from kubectl_ml.cluster import Target
+from kubectl_ml.devices import NodeDevices
+from policies.model import Accelerator
+
+CLASS_HEADERS = (
+    *("CLASS", "NODES", "CAPACITY", "ALLOCATED", "FREE", "REQUESTABLE", "AT-MOST"),
+    "COST/HOUR",
+)
+NODE_HEADERS = (
+    *("NODE", "CLASSES", "RESOURCE", "CAPACITY", "ALLOCATED", "FREE", "REQUESTABLE", "AT-MOST"),
+)
+UNKNOWN = "?"
+
+
+@click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
+@flags.policies
+@click.option("--no-headers", is_flag=True, help="Leave the headers out.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "wide", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="What to print; wide adds who holds what.",
+)
+@flags.cluster
+@flags.verbosity
+def gpus(
+    target: Target, *, policies_: tuple[str, ...], no_library: bool, no_headers: bool, output: str
+) -> None:
+    """
+    List the cluster's devices by class and by node: what is free, and who holds them.
+
+    REQUESTABLE is the largest request of one pod that a node can take now, AT-MOST the largest
+    that one could take if it were empty. A node that fits several classes counts in each. Classes
+    are the library's and those of --policies; `--policies cluster` knows the cluster's own.
+
+    \b
+    Examples:
+      # Can a pod with eight devices be scheduled?
+      kubectl ml gpus
+      # Who holds them?
+      kubectl ml gpus -o wide
+    """
+    cluster = submit.Session(target).cluster
+    accelerators = flags.read_policies(policies_, library=not no_library).accelerators
+    notes: list[str] = []
+    found = devices.find(cluster, accelerators, notes)
+    classes = sorted({name for one in found for name in one.classes})
+    by_class = [_class(accelerators[name], found) for name in classes]
+    if output in ("json", "yaml"):
+        whole = {"classes": by_class, "nodes": [_node(one) for one in found]}
+        click.echo(tables.structured(whole, output), nl=False)
+    elif not found:
+        click.echo("No node has devices.", err=True)
+    else:
+        _print(by_class, found, wide=output == "wide", headers=not no_headers)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _class(accelerator: Accelerator, found: Sequence[NodeDevices]) -> dict[str, Any]:
+    nodes = [one for one in found if accelerator.name in one.classes]
+    known = all(one.pods is not None for one in nodes)
+    item: dict[str, Any] = {
+        "class": accelerator.name,
+        "nodes": len(nodes),
+        "capacity": sum(one.capacity for one in nodes),
+        "allocated": sum(one.allocated or 0 for one in nodes) if known else None,
+        "free": sum(one.free or 0 for one in nodes) if known else None,
+        "requestable": max(one.requestable or 0 for one in nodes) if known else None,
+        "atMost": max(one.at_most for one in nodes),
+    }
+    if accelerator.cost_per_hour:
+        item["costPerHour"] = round(accelerator.cost_per_hour * item["capacity"], 2)
+    return item
+
+
+def _node(one: NodeDevices) -> dict[str, Any]:
+    return {
+        "node": one.node,
+        "classes": list(one.classes),
+        "resource": one.resource,
+        "capacity": one.capacity,
+        "allocated": one.allocated,
+        "free": one.free,
+        "requestable": one.requestable,
+        "atMost": one.at_most,
+        "schedulable": one.schedulable,
+        "holders": [
+            {"namespace": pod.namespace, "name": pod.name, "count": pod.count}
+            for pod in one.pods or ()
+        ],
+    }
+
+
+def _print(
+    by_class: Sequence[dict[str, Any]], found: Sequence[NodeDevices], *, wide: bool, headers: bool
+) -> None:
+    if by_class:
+        members = ("class", "nodes", "capacity", "allocated", "free", "requestable", "atMost")
+        rows = [
+            [*(_cell(one[member]) for member in members), _cell(one.get("costPerHour", "-"))]
+            for one in by_class
+        ]
+        click.echo(tables.table(CLASS_HEADERS, rows, headers))
+        click.echo()
+    titles = (*NODE_HEADERS, *(("HOLDERS",) if wide else ()))
+    rows = [_cells(one, wide=wide) for one in found]
+    click.echo(tables.table(titles, rows, headers))
+
+
+def _cells(one: NodeDevices, *, wide: bool) -> list[str]:
+    cells = [one.node, ",".join(one.classes) or "-", one.resource]
+    figures = (one.capacity, one.allocated, one.free, one.requestable, one.at_most)
+    cells += [_cell(figure) for figure in figures]
+    if wide:
+        held = [f"{pod.namespace}/{pod.name} {pod.count}" for pod in one.pods or ()]
+        cells.append(", ".join(held) or "-")
+    return cells
+
+
+def _cell(value: Any) -> str:
+    return UNKNOWN if value is None else str(value)

@@ -1,0 +1,130 @@
+"""`kubectl ml quota`: what groups may use, what they use, and who holds it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+
+import click
+
+from kubectl_ml import flags, named, objects, quota_output, quotas, submit
+from kubectl_ml.cluster import Cluster, Target
+from kubectl_ml.errors import PluginError
+from kubectl_ml.fitting import Fitting
+from kubectl_ml.quotas import Seen, Use
+from policies.model import User
+
+EVERY_SECONDS = 2.0  # --watch
+_CLEAR = "\x1b[H\x1b[2J"
+
+
+@click.command(context_settings=flags.CONTEXT, options_metavar="[flags] | check -f FILENAME")
+@click.argument("group", default="", metavar="[GROUP]")
+@click.option(
+    "-f",
+    "--filename",
+    "filenames",
+    multiple=True,
+    type=flags.ManifestPath(),
+    metavar="FILENAME",
+    help="With check: file, directory, URL or - with manifests; can be repeated.",
+)
+@flags.all_namespaces
+@click.option("-w", "--watch", is_flag=True, help="Show it again every two seconds.")
+@flags.policies
+@click.option("--no-headers", is_flag=True, help="Leave the headers out.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "wide", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="What to print; wide adds who holds what.",
+)
+@flags.cluster
+@flags.verbosity
+def quota(
+    target: Target,
+    *,
+    group: str,
+    filenames: tuple[str, ...],
+    all_namespaces: bool,
+    watch: bool,
+    policies_: tuple[str, ...],
+    no_library: bool,
+    no_headers: bool,
+    output: str,
+) -> int:
+    """
+    Show what groups may use, what they use, and who holds it.
+
+    Without GROUP and -A these are the groups of your namespace. Used and reserved are what the
+    policy's status says; holders are the workloads that you may list, and what is hidden is said.
+    `check -f` says whether manifests would fit (else it ends with 1), and what would have to go.
+
+    \b
+    Examples:
+      # What may my namespace still use?
+      kubectl ml quota
+      # Who holds what in team nlp?
+      kubectl ml quota nlp
+      # Every group, again and again
+      kubectl ml quota -A -o wide --watch
+      # Would this fit?
+      kubectl ml quota check -f train.yaml
+    """
+    if filenames and group != "check":
+        raise click.UsageError("-f is for `kubectl ml quota check -f FILENAME`")
+    cluster = submit.Session(target).cluster
+    while True:
+        policies = flags.read_policies(policies_ or (flags.CLUSTER,), library=not no_library)
+        seen = quotas.look(cluster, policies)
+        if filenames:
+            return _check(cluster, seen, filenames, output)
+        found = _wanted(seen, group, everywhere=all_namespaces)
+        if watch and sys.stdout.isatty():
+            click.echo(_CLEAR, nl=False)
+        quota_output.show(found, output, holders=bool(group), headers=not no_headers)
+        _say(seen)
+        if not watch:
+            return 0
+        sys.stdout.flush()
+        time.sleep(EVERY_SECONDS)
+
+
+def _say(seen: Seen) -> None:
+    for note in seen.notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _check(cluster: Cluster, seen: Seen, filenames: tuple[str, ...], output: str) -> int:
+    if any(one.group_by.by == "user" for one in seen.policies.quotas):
+        seen.facts = replace(seen.facts, user=User(username=cluster.username()))
+    fitting = Fitting(seen=seen)
+    for document in named.in_files(filenames, recursive=False):
+        if document.value is not None:
+            objects.check(document)
+            objects.replaced(document.value, fitting.add)
+    _say(seen)
+    quota_output.verdicts(fitting.verdicts, output)
+    return int(not all(one.fits for one in fitting.verdicts))
+
+
+def _wanted(seen: Seen, group: str, *, everywhere: bool) -> list[Use]:
+    found = []
+    for policy in sorted(seen.policies.quotas, key=lambda one: one.name):
+        if group:
+            groups = [group] if group in seen.possible(policy) else []
+        else:
+            groups = seen.groups(policy) if everywhere else seen.of_namespace(policy)
+        found += [seen.use(policy, one) for one in groups]
+    if group and not found:
+        from kubectl_ml.suggest import did_you_mean
+
+        known = {one for policy in seen.policies.quotas for one in seen.possible(policy)}
+        raise PluginError(
+            f'no quota knows a group "{group}"{did_you_mean(group, known)}',
+            hint="kubectl ml quota -A lists those that use something",
+        )
+    return found

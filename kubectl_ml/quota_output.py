@@ -1,0 +1,135 @@
+"""What groups use, written as tables with bars or as JSON and YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import click
+
+from kubectl_ml import tables
+from kubectl_ml.fitting import Verdict
+from kubectl_ml.quotas import Holder, Use
+from policies.quota.ledger import Amounts
+from policies.quota.verdicts import amount, label
+
+HEADERS = ("POLICY", "GROUP", "OF", "BUDGET", "USED", "RESERVED", "FREE", "")
+BAR = 8
+_ZERO = Decimal(0)
+
+
+def show(uses: Sequence[Use], form: str, *, holders: bool, headers: bool) -> None:
+    """Print what groups use; `holders` adds a table of who holds what."""
+    if form in ("json", "yaml"):
+        whole = {"items": [_item(one) for one in uses]}
+        click.echo(tables.structured(whole, form), nl=False)
+    elif not uses:
+        click.echo("No quota holds here.", err=True)
+    else:
+        wide = form == "wide"
+        titles = (*HEADERS, *(("HOLDERS",) if wide else ()))
+        rows = [_cells(one, key, wide=wide) for one in uses for key in sorted(one.budget)]
+        click.echo(tables.table(titles, rows, headers))
+        if holders and any(one.holders for one in uses):
+            click.echo()
+            _holders(uses, headers=headers)
+
+
+def _cells(use: Use, key: str, *, wide: bool) -> list[str]:
+    used, reserved = use.used.get(key, _ZERO), use.reserved.get(key, _ZERO)
+    figures = (use.budget[key], used, reserved, use.free(key))
+    cells = [use.policy.name, use.group, label(key), *(amount(key, one) for one in figures)]
+    cells.append(bar(use.budget[key], used, reserved))
+    if wide:
+        held = [one for one in use.holders if one.amounts.get(key)]
+        cells.append(", ".join(f"{one.name} {amount(key, one.amounts[key])}" for one in held))
+    return cells
+
+
+def bar(budget: Decimal, used: Decimal, reserved: Decimal) -> str:
+    """Draw what is used, reserved and free: `█████▒░░`; what is used is never drawn as nothing."""
+    if budget <= 0:
+        return "█" * BAR
+    full = _blocks(used, budget)
+    taken = max(_blocks(used + reserved, budget), full + bool(reserved and full < BAR))
+    return "█" * full + "▒" * (taken - full) + "░" * (BAR - taken)
+
+
+def _blocks(part: Decimal, whole: Decimal) -> int:
+    blocks = int((part / whole * BAR).to_integral_value(ROUND_HALF_UP))
+    return min(BAR, max(blocks, int(part > 0)))
+
+
+def _holders(uses: Sequence[Use], *, headers: bool) -> None:
+    rows = [
+        [use.policy.name, one.kind, one.namespace, one.name, written(one.amounts)]
+        for use in uses
+        for one in use.holders
+    ]
+    click.echo(tables.table(("POLICY", "KIND", "NAMESPACE", "NAME", "HOLDS"), rows, headers))
+
+
+def written(amounts: Amounts) -> str:
+    """Write amounts in a cell: `8 a100, 2 pods`."""
+    found = sorted(amounts.items())
+    return ", ".join(f"{amount(key, value)} {label(key)}" for key, value in found if value)
+
+
+def _item(use: Use) -> dict[str, Any]:
+    return {
+        "policy": use.policy.name,
+        "group": use.group,
+        "budget": texts(use.budget.items()),
+        "used": texts(use.used.items()),
+        "reserved": texts(use.reserved.items()),
+        "free": texts((key, use.free(key)) for key in use.budget),
+        "holders": [holder(one) for one in use.holders],
+    }
+
+
+def holder(one: Holder) -> dict[str, Any]:
+    """Give a holder as JSON has it."""
+    return {
+        "kind": one.kind,
+        "namespace": one.namespace,
+        "name": one.name,
+        "amounts": texts(one.amounts.items()),
+    }
+
+
+def texts(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, str]:
+    """Write amounts as Kubernetes does."""
+    return {key: amount(key, value) for key, value in sorted(amounts)}
+
+
+def verdicts(found: Sequence[Verdict], form: str) -> None:
+    """Print what policies say of objects: what fits on stdout, what doesn't as errors."""
+    if form in ("json", "yaml"):
+        fits = all(one.fits for one in found)
+        whole = {"fits": fits, "items": [_verdict(one) for one in found]}
+        click.echo(tables.structured(whole, form), nl=False)
+        return
+    if not found:
+        click.echo("No quota covers what is here.", err=True)
+    for one in found:
+        if not one.sentences:
+            click.echo(f"{one.object} fits: {one.policy}, {one.group}: {written(one.asks) or '0'}")
+        for sentence in one.sentences:
+            word = "Warning" if one.fits else "error"
+            click.echo(f"{word}: {one.policy}: {sentence}", err=True)
+        if one.to_go:
+            names = ", ".join(f"{each.name} ({written(each.amounts)})" for each in one.to_go)
+            click.echo(f"hint: it fits once this is gone: {names}", err=True)
+
+
+def _verdict(one: Verdict) -> dict[str, Any]:
+    return {
+        "object": one.object,
+        "policy": one.policy,
+        "group": one.group,
+        "asks": texts(one.asks.items()),
+        "fits": one.fits,
+        "sentences": list(one.sentences),
+        "toGo": [holder(each) for each in one.to_go],
+    }

@@ -1,0 +1,237 @@
+"""
+What groups may use and use, as far as the user may see it.
+
+Used and reserved are what the policy's status says. Who holds what comes from the workloads that
+the user may list, charged as the webhook charges them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from kubectl_ml import in_force, objects
+from kubectl_ml.cluster import Cluster
+from kubectl_ml.errors import NotAllowed, NotFound, NotInstalled
+from policies import engine, quantity
+from policies.model import API_VERSION, Facts, Manifest, Match, PolicySet
+from policies.quota import budgets, reading
+from policies.quota.charges import NONE
+from policies.quota.ledger import Amounts
+from policies.quota.policy import QuotaPolicy
+from policies.quota.trees import Account, Forest, entry_of, total
+from policies.workloads import catalogue
+from policies.workloads.catalogue import Kind
+
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """One workload and what it uses of a budget, with what its pods use beyond it."""
+
+    kind: str
+    namespace: str
+    name: str
+    amounts: Amounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What one group may use under one policy, and uses; largest holders first."""
+
+    policy: QuotaPolicy
+    group: str
+    budget: Amounts
+    used: Amounts
+    reserved: Amounts
+    holders: tuple[Holder, ...]
+
+    def free(self, key: str) -> Decimal:
+        """Tell how much is left; less than nothing where the budget is overdrawn."""
+        taken = self.used.get(key, _ZERO) + self.reserved.get(key, _ZERO)
+        return self.budget[key] - taken
+
+
+@dataclass(slots=True, kw_only=True)
+class Seen:
+    """What the user may see of one cluster at one time."""
+
+    policies: PolicySet
+    facts: Facts
+    namespace: str
+    forest: Forest = field(default_factory=Forest)
+    holders: dict[Account, list[Holder]] = field(default_factory=dict)
+    statuses: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # by policy
+    notes: dict[str, None] = field(default_factory=dict)  # an ordered set
+    hidden: list[str] = field(default_factory=list)  # kinds that can't be listed elsewhere
+
+    def use(self, policy: QuotaPolicy, group: str) -> Use:
+        """Tell what a group uses."""
+        holders = tuple(self.holders.get((policy.name, group), ()))
+        used: Amounts = {}
+        for one in holders:
+            used = total(used, one.amounts)
+        reserved: Amounts = {}
+        status = self.statuses.get(policy.name)
+        if status is not None:
+            listed = status.get("groups") or ()
+            found = next((one for one in listed if one["group"] == group), None)
+            if found is not None or len(listed) >= int(status.get("groupsInAll") or 0):
+                used, reserved = (_read(found, key) for key in ("used", "reserved"))
+            else:
+                self.notes[
+                    f"{policy.name} tells of {len(listed)} of {status['groupsInAll']} groups; "
+                    f"{group} is counted by what you may see"
+                ] = None
+        elif self.hidden:
+            self.notes[
+                f"{policy.name} has no status; its groups are counted by what you may see"
+            ] = None
+        budget = budgets.of(policy, group, self.facts.now)
+        return Use(
+            policy=policy, group=group, budget=budget, used=used, reserved=reserved,
+            holders=holders,
+        )  # fmt: skip
+
+    def groups(self, policy: QuotaPolicy) -> list[str]:
+        """Name the groups that use something, or have a budget of their own."""
+        found = {group for name, group in self.holders if name == policy.name}
+        listed = (self.statuses.get(policy.name) or {}).get("groups") or ()
+        found |= {one["group"] for one in listed}
+        named = [name for one in policy.overrides for name in one.groups]
+        return sorted(found | {name for name in named if not set(name) & set("*?[")})
+
+    def of_namespace(self, policy: QuotaPolicy) -> list[str]:
+        """Name the groups that a namespace is in, by its name, its labels or its workloads."""
+        by = policy.group_by
+        if by.by == "namespace":
+            return [self.namespace]
+        labels = self.facts.namespaces.get(self.namespace)
+        if by.by == "namespaceLabel" and labels is not None:
+            return [labels.get(by.of) or NONE]
+        return [
+            group
+            for (name, group), holders in sorted(self.holders.items())
+            if name == policy.name and any(one.namespace == self.namespace for one in holders)
+        ]
+
+    def possible(self, policy: QuotaPolicy) -> set[str]:
+        """Name every group that is known, idle ones too."""
+        by, found = policy.group_by, set(self.groups(policy))
+        for namespace, labels in self.facts.namespaces.items():
+            if by.by == "namespace":
+                found.add(namespace)
+            elif by.by == "namespaceLabel":
+                found.add(labels.get(by.of) or NONE)
+        return found
+
+
+def look(cluster: Cluster, policies: PolicySet) -> Seen:
+    """Read what the user may read."""
+    facts = replace(in_force.facts(cluster), now=time.time())
+    seen = Seen(policies=policies, facts=facts, namespace=cluster.namespace)
+    if not policies.quotas:
+        return seen
+    _statuses(cluster, seen)
+    _workloads(cluster, seen)
+    by_labels = [one.name for one in policies.quotas if asks_labels(one)]
+    if by_labels and cluster.namespace not in facts.namespaces:
+        seen.notes[
+            f'the labels of namespace "{cluster.namespace}" are hidden: you can\'t get namespaces; '
+            f"{', '.join(by_labels)} groups or chooses by them, so holders may be missing"
+        ] = None
+    return seen
+
+
+def asks_labels(policy: QuotaPolicy) -> bool:
+    """Tell whether a namespace's labels decide what a policy makes of its workloads."""
+    return policy.group_by.by in ("namespaceLabel", "expression") or _chooses_by_labels(
+        policy.match
+    )
+
+
+def _chooses_by_labels(match: Match) -> bool:
+    namespaces = match.namespaces
+    return (
+        (namespaces is not None and namespaces.selector is not None)
+        or any("namespaceObject" in expression for _, expression in match.conditions)
+        or (match.exclude is not None and _chooses_by_labels(match.exclude))
+    )
+
+
+def _statuses(cluster: Cluster, seen: Seen) -> None:
+    try:
+        found = cluster.find_all(API_VERSION, "QuotaPolicy", namespace=None)
+    except (NotAllowed, NotInstalled, NotFound) as error:
+        seen.notes[f"what is reserved is hidden: {error.message}"] = None
+        return
+    digests = {one.name: one.digest for one in seen.policies.quotas}
+    for one in found:
+        name = one["metadata"]["name"]
+        if "status" not in one or name not in digests:
+            continue
+        if reading.quota_policy(name, one["spec"]).digest == digests[name]:
+            seen.statuses[name] = one["status"]
+
+
+def _workloads(cluster: Cluster, seen: Seen) -> None:
+    known = catalogue.of(seen.policies)
+    groups = {"", *cluster.groups()}
+    for kind in known.kinds.values():
+        if kind.group not in groups or _makes_none(kind):
+            continue
+        for one in _listed(cluster, kind, seen):
+            charges = engine.charges(
+                objects.request(one, namespace=seen.namespace, user=seen.facts.user),
+                seen.policies,
+                seen.facts,
+            )
+            seen.forest.plant(entry_of(one, kind=kind.name, charges=charges))
+    _hold(seen)
+    if seen.hidden:
+        seen.notes[
+            f"other namespaces' workloads are hidden: you can't list {', '.join(seen.hidden)} there"
+        ] = None
+
+
+def _hold(seen: Seen) -> None:
+    for uid, entry in seen.forest.entries.items():
+        if seen.forest.root(uid) != uid:
+            continue
+        for account, amounts in seen.forest.uses(uid).items():
+            if any(amounts.values()):
+                holder = Holder(
+                    kind=entry.kind, namespace=entry.namespace, name=entry.name, amounts=amounts
+                )
+                seen.holders.setdefault(account, []).append(holder)
+    for holders in seen.holders.values():
+        holders.sort(key=lambda one: (-max(one.amounts.values()), one.namespace, one.name))
+
+
+def _makes_none(kind: Kind) -> bool:
+    return bool(kind.template or kind.cluster_scoped or (kind.no_pods and kind.no_pods.always))
+
+
+def _listed(cluster: Cluster, kind: Kind, seen: Seen) -> Iterator[Manifest]:
+    """List a kind everywhere, else in our namespace; say what is hidden."""
+    versions = [f"{kind.group}/{one}" if kind.group else one for one in kind.versions]
+    version = next((one for one in versions if cluster.serves(one, kind.kind)), None)
+    if version is None:
+        return
+    try:
+        yield from cluster.find_all(version, kind.kind, namespace=None)
+    except NotAllowed:
+        seen.hidden.append(kind.plural)
+        try:
+            yield from cluster.find_all(version, kind.kind)
+        except NotAllowed as error:
+            seen.notes[error.message] = None
+
+
+def _read(found: Any, key: str) -> Amounts:
+    amounts: Iterable[tuple[str, str]] = ((found or {}).get(key) or {}).items()
+    return {name: quantity.parse(text) for name, text in amounts}

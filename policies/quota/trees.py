@@ -1,0 +1,150 @@
+"""
+What objects use together: trees by controller, and what each adds to the groups of a policy.
+
+    Deployment (asks for 5 at its peak)
+      ReplicaSet (3)  ReplicaSet (2)
+        Pod Pod Pod     Pod Pod
+
+A tree uses the larger of what its root asks for at its peak and what its members ask for now; so
+owned pods are free within what their owner is charged with, and what is more is charged. A member
+that is being deleted is its root's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from policies.quota.charges import Charge
+from policies.quota.ledger import Amounts
+
+Account: TypeAlias = tuple[str, str]  # policy, group
+
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One object as it was seen last; `charges` by policy name, `steady` the same without peaks."""
+
+    uid: str
+    kind: str  # KIND.GROUP
+    namespace: str
+    name: str
+    version: int
+    owner: str  # uid of the controller; empty: none
+    terminating: bool
+    charges: Mapping[str, Charge]
+    steady: Mapping[str, Amounts]
+
+
+@dataclass(slots=True, kw_only=True)
+class Forest:
+    """Objects by uid, and who controls whom."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    members: dict[str, set[str]] = field(default_factory=dict)  # uid of an owner, seen or not
+
+    def plant(self, entry: Entry) -> None:
+        """Take an object in, under its owner."""
+        known = self.entries.get(entry.uid)
+        if known is not None and known.owner != entry.owner:
+            self._disown(known)
+        self.entries[entry.uid] = entry
+        if entry.owner:
+            self.members.setdefault(entry.owner, set()).add(entry.uid)
+
+    def fell(self, uid: str) -> None:
+        """Take an object out; what it owned stays."""
+        self._disown(self.entries.pop(uid))
+
+    def _disown(self, entry: Entry) -> None:
+        members = self.members.get(entry.owner)
+        if members is not None:
+            members.discard(entry.uid)
+            if not members:
+                del self.members[entry.owner]
+
+    def root(self, uid: str) -> str:
+        """Climb to the topmost owner that is there."""
+        seen = {uid}
+        while (entry := self.entries.get(uid)) and entry.owner in self.entries:
+            uid = entry.owner
+            if uid in seen:  # owners in a circle: whoever wrote that gains nothing
+                return min(seen)
+            seen.add(uid)
+        return uid
+
+    def uses(self, root: str) -> dict[Account, Amounts]:
+        """Tell what the tree of a root adds to each account."""
+        found: dict[Account, Amounts] = {}
+        for account, amounts in self._contributions(self.entries[root], frozenset(), set()):
+            found[account] = total(found.get(account, {}), amounts)
+        return found
+
+    def used_by_members(self, entry: Entry, policy: str) -> Amounts:
+        """Tell what the members of an object ask for now."""
+        return self._used_by_members(entry, policy, {entry.uid})
+
+    def _contributions(
+        self, entry: Entry, covered: frozenset[str], met: set[str]
+    ) -> Iterator[tuple[Account, Amounts]]:
+        """Tell what an object and its members add, apart from policies that cover an owner."""
+        if entry.uid in met:
+            return
+        met.add(entry.uid)
+        own = frozenset(entry.charges)
+        for name in own - covered:
+            charge = entry.charges[name]
+            yield (name, charge.group), _most(charge.amounts, self.used_by_members(entry, name))
+        for member in self._members_of(entry):
+            yield from self._contributions(member, covered | own, met)
+
+    def _used_by_members(self, entry: Entry, policy: str, met: set[str]) -> Amounts:
+        used: Amounts = {}
+        for member in self._members_of(entry):
+            if member.uid in met or member.terminating:
+                continue
+            met.add(member.uid)
+            inner = self._used_by_members(member, policy, met)
+            used = total(used, _most(member.steady.get(policy, {}), inner))
+        return used
+
+    def _members_of(self, entry: Entry) -> list[Entry]:
+        return [
+            self.entries[uid]
+            for uid in sorted(self.members.get(entry.uid, ()))
+            if uid in self.entries
+        ]
+
+
+def total(one: Amounts, other: Amounts) -> Amounts:
+    """Add two amounts."""
+    return {name: one.get(name, _ZERO) + other.get(name, _ZERO) for name in {*one, *other}}
+
+
+def _most(one: Amounts, other: Amounts) -> Amounts:
+    return {name: max(one.get(name, _ZERO), other.get(name, _ZERO)) for name in {*one, *other}}
+
+
+def entry_of(obj: Any, *, kind: str, charges: Iterable[Charge], version: int = 0) -> Entry:
+    """Make the entry of an object."""
+    metadata = obj["metadata"]
+    owner = ""
+    for one in metadata.get("ownerReferences") or ():
+        if one.get("controller") is True:
+            owner = str(one.get("uid") or "")
+    by_policy = {one.policy.name: one for one in charges}
+    return Entry(
+        uid=str(metadata["uid"]),
+        kind=kind,
+        namespace=str(metadata.get("namespace") or ""),
+        name=str(metadata["name"]),
+        version=version,
+        owner=owner,
+        terminating="deletionTimestamp" in metadata,
+        charges=by_policy,
+        steady={name: one.steady for name, one in by_policy.items()},
+    )

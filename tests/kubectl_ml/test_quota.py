@@ -1,0 +1,324 @@
+"""`kubectl ml quota`: what groups may use, as an admin and as a namespaced user."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kubectl_ml.apiserver import APIServer, forbidden, kubeconfig
+from tests.kubectl_ml.program import BIN, Outcome
+
+GROUP = "kubectl-ml.io/v1alpha1"
+POLICIES = f"/apis/{GROUP}/quotapolicies"
+A100 = "accelerators.a100"
+
+
+def policy(server: APIServer, name: str = "gpus", status: Any = None, **spec: Any) -> None:
+    server.kinds[GROUP] = {"QuotaPolicy": "quotapolicies"}
+    found = {
+        "apiVersion": GROUP,
+        "kind": "QuotaPolicy",
+        "metadata": {"name": name, "uid": name},
+        "spec": {"groupBy": {"namespaceLabel": "team"}, "budget": {A100: 16}, **spec},
+    }
+    server.objects[f"{POLICIES}/{name}"] = found | ({"status": status} if status else {})
+
+
+def group(name: str, used: int, reserved: int = 0) -> Any:
+    return {
+        "group": name,
+        "used": {A100: str(used)} if used else {},
+        "reserved": {A100: str(reserved)} if reserved else {},
+        "budget": {A100: "16"},
+    }
+
+
+def job(server: APIServer, namespace: str, name: str, gpus: int) -> Any:
+    found = {
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "annotations": {"kubectl-ml.io/accelerator": f"a100:{gpus}"},
+        },
+        "spec": {
+            "template": {
+                "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "x"}]}
+            }
+        },
+    }
+    server.add(f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}", found)
+    return found
+
+
+@pytest.fixture
+def two_teams(server: APIServer) -> APIServer:
+    for name, team in (("ml", "nlp"), ("speech", "nlp"), ("other", "vision")):
+        server.objects[f"/api/v1/namespaces/{name}"] = {
+            "metadata": {"name": name, "labels": {"team": team}, "uid": name}
+        }
+    groups = [group("nlp", 10, 2), group("vision", 16)]
+    policy(server, status={"groups": groups, "groupsInAll": 2})
+    job(server, "ml", "bert", 4)
+    job(server, "speech", "asr", 6)
+    job(server, "other", "vit", 16)
+    return server
+
+
+def test_the_groups_of_the_namespace(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota") == Outcome(
+        code=0,
+        out="POLICY   GROUP   OF     BUDGET   USED   RESERVED   FREE\n"
+        "gpus     nlp     a100   16       10     2          4      █████▒░░\n",
+        err="",
+    )
+
+
+def test_every_group_and_who_holds_what(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota", "-A", "-owide", "--no-headers").out.splitlines() == [
+        "gpus   nlp      a100   16   10   2   4   █████▒░░   asr 6, bert 4",
+        "gpus   vision   a100   16   16   0   0   ████████   vit 16",
+    ]
+
+
+def test_one_group_tells_who_holds_what(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota", "nlp").out.splitlines()[3:] == [
+        "POLICY   KIND        NAMESPACE   NAME   HOLDS",
+        "gpus     Job.batch   speech      asr    6 a100",
+        "gpus     Job.batch   ml          bert   4 a100",
+    ]
+
+
+def test_json(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert json.loads(ml("quota", "vision", "-ojson").out) == {
+        "items": [
+            {
+                "policy": "gpus",
+                "group": "vision",
+                "budget": {A100: "16"},
+                "used": {A100: "16"},
+                "reserved": {},
+                "free": {A100: "0"},
+                "holders": [
+                    {
+                        "kind": "Job.batch",
+                        "namespace": "other",
+                        "name": "vit",
+                        "amounts": {A100: "16"},
+                    }
+                ],
+            }
+        ]
+    }
+
+
+def test_owned_pods_are_their_owners(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    owner = two_teams.objects["/apis/batch/v1/namespaces/ml/jobs/bert"]["metadata"]
+    reference = {"kind": "Job", "apiVersion": "batch/v1", "name": "bert", "uid": owner["uid"]}
+    container = {"name": "main", "resources": {"limits": {"nvidia.com/gpu": "4"}}}
+    pod = {
+        "metadata": {"ownerReferences": [reference | {"controller": True}]},
+        "spec": {"containers": [container]},
+    }
+    two_teams.add("/api/v1/namespaces/ml/pods/bert-0", pod)
+
+    assert [
+        (one["name"], one["amounts"])
+        for one in json.loads(ml("quota", "nlp", "-ojson").out)["items"][0]["holders"]
+    ] == [("asr", {A100: "6"}), ("bert", {A100: "4"})]
+
+
+def test_a_namespaced_user_is_told_what_is_hidden(
+    two_teams: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    no = forbidden("no")
+    two_teams.answers[("GET", "/api/v1/namespaces")] = no
+    for path in ("apis/batch/v1/jobs", "api/v1/pods", "apis/apps/v1/deployments"):
+        two_teams.answers[("GET", f"/{path}")] = no
+
+    outcome = ml("quota", "-owide", "--no-headers")
+
+    assert outcome == Outcome(
+        code=0,
+        out="gpus   nlp   a100   16   10   2   4   █████▒░░   bert 4\n",
+        err="note: other namespaces' workloads are hidden: you can't list "
+        f"{_hidden(outcome)} there\n",
+    )
+    assert set(_hidden(outcome).split(", ")) == {"jobs", "pods", "deployments"}
+
+
+def _hidden(outcome: Outcome) -> str:
+    return outcome.err.partition("can't list ")[2].partition(" there")[0]
+
+
+def test_without_a_status_groups_are_counted(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    policy(server, groupBy="namespace")
+    job(server, "ml", "bert", 4)
+
+    assert ml("quota", "--no-headers").out.split()[:7] == [
+        "gpus",
+        "ml",
+        "a100",
+        "16",
+        "4",
+        "0",
+        "12",
+    ]
+
+
+def test_an_unknown_group(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota", "nlq") == Outcome(
+        code=1,
+        out="",
+        err='error: no quota knows a group "nlq"; did you mean "nlp"?\n'
+        "hint: kubectl ml quota -A lists those that use something\n",
+    )
+
+
+def test_no_quota(server: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
+    (tmp_path / "none.yaml").write_text("")
+
+    outcome = ml("quota", "--policies", str(tmp_path))
+
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "No quota holds here.\n")
+
+
+def test_watch_shows_it_again(two_teams: APIServer, tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path / "config", two_teams.port)
+    command = [str(BIN / "kubectl-ml"), "quota", "--watch", "--no-headers"]
+    environment = {**os.environ, "KUBECONFIG": str(config)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:  # noqa: S603 -- our own
+        assert process.stdout is not None
+        first = process.stdout.readline().decode()
+        policy(two_teams, status={"groups": [group("nlp", 16)], "groupsInAll": 1})
+        second = process.stdout.readline().decode()
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+    assert (first.split()[3:7], second.split()[3:7]) == (
+        ["16", "10", "2", "4"],
+        ["16", "16", "0", "0"],
+    )
+    assert process.returncode == 130
+
+
+def manifest(path: Path, gpus: int, name: str = "gpt") -> str:
+    path.write_text(
+        f"apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}, annotations: "
+        f"{{kubectl-ml.io/accelerator: 'a100:{gpus}'}}}}\nspec: {{template: {{spec: "
+        "{restartPolicy: Never, containers: [{name: main, image: x}]}}}\n"
+    )
+    return str(path)
+
+
+def test_what_fits(two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 4)) == Outcome(
+        code=0, out="Job.batch/ml/gpt fits: gpus, nlp: 4 a100\n", err=""
+    )
+
+
+def test_what_does_not_fit_is_told_as_the_webhook_tells_it(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    job(two_teams, "ml", "small", 1)
+
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 6)) == Outcome(
+        code=1,
+        out="",
+        err="error: gpus: team nlp has 10 of 16 a100 in use and 2 reserved "
+        "(asr 6, bert 4, small 1); gpt asks for 6, 2 too many\n"
+        "hint: it fits once this is gone: bert (4 a100)\n",
+    )
+
+
+def test_a_raise_asks_for_the_difference(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 8, "bert")).code == 0
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 9, "bert")).code == 1
+
+
+def test_check_as_json(two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
+    found = json.loads(ml("quota", "check", "-ojson", "-f", manifest(tmp_path / "job.yaml", 6)).out)
+
+    assert (found["fits"], found["items"][0]["asks"], found["items"][0]["fits"]) == (
+        False, {A100: "6"}, False,
+    )  # fmt: skip
+
+
+def test_the_labels_that_decide_are_hidden(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    for path in ("/api/v1/namespaces", "/api/v1/namespaces/ml"):
+        two_teams.answers[("GET", path)] = forbidden("no")
+
+    outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 1))
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert 'gpus goes by the labels of namespace "ml", and you can\'t get' in outcome.err
+
+
+def test_the_fewest_that_make_room(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    for name, gpus in (("big", 5), ("mid", 3), ("wee", 2)):
+        job(two_teams, "ml", name, gpus)
+
+    def hint(gpus: int) -> str:
+        return ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", gpus)).err.split("\n")[1]
+
+    assert [hint(6), hint(7), hint(10), hint(13)] == [
+        "hint: it fits once this is gone: wee (2 a100)",
+        "hint: it fits once this is gone: mid (3 a100)",
+        "hint: it fits once this is gone: big (5 a100), wee (2 a100)",
+        "hint: it fits once this is gone: big (5 a100), bert (4 a100)",
+    ]
+
+
+def test_two_that_fit_alone_and_not_together(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    one, two = (manifest(tmp_path / f"{name}.yaml", 3, name) for name in ("one", "two"))
+
+    outcome = ml("quota", "check", "-f", one, "-f", two)
+
+    assert (outcome.code, outcome.out) == (1, "Job.batch/ml/one fits: gpus, nlp: 3 a100\n")
+    assert "two asks for 3, 2 too many" in outcome.err
+
+
+def test_a_group_of_a_user(server: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
+    policy(server, groupBy="user", budget={A100: 2})
+    review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    server.answers[("POST", review)] = (201, {"status": {"userInfo": {"username": "ann"}}})
+
+    outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 3))
+
+    assert outcome.err == (
+        "error: gpus: user ann has 0 of 2 a100 in use; gpt asks for 3, 1 too many\n"
+    )
+
+
+def test_files_are_for_check(ml: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = ml("quota", "-f", manifest(tmp_path / "job.yaml", 3))
+
+    assert outcome.code == 2
+    assert "-f is for `kubectl ml quota check -f FILENAME`" in outcome.err
+
+
+def test_labels_decide_where_namespaces_are_chosen_by_them(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    exclude = {"namespaces": {"selector": {"matchLabels": {"team": "vision"}}}}
+    policy(two_teams, groupBy="namespace", match={"exclude": exclude})
+    for path in ("/api/v1/namespaces", "/api/v1/namespaces/ml"):
+        two_teams.answers[("GET", path)] = forbidden("no")
+
+    outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 1))
+
+    assert (outcome.code, outcome.out) == (1, "")
