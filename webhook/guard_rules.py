@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+import click
+
 from policies import asked
 from policies.asked import Asked
 from policies.model import GuardPolicy, Manifest
@@ -37,10 +39,11 @@ def beyond(
 
 
 def resource(text: str) -> tuple[str, str]:
-    """Read KIND.GROUP=PLURAL, or raise a ValueError."""
+    """Read KIND.GROUP=PLURAL of the command line."""
     kind, _, plural = text.partition("=")
     if not kind or not _PLURAL.fullmatch(plural):
-        raise ValueError(f'"{text}" names no resource; write KIND.GROUP=PLURAL')
+        message = f'"{text}" names no resource; write KIND.GROUP=PLURAL'
+        raise click.BadParameter(message, param_hint="--resource")
     return kind, plural
 
 

@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from policies import engine
 from policies.model import Decision, Facts, PolicySet, Request, Violation
 from webhook import review as codec
+from webhook import verdicts
 from webhook.errors import BadCall, NotReady
 from webhook.facts import FactsSource
 from webhook.settings import Limits
@@ -54,6 +55,10 @@ class Recorder(Protocol):
 
     def injected(self, policies: list[str]) -> None:
         """Count an object that these policies changed."""
+        ...
+
+    def judged(self, verdicts: list[tuple[str, str]], expired: list[str]) -> None:
+        """Count what guards found, and exceptions whose time is over."""
         ...
 
 
@@ -145,6 +150,9 @@ class Reviews:
         if policies.exceptions:  # the one thing that asks for the time
             facts = replace(facts, now=time())
         decision = engine.review(request, policies, facts)
+        if policies.guards and self.endpoint == "validate":
+            found = verdicts.of(decision, policies.guards)
+            self.recorder.judged(found, verdicts.expired(decision))
         if self.quotas and policies.quotas and not (decision.violations or decision.missed):
             decision = _with_quotas(decision, await self.quotas.admit(review, policies, facts))
         return self.answer(review, decision)

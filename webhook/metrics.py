@@ -26,6 +26,7 @@ TYPE = CONTENT_TYPE_LATEST  # of the page
 
 # Label values come from requests: what is no kind's name, or one too many, is counted as "other".
 MAX_KINDS = 200
+MAX_POLICIES = 1000  # whose verdicts are told apart; names of policies come and go
 _KIND = re.compile(r"[A-Z][A-Za-z0-9]{0,62}\Z")
 
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -65,6 +66,7 @@ class Metrics:
         )
         self._count_quotas(registry)
         self._kinds: set[str] = set()
+        self._policy_names: set[str] = set()
         self._review_children: dict[tuple[str, str, str, str], Counter] = {}
         self._duration_children: dict[str, Histogram] = {}
         self._injection_children: dict[str, Counter] = {}
@@ -82,6 +84,18 @@ class Metrics:
             "Policies of the cluster that are left out because they can't be used.",
             registry=registry,
             multiprocess_mode="max",
+        )
+        self._verdicts = Counter(
+            "kubectl_ml_guard_verdicts",
+            "Reviews at /validate in which a guard found something.",
+            ("policy", "verdict"),
+            registry=registry,
+        )
+        self._expired = Counter(
+            "kubectl_ml_exceptions_expired",
+            "Reviews at /validate that an exception would have let pass, were its time not over.",
+            ("exception",),
+            registry=registry,
         )
         self._policy_reloads = Counter(
             "kubectl_ml_policy_reloads", "Policy files read again.", ("outcome",), registry=registry
@@ -130,6 +144,20 @@ class Metrics:
             if child is None:
                 child = self._injection_children[policy] = self._injections.labels(policy)
             child.inc()
+
+    def judged(self, verdicts: Iterable[tuple[str, str]], expired: Iterable[str]) -> None:
+        """Count what guards found, and exceptions whose time is over."""
+        for policy, verdict in verdicts:
+            self._verdicts.labels(self._bounded_policy(policy), verdict).inc()
+        for exception in expired:
+            self._expired.labels(self._bounded_policy(exception)).inc()
+
+    def _bounded_policy(self, name: str) -> str:
+        if name not in self._policy_names:
+            if len(self._policy_names) >= MAX_POLICIES:
+                return "other"
+            self._policy_names.add(name)
+        return name
 
     def policies_loaded(self, counts: Iterable[tuple[str, int]]) -> None:
         """Say how many policies of each kind are in force."""

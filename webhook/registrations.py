@@ -164,18 +164,14 @@ def _enforce(rules: list[Manifest], judged: str) -> Manifest:
 
 def _for_guards(name: str, beyond: Sequence[Asked]) -> list[Manifest]:
     """Have guards asked about more than workloads that come and change."""
-    if not beyond:
-        return []
-    enforced = name == "enforce"
-    return [
-        _validation(
-            f"guards.{name}.{DOMAIN}",
-            guard_rules.rules(beyond),
-            enforced=enforced,
-            failure_policy="Fail" if enforced else "Ignore",
-            conditions=[_condition(*one) for one in guard_rules.conditions()],
-        )
-    ]
+    made = _validation(
+        f"guards.{name}.{DOMAIN}",
+        guard_rules.rules(beyond),
+        enforced=name == "enforce",
+        failure_policy="Fail" if name == "enforce" else "Ignore",
+        conditions=[_condition(*one) for one in guard_rules.conditions()],
+    )
+    return [made] if beyond else []
 
 
 def _policies() -> Manifest:
@@ -362,19 +358,15 @@ def command(
     for user in controller:
         if "'" in user or "\\" in user or not user.isprintable():
             raise click.BadParameter(f"{user!r} is no user's name", param_hint="--controller")
+    resources = dict(map(guard_rules.resource, resource))
     try:
-        resources = dict(map(guard_rules.resource, resource))
         found = load.read(policies) if policies else PolicySet()
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--resource") from error
     except InvalidPolicies as error:
         raise click.ClickException("\n".join(str(fault) for fault in error.faults)) from error
-    known = of(found)
-    beyond = guard_rules.beyond(found.guards, known, resources=resources)
-    unknown = guard_rules.unknown(beyond)
-    if unknown:
+    beyond = guard_rules.beyond(found.guards, of(found), resources=resources)
+    if unknown := guard_rules.unknown(beyond):
         raise click.ClickException("\n".join(unknown))
-    sys.stdout.write(text(known, controllers=(*CONTROLLERS, *controller), beyond=beyond))
+    sys.stdout.write(text(of(found), controllers=(*CONTROLLERS, *controller), beyond=beyond))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,21 @@ def test_every_pod_that_upstream_publishes() -> None:
     assert (wrong, count > 4000) == ([], True)
 
 
+def test_newer_versions_judge_as_the_newest_that_upstream_has_pods_for() -> None:
+    """No rule has come since v1.35, so its pods get the same verdicts from then on."""
+    wrong, count = [], 0
+    for file in sorted(fixtures().glob("*/v1.35/*/*.yaml")):
+        pod = yaml.load(file.read_bytes(), yaml.CSafeLoader)
+        for version in ("v1.36", "v1.37", "latest"):
+            found = pod_security.violations(
+                file.parts[-4], version, pod.get("metadata"), pod["spec"]
+            )
+            count += 1
+            if bool(found) != (file.parts[-2] == "fail"):
+                wrong.append((str(file), version, found))
+    assert (wrong, count > 400) == ([], True)
+
+
 POD = {"containers": [{"name": "main", "image": "x"}]}
 
 
