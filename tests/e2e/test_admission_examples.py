@@ -286,8 +286,20 @@ def test_the_webhook_makes_of_a_manifest_what_render_prints(
 ):
     applied: Applied = request.getfixturevalue(which)
 
-    assert named(applied.reviewed) == named(applied.rendered)
+    assert but_suspended(applied.reviewed) == but_suspended(applied.rendered)
     assert len(named(applied.reviewed)) == len(applied.manifests)
+
+
+def but_suspended(manifests: list[Manifest]) -> dict[str, Manifest]:
+    """
+    Leave out of what is queued what Kueue takes over: `suspend` is set at CREATE alone.
+
+    A server-side apply of a manifest without it gives it up, so what is there differs by then.
+    """
+    made = named(manifests)
+    for one in made.values():
+        one["spec"].pop("suspend", None)
+    return made
 
 
 def test_every_common_kind_is_among_them(examples: Applied, samples: Applied):
@@ -319,7 +331,14 @@ def test_applying_again_changes_nothing(
     applied.acts.apply(*applied.manifests, flags=flags)
 
     assert diff == (0, "")
-    assert generations(applied.acts, applied.reviewed) == before
+    queued = {one["metadata"]["name"] for one in applied.manifests if is_queued(one)}
+    changed = set(generations(applied.acts, applied.reviewed)) - set(before)
+    assert {name for name, _ in changed} - queued == set()
+
+
+def is_queued(manifest: Manifest) -> bool:
+    """Tell whether Kueue's `suspend`, which no UPDATE of ours touches, is in an object."""
+    return "kubectl-ml.io/queue" in manifest["metadata"].get("annotations", {})
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("refused/*.yaml")), ids=lambda it: it.stem)

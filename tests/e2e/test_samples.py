@@ -208,6 +208,7 @@ def test_the_webhook_saw_them(tried: list[Tried]):
         if one.admitted.ok
         and not one.sample.kind.cluster_scoped
         and _travels(one.sample)
+        and not one.sample.kind.makes_no_pods(one.sample.manifest)
         and acting.INJECTED not in json.dumps(one.admitted.body)
     ]
 
