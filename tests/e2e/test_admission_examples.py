@@ -299,6 +299,8 @@ def but_suspended(manifests: list[Manifest]) -> dict[str, Manifest]:
     made = named(manifests)
     for one in made.values():
         one["spec"].pop("suspend", None)
+        if is_queued(one):  # its record names `suspend` where that was ours to set
+            one["metadata"]["annotations"].pop(acting.INJECTED, None)
     return made
 
 
