@@ -199,6 +199,22 @@ def suspend(pod: PodDraft, kind: Kind, facts: Facts) -> None:
         pod.put(family_author(POLICY, DIGEST), kind.suspend.path, True, unset=unset, quiet=True)
 
 
+def is_dropped(obj: Any, old: Any, pointer: str) -> bool:
+    """
+    Tell whether a request lost the `suspend` that was set at CREATE, rather than ended it.
+
+    A server-side apply of a manifest without it takes it out, and nobody owns the default that
+    comes instead; whoever resumes an object (Kueue, a person) owns what they wrote.
+    """
+    path = tuple(pointer.split("/")[1:])
+    if pointer not in _SUSPENDS or lookup(old, path) is not True or lookup(obj, path):
+        return False
+    managed = lookup(obj, ("metadata", "managedFields"))
+    fields = tuple(f"f:{step}" for step in path)
+    entries = managed if isinstance(managed, list) else []
+    return bool(entries) and all(lookup(one, ("fieldsV1", *fields)) is None for one in entries)
+
+
 def is_kueues(pointer: str) -> bool:
     """Tell whether a claim is on what Kueue changes as it likes once the object is there."""
     return pointer in _SUSPENDS or pointer.startswith("/spec/schedulingGates/")

@@ -138,7 +138,7 @@ def settle(work: Work, before: Work, claims: Claims, anew: frozenset[str]) -> Cl
     whole = work.whole()
     out, back = Claims(), Claims(revisions={} if "early" in anew else claims.revisions)
     for policy, at, value in claims:
-        if not queue.is_kueues(at):
+        if not queue.is_kueues(at) or queue.is_dropped(work.draft.object, old, at):
             (out if _family(at) in anew else back).add(policy, at, value)
         elif "queue" not in anew and whole.where(at) is not None:  # Kueue's by now: left as it is
             whole.claims.add(policy, at, value)

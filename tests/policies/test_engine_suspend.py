@@ -142,3 +142,26 @@ def test_an_intent_that_comes_later_leaves_it_as_it_is(kind: str) -> None:
     found = mutated(workload(kind, queue="team-a"), old=stored)
 
     assert (found["spec"].get("runPolicy") or found["spec"]).get("suspend") is None
+
+
+def managed(obj: Manifest, *fields: str) -> Manifest:
+    """Say who owns fields of `spec`, as the API server does."""
+    owned = {"f:spec": {f"f:{name}": {} for name in fields}}
+    entry = {"manager": "somebody", "operation": "Apply", "fieldsV1": owned}
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": [entry]}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "waits"),
+    [
+        pytest.param(("template",), True, id="an apply without it loses it"),
+        pytest.param(("template", "suspend"), False, id="who resumes it owns it"),
+    ],
+)
+def test_an_apply_that_loses_suspend_gets_it_back(fields: tuple[str, ...], waits: bool) -> None:
+    bare = saying(workload("Job", queue="team-a"), False, PLACES["Job"])
+    stored = mutated(bare)
+
+    again = mutated(managed(bare, *fields), old=stored)
+
+    assert suspended(again, "Job") is waits
