@@ -14,6 +14,8 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
+import click
+
 from kubectl_ml.findings import ERROR, WARNING, Finding
 from kubectl_ml.places import Place
 
@@ -30,6 +32,25 @@ class Found:
     place: Place
     reference: str = ""  # Job.batch/ml/train; empty for a file that can't be read
     title: str = ""
+
+
+def options(command: Any) -> Any:
+    """Add the flags that say what is printed, and when the exit code is 1."""
+    command = click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["text", "json", "sarif"]),
+        default="text",
+        show_default=True,
+        help="What to print.",
+    )(command)
+    return click.option(
+        "--fail-on",
+        type=click.Choice([ERROR, WARNING, "never"]),
+        default=ERROR,
+        show_default=True,
+        help="End with 1 where there is one of these, or worse.",
+    )(command)
 
 
 def show(found: Sequence[Found], form: str) -> None:

@@ -11,7 +11,7 @@ import click
 from kubectl_ml import documents, facts, findings, flags, inputs, lint_output, objects, reading
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import Unreadable
-from kubectl_ml.findings import ERROR, WARNING, Finding
+from kubectl_ml.findings import ERROR, Finding
 from kubectl_ml.lint_output import Found
 from kubectl_ml.places import Place, Places
 from policies import engine
@@ -77,21 +77,7 @@ class _Linter:
     metavar="NAME",
     help="The namespace of objects that don't say theirs.",
 )
-@click.option(
-    "--fail-on",
-    type=click.Choice([ERROR, WARNING, "never"]),
-    default=ERROR,
-    show_default=True,
-    help="End with 1 where there is one of these, or worse.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json", "sarif"]),
-    default="text",
-    show_default=True,
-    help="What to print.",
-)
+@lint_output.options
 @flags.verbosity
 def lint(
     *,

@@ -7,27 +7,12 @@ from time import time
 import click
 
 from kubectl_ml import flags, lint_output, linting_policies
-from kubectl_ml.findings import ERROR, WARNING
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
 @flags.policies
 @flags.where
-@click.option(
-    "--fail-on",
-    type=click.Choice([ERROR, WARNING, "never"]),
-    default=ERROR,
-    show_default=True,
-    help="End with 1 where there is one of these, or worse.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json", "sarif"]),
-    default="text",
-    show_default=True,
-    help="What to print.",
-)
+@lint_output.options
 @flags.verbosity
 def lint(*, policies_: tuple[str, ...], no_library: bool, fail_on: str, output: str) -> int:
     """

@@ -1,4 +1,4 @@
-"""What names nothing, or can't be named: exceptions, device classes, variables and params."""
+"""What names nothing, or can't be named: exceptions, device classes, budgets, variables."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kubectl_ml.suggest import did_you_mean
 from policies import intents
 from policies.errors import UnusableIntent
 from policies.model import Accelerator, GuardPolicy
+from policies.quota import reading
 
 
 def find(subjects: Subjects) -> Iterator[Found]:
@@ -25,6 +26,8 @@ def find(subjects: Subjects) -> Iterator[Found]:
             yield from _exception(held, subjects)
         elif held.kind == "GuardPolicy":
             yield from _undeclared(held)
+        elif held.kind == "QuotaPolicy":
+            yield from _bounded(held, subjects)
     yield from _classes(subjects)
 
 
@@ -90,6 +93,23 @@ def _reads(
             written = findings.field_path(at(*steps, field))
             message = f"{written}: {root}.{member} is nowhere in {where}{near}"
             yield about(ERROR, message, at(*steps, field))
+
+
+# --- budgets ----------------------------------------------------------------------------------
+
+
+def _bounded(held: Held, subjects: Subjects) -> Iterator[Found]:
+    """Find budgets of classes that nothing can be of: they bound nothing."""
+    about = About(held=held, rule="budget")
+    classes = subjects.policies.accelerators
+    for path, budget in reading.budgets_of(held.spec):
+        for key in budget if isinstance(budget, dict) else ():
+            devices, dot, name = key.partition(".")
+            if devices != reading.DEVICES or not dot or name in classes:
+                continue
+            written = findings.field_path(at("spec", *path, key))
+            message = f'{written}: there is no device class "{name}", so this bounds nothing'
+            yield about(ERROR, message + did_you_mean(name, classes), at("spec", *path, key))
 
 
 # --- device classes ---------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def faults(spec: Mapping[str, Any]) -> Iterator[Found]:
     """Find what can't be used: who it bounds, by what, and when."""
     yield from _match_faults(spec.get("match"), ("match",))
     yield from _group_faults(spec.get("groupBy"))
-    for path, budget in _budgets(spec):
+    for path, budget in budgets_of(spec):
         for key in budget if isinstance(budget, dict) else ():
             message = _key_fault(key)
             if message:
@@ -140,7 +140,8 @@ def _group_faults(found: Any) -> Iterator[Found]:
         yield path, f"{error}{hint}"
 
 
-def _budgets(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def budgets_of(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """List every budget of a policy as it is written, each with its path below `spec`."""
     yield ("budget",), spec.get("budget")
     yield ("perWorkload",), spec.get("perWorkload")
     overrides, schedules = spec.get("overrides"), spec.get("schedules")
@@ -149,7 +150,7 @@ def _budgets(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], A
             yield ("overrides", number, "budget"), one.get("budget")
     for number, one in enumerate(schedules if isinstance(schedules, list) else ()):
         if isinstance(one, dict):
-            for path, budget in _budgets(one):
+            for path, budget in budgets_of(one):
                 yield ("schedules", number, *path), budget
 
 

@@ -407,3 +407,28 @@ def test_a_directory_that_is_not_there() -> None:
         out="nowhere:1:1: error: policies: there is no such file or directory; check the path\n",
         err="",
     )
+
+
+@pytest.mark.parametrize(
+    ("spec", "printed"),
+    [
+        pytest.param(
+            "{budget: {accelerators.a1000: 8}}",
+            'p.yaml:5:17: error: QuotaPolicy "q": budget: spec.budget["accelerators.a1000"]: there '
+            'is no device class "a1000", so this bounds nothing; did you mean "a100"?\n',
+            id="a-class-that-is-none",
+        ),
+        pytest.param(
+            "{budget: {pods: 1}, overrides: [{group: a, budget: {accelerators.l40x: 1}}]}",
+            'p.yaml:5:59: error: QuotaPolicy "q": budget: spec.overrides[0].budget'
+            '["accelerators.l40x"]: there is no device class "l40x", so this bounds nothing; did '
+            'you mean "l40s"?\n',
+            id="in-an-override",
+        ),
+        pytest.param("{budget: {accelerators: 8, accelerators.a100: 8}}", "", id="classes"),
+    ],
+)
+def test_a_budget_of_what_is_no_class_bounds_nothing(
+    lint: Callable[..., Outcome], spec: str, printed: str
+) -> None:
+    assert lint(one("QuotaPolicy", "q", spec)).out == printed
