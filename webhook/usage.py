@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from policies.quota.charges import Charge
@@ -23,13 +22,6 @@ from policies.quota.trees import Account, Entry, Forest
 GONE_SECONDS = 600  # how long it is remembered that an object was there
 _ZERO = Decimal(0)
 _LAST = 2**63
-
-
-@dataclass(slots=True, kw_only=True)
-class _Tree:
-    """What the tree of one root adds to each account."""
-
-    amounts: dict[Account, Amounts] = field(default_factory=dict)
 
 
 class Usage:
@@ -42,7 +34,7 @@ class Usage:
         self._entries = self._forest.entries
         self._by_key: dict[str, str] = {}  # as ledgers name it -> uid
         self._gone: dict[str, float] = {}  # uid -> when
-        self._trees: dict[str, _Tree] = {}  # by the root's uid
+        self._trees: dict[str, Mapping[Account, Amounts]] = {}  # what each root's tree uses
         self._roots: dict[Account, set[str]] = {}
         self._sums: dict[Account, dict[str, Decimal]] = {}
 
@@ -105,14 +97,13 @@ class Usage:
     def _count_again(self, uids: set[str]) -> None:
         for uid in sorted(uids - {""}):
             entry = self._entries.get(uid)
-            tree = self._trees.pop(uid, None)
-            for account, amounts in tree.amounts.items() if tree else ():
+            for account, amounts in self._trees.pop(uid, {}).items():
                 self._add(account, amounts, -1)
                 self._roots[account].discard(uid)
             if entry is None or self._forest.root(uid) != uid:
                 continue
-            tree = self._trees[uid] = _Tree(amounts=self._forest.uses(uid))
-            for account, amounts in tree.amounts.items():
+            self._trees[uid] = self._forest.uses(uid)
+            for account, amounts in self._trees[uid].items():
                 self._add(account, amounts, 1)
                 self._roots.setdefault(account, set()).add(uid)
 
@@ -156,7 +147,7 @@ class Usage:
         """List the workloads of a group with what each uses."""
         with self.lock:
             return [
-                (self._entries[uid].name, self._trees[uid].amounts[account])
+                (self._entries[uid].name, self._trees[uid][account])
                 for uid in sorted(self._roots.get(account, ()))
             ]
 

@@ -104,9 +104,9 @@ class Ledger:
         was counted first. What takes nothing more fits even where the budget is overdrawn.
         `anyway` reserves what doesn't fit, too.
         """
-        hold = _joined(self.holds.get(hold.key), hold)
-        others = replace(self, holds={k: v for k, v in self.holds.items() if k != hold.key})
-        short = tuple(others._short(hold, budget))
+        there = self.holds.get(hold.key)
+        hold = _joined(there, hold)
+        short = tuple(self._short(hold, budget, there))
         if short and not anyway:
             return self, short
         return replace(self, holds={**self.holds, hold.key: hold}), short
@@ -140,9 +140,10 @@ class Ledger:
         """Give the holds whose time is over; they end when a live read finds no such object."""
         return (hold for hold in self.holds.values() if hold.until < now)
 
-    def _short(self, hold: Hold, budget: Amounts) -> Iterator[Short]:
+    def _short(self, hold: Hold, budget: Amounts, there: Hold | None) -> Iterator[Short]:
+        """Find what a hold doesn't fit into: what it has `there` already is reserved."""
         for name, most in sorted(budget.items()):
-            asks = hold.takes(name)
+            asks = hold.takes(name) - (there.takes(name) if there else _ZERO)
             used, reserved = self.used.get(name, _ZERO), self.reserved(name)
             if asks and used + reserved + asks > most:
                 yield Short(name=name, budget=most, used=used, reserved=reserved, asks=asks)

@@ -230,6 +230,8 @@ def test_a_queued_jobs_template_holds_devices_and_placement(kueue: None, enabled
 
 def test_a_queued_jobs_pod_is_its_template(kueue: None, enabled: Place):
     enabled.apply(acting.job(accelerator="a100:2", sidecars="logs", queue="team-a"))
+    assert enabled.get("Job", "run")["spec"]["suspend"] is True
+    enabled.admin.patch(enabled.path("Job", "run"), {"spec": {"suspend": False}})  # as Kueue does
 
     made = enabled.pod()
 

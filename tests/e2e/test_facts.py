@@ -156,4 +156,4 @@ def test_a_certificate_from_files_is_one_the_api_server_takes(
         stdin={"apiVersion": "v1", "kind": "List", "items": configurations},
     )
 
-    assert applied.count("serverside-applied (server dry run)") == 4
+    assert applied.count("serverside-applied (server dry run)") == 5

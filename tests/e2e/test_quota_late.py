@@ -258,7 +258,7 @@ def scaled_to(client: Client, path: str, count: int) -> Answer:
             return answer
 
 
-def test_thousands_of_groups_each_have_their_budget(
+def test_hundreds_of_groups_each_have_their_budget(
     replicas: Installed, team: Place, worker: Client
 ) -> None:
     by_label = quota(

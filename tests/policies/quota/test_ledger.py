@@ -56,6 +56,17 @@ def test_a_second_review_of_the_same_object_takes_nothing_more() -> None:
     assert larger.reserved(GPUS) == 8
 
 
+def test_what_is_asked_beyond_an_object_s_own_hold_is_the_difference_alone() -> None:
+    there, _ = replace(EMPTY, used=gpus(1)).reserve(hold("one", 3, counted=1, version=5), gpus(3))
+
+    again, short = there.reserve(hold("one", 3, counted=1, version=5), gpus(2))
+    assert (again, short) == (there, ())
+    _, short = there.reserve(hold("one", 4, counted=3, version=6), gpus(3))
+    assert short == (
+        Short(name=GPUS, budget=Decimal(3), used=Decimal(1), reserved=Decimal(2), asks=Decimal(1)),
+    )
+
+
 def test_scaling_up_takes_the_difference() -> None:
     there = replace(EMPTY, used=gpus(8))
     after, short = there.reserve(hold("one", 10, counted=8, version=7), gpus(10))
