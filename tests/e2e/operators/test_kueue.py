@@ -138,7 +138,12 @@ def test_a_stateful_sets_pods_come_back_after_an_eviction(queued: Place):
         there = [pod for pod in queued.all("Pod") if pod["metadata"]["uid"] in first]
         for pod in there:  # Kueue's finalizer goes when the kubelet says that the pod has ended
             if pod["metadata"].get("deletionTimestamp"):
-                queued.set_status(pod["metadata"]["name"], {"phase": "Failed"})
+                queued.admin.request(  # it may be gone by now
+                    "PATCH",
+                    queued.path("Pod", pod["metadata"]["name"]) + "/status",
+                    {"status": {"phase": "Failed"}},
+                    content_type="application/merge-patch+json",
+                )
         return not there
 
     queued.admin.patch(path, {"spec": {"active": False}})
