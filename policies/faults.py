@@ -49,6 +49,7 @@ SCHEMAS = {
     "PolicyException": "policyexception.json",
     "QuotaPolicy": "quotapolicy.json",
 }
+_NATIVE = "kubernetes.io"  # pkg/apis/core/v1/helper: no extended resource has this domain
 _DIRECTORY = Path(__file__).parent / "schemas"
 
 
@@ -100,6 +101,13 @@ def _accelerator(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterat
     if "resourceClaimTemplateName" in spec and "deviceClassName" not in spec:
         message = "only a class with a deviceClassName has claims; take it out"
         yield ("resourceClaimTemplateName",), message
+    resource = spec.get("resource")
+    if isinstance(resource, str) and resource.partition("/")[0].endswith(_NATIVE):
+        message = (
+            f'"{resource}" is of Kubernetes\' own domain, in which the API server knows no '
+            "devices; write what the device plugin registers"
+        )
+        yield ("resource",), message
     extra = spec.get("extraResources")
     if isinstance(extra, dict) and spec.get("resource") in extra:
         message = "is the resource of the class, whose amount is the count; take it out"

@@ -31,6 +31,12 @@ MAX_CACHED = 1024  # characters; what is longer is read anew, so that no client 
 MAX_COUNT = 999
 MAX_SHOWN = 80  # characters of a value that a sentence repeats
 
+# The schemes of URIs in `mounts`, and the type of source that each is.
+SCHEMES = {
+    "pvc": "pvc", "s3": "s3", "gs": "gcs", "hf": "hf", "oci": "oci", "scratch": "scratch",
+    "memory": "memory", "configmap": "configMap", "secret": "secret",
+}  # fmt: skip
+
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", re.ASCII)
 _SCHEME = re.compile(r"^([a-z][a-z0-9+]*)://(.*)$", re.DOTALL)
 
@@ -233,7 +239,7 @@ def _mount(item: str) -> Mount:
     found = _SCHEME.match(source)
     if found:
         rest = found.group(2).replace("%2C", ",").replace("%2c", ",")
-        if not rest or rest.startswith("/"):
+        if not rest or (rest.startswith("/") and found.group(1) in SCHEMES):
             raise UnusableIntent(f'"{item}" names nothing after "{found.group(1)}://"')
         return Mount(scheme=found.group(1), source=rest, path=path, mode=mode)
     return _named_mount(source, item, path=path, mode=mode)

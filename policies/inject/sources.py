@@ -17,14 +17,11 @@ from policies.inject import fetching, places
 from policies.inject.places import Asked
 from policies.inject.volume_types import BUILDERS, Built
 from policies.inject.volumes import slug
-from policies.intents import Mount, nearest
+from policies.intents import SCHEMES, Mount, nearest
 from policies.match import Target
 from policies.model import DataSource, Facts, Manifest, PolicySet
 
-SCHEMES = {
-    "pvc": "pvc", "s3": "s3", "gs": "gcs", "hf": "hf", "oci": "oci", "scratch": "scratch",
-    "memory": "memory", "configmap": "configMap", "secret": "secret",
-}  # fmt: skip
+OF_ADMINS = {"csi": "csi", "file": "hostPath", "hostpath": "hostPath", "nfs": "nfs"}
 READ_ONLY = frozenset({"s3", "gcs", "hf", "oci", "configMap", "secret"})
 WITHOUT_REVISIONS = frozenset({"scratch", "memory", "configMap", "secret"})
 _DIRECTORIES = frozenset({"pvc", "s3", "gcs", "fluid", "nfs", "hostPath", "csi"})
@@ -166,8 +163,7 @@ def _find(mount: Mount, policies: PolicySet, target: Target) -> DataSource:
         return found
     if mount.scheme not in SCHEMES:
         raise UnusableIntent(
-            f'"{mount.written}": unknown scheme "{mount.scheme}"'
-            f"{nearest(mount.scheme, SCHEMES) or '; known are ' + ', '.join(SCHEMES)}"
+            f'"{mount.written}": unknown scheme "{mount.scheme}"{_instead(mount.scheme)}'
         )
     found = _longest(mount, sources, target) or sources.get(mount.scheme)
     if found is None or found.type != SCHEMES[mount.scheme]:
@@ -176,6 +172,13 @@ def _find(mount: Mount, policies: PolicySet, target: Target) -> DataSource:
             f'add one named "{mount.scheme}"'
         )
     return found
+
+
+def _instead(scheme: str) -> str:
+    """Say what to write in place of an unknown scheme."""
+    if scheme in OF_ADMINS:
+        return f"; name a DataSource, in which an admin gives the {OF_ADMINS[scheme]}"
+    return nearest(scheme, SCHEMES) or "; known are " + ", ".join(SCHEMES)
 
 
 def _nearest(mount: Mount, sources: Mapping[str, DataSource], target: Target) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from policies.inject import carry, knative, sidecars
 from policies.inject.pod import PodDraft
 from policies.inject.provenance import Claims
-from policies.intents import PREFIX, Fault, Intents, nearest
+from policies.intents import COMPUTE_ONLY, PREFIX, Fault, Intents, nearest
 from policies.model import Violation
 from policies.patch import lookup
 from policies.stages import guard
@@ -117,6 +117,7 @@ def _judge_shape(work: Work, pod: PodDraft) -> None:
             hint = nearest(role, known) or "; it has " + ", ".join(known)
             message = f'{PREFIX}roles: this {work.kind.kind} has no role "{role}"{hint}'
             pod.refuse(POLICY, message, code=422)
+    _refuse_unused(work, pod)
     if "placement" in work.kind.early:
         _warn_of_everywhere(work, pod)
     if work.intents.keys:
@@ -125,6 +126,23 @@ def _judge_shape(work: Work, pod: PodDraft) -> None:
         for sentence in locate.unmatched(work.draft.object, work.kind):
             pod.warn(sentence)
     pod_stage.warn_of_missing(pod, work.intents, work.context.facts, work.kind.autoscaling)
+
+
+def _refuse_unused(work: Work, pod: PodDraft) -> None:
+    """Refuse what only roles that compute receive where there is no such role."""
+    unused = sorted(work.intents.keys & COMPUTE_ONLY)
+    if not unused or work.intents.roles or work.kind.propagates or not work.templates:
+        return
+    if any(carry.selected(template, work.intents) for template in work.templates):
+        return
+    roles = list(dict.fromkeys(template.role for template in work.templates))
+    for key in unused:
+        message = (
+            f"{PREFIX}{key} reaches no pod: of its roles this {work.kind.kind} has none that "
+            f"computes, but {', '.join(roles)}; write {PREFIX}roles: {roles[0]}, or take it out"
+        )
+        path = f"/metadata/annotations/kubectl-ml.io~1{key}"
+        pod.refuse(POLICY, message, code=422, path=path)
 
 
 def _warn_of_unreached(work: Work, pod: PodDraft) -> None:

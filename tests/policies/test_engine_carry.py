@@ -727,6 +727,19 @@ def test_a_container_that_no_role_has_is_refused() -> None:
     ]
 
 
+def test_devices_that_no_role_receives_are_refused() -> None:
+    alone = ray(accelerator="gpu", shm="1Gi", experiment="x")
+    del alone["spec"]["workerGroupSpecs"]
+
+    assert messages(review(alone)) == [
+        f"kubectl-ml.io/{key} reaches no pod: of its roles this RayCluster has none that computes, "
+        "but head; write kubectl-ml.io/roles: head, or take it out"
+        for key in ("accelerator", "shm")
+    ]
+    alone["metadata"]["annotations"]["kubectl-ml.io/roles"] = "head"
+    assert messages(review(alone)) == []
+
+
 def test_a_pod_of_a_role_without_the_named_container_has_the_default() -> None:
     plain = pod(
         labels={"ray.io/cluster": "bert", "ray.io/node-type": "head"},

@@ -888,13 +888,21 @@ def test_a_source_is_refused_in_other_namespaces() -> None:
 
 
 @pytest.mark.parametrize(
-    "uri",
-    ["hostpath:///etc:/data", "nfs://server/path:/data", "file:///etc:/data", "csi://x:/data"],
+    ("uri", "source"),
+    [
+        ("hostpath:///etc", "hostPath"),
+        ("nfs://server/path", "nfs"),
+        ("file:///etc", "hostPath"),
+        ("csi://x", "csi"),
+    ],
 )
-def test_annotations_reach_nothing_that_a_manifest_could_not(uri: str) -> None:
-    decision = review(pod(mounts=uri))
+def test_annotations_reach_nothing_that_a_manifest_could_not(uri: str, source: str) -> None:
+    decision = review(pod(mounts=f"{uri}:/data"))
 
-    assert len(decision.violations) == 1
+    assert messages(decision) == [
+        f'kubectl-ml.io/mounts: "{uri}": unknown scheme "{uri.partition(":")[0]}"; name a '
+        f"DataSource, in which an admin gives the {source}"
+    ]
     assert "volumes" not in decision.object["spec"]
 
 

@@ -439,7 +439,7 @@ def sidecar(security_context: str) -> str:
             id="unknown-field",
         ),
         pytest.param(
-            accelerator("{resource: a, memory: 80GB}"),
+            accelerator("{resource: a.b/c, memory: 80GB}"),
             '(Accelerator x): spec.memory: "80GB" is not a quantity; write for example "80Gi"',
             id="not-a-quantity",
         ),
@@ -449,76 +449,94 @@ def sidecar(security_context: str) -> str:
             id="no-resource",
         ),
         pytest.param(
-            accelerator("{resource: a, deviceClassName: b}"),
+            accelerator("{resource: gpu}"),
+            '(Accelerator x): spec.resource: "gpu" is not an extended resource, with its domain; '
+            'write for example "nvidia.com/gpu"',
+            id="resource-without-a-domain",
+        ),
+        pytest.param(
+            accelerator("{resource: kubernetes.io/gpu}"),
+            '(Accelerator x): spec.resource: "kubernetes.io/gpu" is of Kubernetes\' own domain, in '
+            "which the API server knows no devices; write what the device plugin registers",
+            id="resource-of-kubernetes-itself",
+        ),
+        pytest.param(
+            accelerator("{resource: a.b/c, extraResources: {gpumem: 1}}"),
+            '(Accelerator x): spec.extraResources: "gpumem" is not an extended resource, with its '
+            'domain, or huge pages; write for example "nvidia.com/gpumem"',
+            id="extra-resource-without-a-domain",
+        ),
+        pytest.param(
+            accelerator("{resource: a.b/c, deviceClassName: b}"),
             "(Accelerator x): spec: only one of resource, deviceClassName may be given; keep one",
             id="resource-and-device-class",
         ),
         pytest.param(
-            accelerator("{resource: a, resourceClaimTemplateName: b}"),
+            accelerator("{resource: a.b/c, resourceClaimTemplateName: b}"),
             "(Accelerator x): spec.resourceClaimTemplateName: only a class with a deviceClassName "
             "has claims; take it out",
             id="claim-template-without-a-device-class",
         ),
         pytest.param(
-            accelerator("{resource: a, extraResources: {a: 1}}"),
-            "(Accelerator x): spec.extraResources.a: is the resource of the class, whose amount is "
-            "the count; take it out",
+            accelerator("{resource: a.b/c, extraResources: {a.b/c: 1}}"),
+            '(Accelerator x): spec.extraResources["a.b/c"]: is the resource of the class, whose '
+            "amount is the count; take it out",
             id="resource-as-an-extra-one",
         ),
         pytest.param(
-            accelerator("{resource: a, extraResources: {b.c/d: some}}"),
+            accelerator("{resource: a.b/c, extraResources: {b.c/d: some}}"),
             '(Accelerator x): spec.extraResources["b.c/d"]: "some" is not a quantity; write for '
             'example "80Gi"',
             id="extra-resource-of-some",
         ),
         pytest.param(
-            accelerator("{resource: a, extraResources: {memory: 1Gi}}"),
-            '(Accelerator x): spec.extraResources: "memory" is not the name of an extended '
-            'resource, or of huge pages; write for example "nvidia.com/gpumem"',
+            accelerator("{resource: a.b/c, extraResources: {memory: 1Gi}}"),
+            '(Accelerator x): spec.extraResources: "memory" is not an extended resource, with its '
+            'domain, or huge pages; write for example "nvidia.com/gpumem"',
             id="memory-as-an-extra-resource",
         ),
         pytest.param(
-            accelerator("{resource: a, maxPerPod: 0}"),
+            accelerator("{resource: a.b/c, maxPerPod: 0}"),
             "(Accelerator x): spec.maxPerPod: 0 is too small; write 1 or more",
             id="max-per-pod-of-nothing",
         ),
         pytest.param(
-            accelerator("{resource: a, nodeSelector: {example.com/gpu: 5}}"),
+            accelerator("{resource: a.b/c, nodeSelector: {example.com/gpu: 5}}"),
             '(Accelerator x): spec.nodeSelector["example.com/gpu"]: 5 is not a string or a list; '
             'put it in quotes: "5"',
             id="number-as-a-label",
         ),
         pytest.param(
-            accelerator("{resource: a, nodeSelector: {b: yes}}"),
+            accelerator("{resource: a.b/c, nodeSelector: {b: yes}}"),
             "(Accelerator x): spec.nodeSelector.b: true is not a string or a list; put it in "
             "quotes (YAML reads y, yes and on as true)",
             id="boolean-as-a-label",
         ),
         pytest.param(
-            accelerator("{resource: a, nodeSelector: {b: []}}"),
+            accelerator("{resource: a.b/c, nodeSelector: {b: []}}"),
             "(Accelerator x): spec.nodeSelector.b: [] is empty; write a value or take it out",
             id="any-of-nothing",
         ),
         pytest.param(
-            accelerator("{resource: a, tolerations: [{effect: noschedule}]}"),
+            accelerator("{resource: a.b/c, tolerations: [{effect: noschedule}]}"),
             '(Accelerator x): spec.tolerations[0].effect: "noschedule" is not one of NoSchedule, '
             'PreferNoSchedule, NoExecute; did you mean "NoSchedule"?',
             id="misspelt-effect",
         ),
         pytest.param(
-            accelerator("{resource: a, env: {A: b}}"),
+            accelerator("{resource: a.b/c, env: {A: b}}"),
             '(Accelerator x): spec.env: {"A": "b"} is not a list of variables; write for example '
             '[{"name": "TEAM", "value": "ml"}]',
             id="variables-as-a-mapping",
         ),
         pytest.param(
-            "{kind: Accelerator, metadata: {name: A100}, spec: {resource: a}}",
+            "{kind: Accelerator, metadata: {name: A100}, spec: {resource: a.b/c}}",
             '(Accelerator A100): metadata.name: "A100" is not a name (lower case letters, digits, '
             '"-" and "."); write for example "team-a"',
             id="name-in-capitals",
         ),
         pytest.param(
-            "{kind: Accelerator, spec: {resource: a}}",
+            "{kind: Accelerator, spec: {resource: a.b/c}}",
             '(Accelerator): "metadata" is missing; add it',
             id="no-metadata",
         ),
@@ -726,7 +744,7 @@ def sidecar(security_context: str) -> str:
             id="key-of-a-node-selector",
         ),
         pytest.param(
-            accelerator("{resource: a, nodeSelector: {A.com/b: v}}"),
+            accelerator("{resource: a.b/c, nodeSelector: {A.com/b: v}}"),
             '(Accelerator x): spec.nodeSelector: "A.com/b" is not the key of a label; write for '
             'example "example.com/team"',
             id="key-of-a-class",
@@ -826,7 +844,7 @@ def sidecar(security_context: str) -> str:
             id="tracked-variable-twice",
         ),
         pytest.param(
-            accelerator("{resource: a, env: [{name: Z, value: a}, {name: Z, value: a}]}"),
+            accelerator("{resource: a.b/c, env: [{name: Z, value: a}, {name: Z, value: a}]}"),
             '(Accelerator x): spec.env[1].name: "Z" is also the name of env[0]; keep one',
             id="variable-of-a-class-twice",
         ),
@@ -872,17 +890,17 @@ def sidecar(security_context: str) -> str:
             id="path-of-a-container-twice",
         ),
         pytest.param(
-            accelerator("{resource: a, shm: -1Gi}"),
+            accelerator("{resource: a.b/c, shm: -1Gi}"),
             '(Accelerator x): spec.shm: "-1Gi" is not 0 or more; write for example "1"',
             id="negative-shared-memory",
         ),
         pytest.param(
-            accelerator("{resource: a, memory: 0Gi}"),
+            accelerator("{resource: a.b/c, memory: 0Gi}"),
             '(Accelerator x): spec.memory: "0Gi" is not more than 0; write for example "8Gi"',
             id="device-without-memory",
         ),
         pytest.param(
-            accelerator("{resource: a, memory: 0}"),
+            accelerator("{resource: a.b/c, memory: 0}"),
             "(Accelerator x): spec.memory: 0 is too small; write more than 0",
             id="device-without-memory-as-a-number",
         ),
@@ -1042,7 +1060,7 @@ def test_says_every_fault_of_every_file_at_once(tmp_path: Path) -> None:
     one, two, three = tmp_path / "1.yaml", tmp_path / "2.yml", tmp_path / "3.json"
     one.write_text(
         "# words only\n---\n"
-        + accelerator("{resource: a, memory: x}")
+        + accelerator("{resource: a.b/c, memory: x}")
         + "\n---\n"
         + policy("{inject: {shm: x, mounts: d}}")
     )
@@ -1068,8 +1086,8 @@ def test_says_every_fault_of_every_file_at_once(tmp_path: Path) -> None:
 
 def test_one_name_twice_names_both_files(tmp_path: Path) -> None:
     one, two = tmp_path / "1.yaml", tmp_path / "2.yaml"
-    one.write_text(accelerator("{resource: a}"))
-    two.write_text(accelerator("{resource: b}") + "\n---\n" + data_source("{pvc: x}"))
+    one.write_text(accelerator("{resource: a.b/c}"))
+    two.write_text(accelerator("{resource: a.b/c}") + "\n---\n" + data_source("{pvc: x}"))
 
     with pytest.raises(InvalidPolicies) as caught:
         load.read([one, two])
@@ -1093,7 +1111,7 @@ def test_objects_of_other_tools_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_lists_are_taken_apart() -> None:
-    items = "\n---\n".join([accelerator("{resource: a}"), data_source("{pvc: x}")])
+    items = "\n---\n".join([accelerator("{resource: a.b/c}"), data_source("{pvc: x}")])
     listed = {"apiVersion": "v1", "kind": "List", "items": manifests.documents(items)}
 
     found = policies(manifests.dump(listed))
@@ -1112,14 +1130,14 @@ def mounted(directory: Path, text: str, *, revision: str) -> None:
 
 
 def test_a_mounted_config_map_is_read_once_and_seen_to_change(tmp_path: Path) -> None:
-    mounted(tmp_path, accelerator("{resource: a}"), revision="1")
+    mounted(tmp_path, accelerator("{resource: a.b/c}"), revision="1")
     before = load.fingerprint([tmp_path])
     first = load.read([tmp_path, tmp_path / "a.yaml"], library=False)
 
-    mounted(tmp_path, accelerator("{resource: b}"), revision="2")
+    mounted(tmp_path, accelerator("{resource: a.b/d}"), revision="2")
 
-    assert first.accelerators["x"].resource == "a"
-    assert load.read([tmp_path], library=False).accelerators["x"].resource == "b"
+    assert first.accelerators["x"].resource == "a.b/c"
+    assert load.read([tmp_path], library=False).accelerators["x"].resource == "a.b/d"
     assert load.fingerprint([tmp_path]) != before
 
 
@@ -1171,9 +1189,9 @@ def test_policies_are_in_the_order_they_act() -> None:
 
 
 def test_the_digest_is_of_the_content_alone() -> None:
-    one = policies("{kind: Accelerator, metadata: {name: a}, spec: {resource: x, shm: 1Gi}}")
-    same = policies("{kind: Accelerator, metadata: {name: b}, spec: {shm: 1Gi, resource: x}}")
-    other = policies("{kind: Accelerator, metadata: {name: a}, spec: {resource: x, shm: 2Gi}}")
+    one = policies("{kind: Accelerator, metadata: {name: a}, spec: {resource: a.b/x, shm: 1Gi}}")
+    same = policies("{kind: Accelerator, metadata: {name: b}, spec: {shm: 1Gi, resource: a.b/x}}")
+    other = policies("{kind: Accelerator, metadata: {name: a}, spec: {resource: a.b/x, shm: 2Gi}}")
 
     assert one.accelerators["a"].digest == same.accelerators["b"].digest
     assert one.accelerators["a"].digest != other.accelerators["a"].digest
