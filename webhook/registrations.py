@@ -7,7 +7,7 @@ The webhook configurations: which requests the API server sends us, rendered fro
 | registration | who is asked when we are down | sends |
 |---|---|---|
 | `mutate.kubectl-ml.io` | nobody (`Ignore`) | workloads and pods of enabled namespaces |
-| `0.mutate.kubectl-ml.io` | nobody (`Ignore`) | bare pods whose intents other webhooks act on |
+| `0.mutate.kubectl-ml.io` | nobody (`Ignore`) | bare pods in which others read what we add |
 | `validate.kubectl-ml.io` | nobody (`Ignore`) | and `/scale`, `/resize`; of enforced the rest |
 | `enforce.kubectl-ml.io` | everybody waits (`Fail`) | those of enforced namespaces |
 | `guards.validate.…`, `guards.enforce.…` | as those | what guards of `--policies` name besides |
@@ -27,10 +27,9 @@ import yaml
 from policies import load
 from policies.asked import Asked
 from policies.errors import InvalidPolicies
-from policies.intents import PREFIX
-from policies.model import DOMAIN, Manifest, PolicySet
+from policies.model import DOMAIN, InjectionPolicy, Manifest, PolicySet
 from policies.workloads.catalogue import Catalogue, builtin, of
-from webhook import definitions, guard_rules
+from webhook import definitions, first, guard_rules
 from webhook.controllers import CONTROLLERS
 
 NAMESPACE = "kubectl-ml"
@@ -40,7 +39,6 @@ ENABLED = f"{DOMAIN}/enabled"
 ENFORCE = f"{DOMAIN}/enforce"
 MUTATE_SECONDS = 2
 VALIDATE_SECONDS = 5
-READ_BY_OTHERS = ("dapr", "mesh")  # intents that other webhooks act on
 
 _HEADER = """\
 # Made by `make generate` from policies/workloads/catalogue.yaml; edit that, not this.
@@ -61,9 +59,12 @@ def configurations(
     *,
     controllers: Sequence[str] = CONTROLLERS,
     beyond: Sequence[Asked] = (),
+    injections: Sequence[InjectionPolicy] = (),
 ) -> tuple[Manifest, ...]:
     """
     Render the five configurations; `beyond` is what guards name besides.
+
+    `injections` are those that may mark bare pods for other webhooks.
 
     Each is an object of its own, named as its webhook, so that one can go without the others:
     `kubectl delete validatingwebhookconfiguration enforce.kubectl-ml.io` lets everything in again.
@@ -73,7 +74,7 @@ def configurations(
     judged = _judged_with_its_owner(known, controllers)
     return (
         _configuration("Mutating", _mutate(objects)),
-        _configuration("Mutating", _mutate_first()),
+        _configuration("Mutating", _mutate_first(injections)),
         _configuration(
             "Validating",
             _validation(f"validate.{DOMAIN}", [*objects, *scales], enforced=False),
@@ -106,14 +107,13 @@ def _mutate(rules: list[Manifest]) -> Manifest:
     return made | {"reinvocationPolicy": "IfNeeded"}
 
 
-def _mutate_first() -> Manifest:
+def _mutate_first(injections: Sequence[InjectionPolicy]) -> Manifest:
     """
-    Have bare pods injected before Dapr and Istio see them, where an intent is for these.
+    Have bare pods injected before Dapr and Istio see them, where an intent or policy is for these.
 
     Webhooks are called in the order of their configurations' names, and most never again. A pod of
     a workload has what they read from its template; a bare pod has it only if we come first.
     """
-    keys = ", ".join(f"'{PREFIX}{key}'" for key in READ_BY_OTHERS)
     made = _webhook(
         f"0.mutate.{DOMAIN}",
         path="/mutate",
@@ -133,11 +133,7 @@ def _mutate_first() -> Manifest:
     return made | {
         "reinvocationPolicy": "Never",
         "matchConditions": [
-            _condition(
-                "read-by-others",
-                "has(object.metadata.annotations) &&\n"
-                f"[{keys}].exists(key, key in object.metadata.annotations)",
-            ),
+            _condition("read-by-others", first.expression(injections)),
             _condition(
                 "bare",
                 "!has(object.metadata.ownerReferences) ||\n"
@@ -315,9 +311,12 @@ def text(
     *,
     controllers: Sequence[str] = CONTROLLERS,
     beyond: Sequence[Asked] = (),
+    injections: Sequence[InjectionPolicy] = (),
 ) -> str:
     """Write the configurations as `manifests/base/50-webhooks.yaml` has them."""
-    documents = configurations(catalogue, controllers=controllers, beyond=beyond)
+    documents = configurations(
+        catalogue, controllers=controllers, beyond=beyond, injections=injections
+    )
     return _HEADER + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=1000)
 
 
@@ -343,7 +342,7 @@ _Dumper.add_representer(str, _represent)
     "--policies",
     multiple=True,
     metavar="DIR",
-    help="Directory or file whose WorkloadKinds and GuardPolicies are asked about, too.",
+    help="Directory or file with WorkloadKinds, GuardPolicies and InjectionPolicies to ask about.",
 )
 @click.option(
     "--resource",
@@ -366,7 +365,8 @@ def command(
     beyond = guard_rules.beyond(found.guards, of(found), resources=resources)
     if unknown := guard_rules.unknown(beyond):
         raise click.ClickException("\n".join(unknown))
-    sys.stdout.write(text(of(found), controllers=(*CONTROLLERS, *controller), beyond=beyond))
+    known = (*CONTROLLERS, *controller)
+    sys.stdout.write(text(of(found), controllers=known, beyond=beyond, injections=found.injections))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from policies import conditions
 from policies.workloads import catalogue
+from tests.builders import pod
 from webhook import registrations
 
 CHECKOUT = Path(__file__).parents[2]
@@ -193,6 +196,59 @@ def test_bare_pods_are_injected_before_others_are_asked() -> None:
     called = sorted([*ours, *others])
 
     assert called[0] == "0.mutate.kubectl-ml.io"
+
+
+MESH = "inject: {mesh: {inject: 'true'}}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "sent"),
+    [
+        pytest.param(MESH, {"plain", "team", "profile", "mounts"}, id="everywhere"),
+        pytest.param(
+            f"match: {{namespaces: {{names: [ml-*, 'team-[ab]']}}}}, {MESH}", {"team"}, id="names"
+        ),
+        pytest.param(f"optIn: true, {MESH}", {"profile"}, id="profile"),
+        pytest.param(f"match: {{intents: [mounts]}}, {MESH}", {"mounts"}, id="intents"),
+        pytest.param(
+            "inject: {annotations: {vault.hashicorp.com/agent-inject: 'true'}}, optIn: true",
+            {"profile"},
+            id="annotations",
+        ),
+        pytest.param(
+            "inject: {dapr: {dapr.io/log-level: warn}}, optIn: true", {"profile"}, id="dapr"
+        ),
+        pytest.param("inject: {shm: 1Gi}", set(), id="nothing-that-others-read"),
+        pytest.param(f"mode: Preview, {MESH}", set(), id="preview"),
+        pytest.param(f"match: {{kinds: [Job.batch]}}, {MESH}", set(), id="another-kind"),
+        pytest.param(f"match: {{owners: [Job.batch]}}, {MESH}", set(), id="pods-of-a-workload"),
+    ],
+)
+def test_bare_pods_that_a_policy_marks_for_others_are_sent_first(
+    tmp_path: Path, spec: str, sent: set[str]
+) -> None:
+    head = "apiVersion: kubectl-ml.io/v1alpha1\nkind: InjectionPolicy\nmetadata: {name: site}\n"
+    (tmp_path / "site.yaml").write_text(head + f"spec: {{{spec}}}\n")
+    made = yaml.safe_load_all(run("--policies", str(tmp_path)).stdout)
+    [first] = [each for one in made for each in one["webhooks"] if each["name"].startswith("0.")]
+
+    expression = conditions.compiled(first["matchConditions"][0]["expression"], "BOOL")
+    pods = {
+        "plain": ("cv", pod()),
+        "team": ("team-a", pod()),
+        "profile": ("cv", pod(profile="site,ddp")),
+        "mounts": ("cv", pod(mounts="pvc://a:/a")),
+        "intent": ("cv", pod(dapr="true")),
+    }
+
+    found = {
+        name
+        for name, (namespace, obj) in pods.items()
+        if expression.truth(
+            conditions.bind({"object": obj, "oldObject": None, "request": {"namespace": namespace}})
+        )
+    }
+    assert found == sent | {"intent"}
 
 
 def test_every_kind_of_the_catalogue_is_asked_about_and_nothing_else() -> None:

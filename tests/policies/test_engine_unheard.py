@@ -83,6 +83,25 @@ def test_nothing_is_said_of_what_they_could_see(made: Manifest) -> None:
     assert judged(made) == ()
 
 
+MARKS = """
+kind: InjectionPolicy
+metadata: {name: site}
+spec: {inject: {mesh: {inject: "true"}, dapr: {enabled: "true"}}}
+"""
+
+
+def test_of_what_a_policy_marks_an_admin_can_be_asked() -> None:
+    marked = review(pod(), MARKS).object
+
+    admin = (
+        'use a Deployment or a Job, or have an admin register policy "site" '
+        "(python -m webhook.registrations --policies)"
+    )
+    assert review(marked, MARKS).unheard == tuple(
+        one.replace("or use a Deployment or a Job", admin) for one in (DAPR, MESH_ON)
+    )
+
+
 def test_nothing_is_said_of_who_is_not_there() -> None:
     bare = pod(dapr="true", mesh="true")
 
