@@ -101,9 +101,19 @@ def idle(annotations: Mapping[str, Any]) -> Iterator[str]:
         return
     if short.get("min-scale") == "0":
         yield "min-scale=0 keeps one pod: scaling by cpu or memory never goes to zero"
+    if short.get("metric") in _KPA_METRICS:
+        yield (
+            f'metric={short["metric"]} does nothing: the class "{HPA}" counts no requests; leave '
+            "the class out"
+        )
     for name in _ONLY_KPA:
         if name in short:
             yield f"{name} does nothing: only scaling by concurrency or rps reads it"
+
+
+def is_idle(key: str, annotations: Mapping[str, Any]) -> bool:
+    """Tell whether the class that is set never reads a key."""
+    return _short(annotations).get("class") == HPA and key.removeprefix(PREFIX) in _ONLY_KPA
 
 
 def _short(annotations: Mapping[str, Any]) -> dict[str, str]:

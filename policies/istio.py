@@ -19,7 +19,7 @@ NATIVE = "sidecar.istio.io/nativeSidecar"
 EXCLUDE_INBOUND = "traffic.sidecar.istio.io/excludeInboundPorts"
 CONFIG = "proxy.istio.io/config"
 _TRAFFIC = "traffic.sidecar.istio.io/"
-_FLAGS = (INJECT, NATIVE)
+_FLAGS = (INJECT, NATIVE, "ambient.istio.io/bypass-inbound-capture")
 _MODES = ("ambient", "none")
 
 

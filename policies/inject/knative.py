@@ -89,6 +89,8 @@ def _annotate(pod: PodDraft, author: Author, key: str, value: str) -> None:
     present = _annotations(pod)
     full = autoscaling.spelled(key if "/" in key else PREFIX + NAMES[key], present)
     if full not in present:
+        if author.name != POLICY and autoscaling.is_idle(full, present):
+            return
         known = set(autoscaling.faults(present))
         new = [one for one in autoscaling.faults({**present, full: value}) if one not in known]
         if _is_left_out(pod, author, key, value, new):
@@ -137,9 +139,15 @@ def warn_of_own(pod: PodDraft, kind: Kind) -> None:
     present = _annotations(pod)
     for sentence in autoscaling.faults(present):
         pod.warn(f"{POLICY}: {sentence}; Knative refuses it")
+    _warn_of_unknown(pod, present)
     if kind.autoscaling == "knative" and pod.metadata != _OBJECT:
         _warn_of_misplaced(pod)
     _warn_of_zero(pod, autoscaling.PREFIX + "initial-scale=0", present)
+
+
+def _warn_of_unknown(pod: PodDraft, present: Mapping[str, Any]) -> None:
+    for name in autoscaling.unknown(present):
+        pod.warn(f"{POLICY}: Knative knows no {PREFIX}{name}{nearest(name, autoscaling.known())}")
 
 
 def _warn_of_misplaced(pod: PodDraft) -> None:
@@ -177,8 +185,7 @@ def _warn_of_idle(pod: PodDraft, intents: Intents, kind: Kind) -> None:
         pod.warn(f"{POLICY}: {sentence}")
     for sentence in autoscaling.idle(present):
         pod.warn(f"{POLICY}: {sentence}")
-    for name in autoscaling.unknown(present):
-        pod.warn(f"{POLICY}: Knative knows no {PREFIX}{name}{nearest(name, autoscaling.known())}")
+    _warn_of_unknown(pod, present)
     written = intents.scale.get("initial") == "0"
     _warn_of_zero(pod, "initial=0" if written else f"{PREFIX}initial-scale=0", present)
 
