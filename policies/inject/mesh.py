@@ -7,10 +7,13 @@ Where the namespace is in ambient mode, that is the label `istio.io/dataplane-mo
 `sidecar.istio.io/inject`. Both are set on the template, because Istio's injector may run before
 ours at the Pod. A policy may give Istio's own labels and annotations besides, for pods that aren't
 switched off: when the program starts, which ports the proxy leaves alone. The port that a policy
-has scraped is left alone, too, and in pods that finish the proxy is asked to be a native sidecar.
+has scraped is left alone, too. In pods that finish the proxy is asked to be a native sidecar, and
+in those that fetch data before they start, whose init container has no network without the proxy.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from policies import istio
 from policies.inject import ports
@@ -27,7 +30,13 @@ _SHUTDOWN = "POST http://localhost:15020/quitquitquitquit"
 
 
 def inject(
-    pod: PodDraft, intents: Intents, rules: list[Rule], *, facts: Facts, namespace: str
+    pod: PodDraft,
+    intents: Intents,
+    rules: list[Rule],
+    *,
+    facts: Facts,
+    namespace: str,
+    fetches: Callable[[], bool],
 ) -> None:
     """Set Istio's label from the intent, else from policies; then what policies give besides."""
     if pod.metadata is None:
@@ -42,8 +51,7 @@ def inject(
     _settings(pod, rules)
     if value and _label(pod, istio.INJECT) == "true":
         _exclude_metrics(pod, rules)
-        if pod.finishes:
-            _end_with_the_pod(pod, author, facts)
+        _be_native(pod, author, facts, fetches)
 
 
 def _settings(pod: PodDraft, rules: list[Rule]) -> None:
@@ -85,13 +93,22 @@ def _exclude_metrics(pod: PodDraft, rules: list[Rule]) -> None:
             _put(pod, rule.author, istio.EXCLUDE_INBOUND, port)
 
 
-def _end_with_the_pod(pod: PodDraft, author: Author, facts: Facts) -> None:
-    """Ask for a native sidecar; where there is none, only the program itself can end Istio's."""
+def _be_native(pod: PodDraft, author: Author, facts: Facts, fetches: Callable[[], bool]) -> None:
+    """Ask for a native sidecar where an ordinary one starts too late, or never ends."""
+    if not (pod.finishes or fetches()):
+        return
     if facts.kube_version >= NATIVE_SINCE:
         _put(pod, author, istio.NATIVE, "true")
         return
-    major, minor = facts.kube_version
-    pod.warn(
-        f"{POLICY}: Kubernetes {major}.{minor} has no native sidecars, so Istio's keeps this pod "
-        f"from finishing until the program calls {_SHUTDOWN}"
-    )
+    none = "Kubernetes {}.{} has no native sidecars".format(*facts.kube_version)
+    if pod.finishes:
+        pod.warn(
+            f"{POLICY}: {none}, so Istio's keeps this pod from finishing until the program calls "
+            f"{_SHUTDOWN}"
+        )
+    if fetches():
+        pod.warn(
+            f"{POLICY}: {none}, so Istio's isn't there yet when an init container fetches what is "
+            "mounted, and it has no network; leave the storage's addresses out "
+            "(traffic.sidecar.istio.io/excludeOutboundIPRanges), or mount a claim"
+        )

@@ -47,6 +47,19 @@ def inject(
                 pod.warn(f"{rule.author.name}: spec.inject.mounts: {error}")
 
 
+def fetches(
+    intents: Intents, rules: list[Rule], *, prepared: Prepared, target: Target, facts: Facts
+) -> bool:
+    """Tell whether an init container fetches anything of what is mounted."""
+    for mount in (*intents.mounts, *(mount for rule in rules for mount in rule.mounts)):
+        try:
+            if prepared.plan(mount, target, facts).fetch is not None:
+                return True
+        except UnusableIntent:  # said elsewhere
+            continue
+    return False
+
+
 def _asked(
     pod: PodDraft, intents: Intents, prepared: Prepared, target: Target, facts: Facts
 ) -> None:

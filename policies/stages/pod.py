@@ -146,7 +146,7 @@ def inject(pod: PodDraft, context: Context, target: Target, intents: Intents, *,
     rules = pod_rules(context, target, intents)
     refuse_profiles(pod, context, intents)
     run_families(pod, context, target, intents, rules)
-    run_annotations(pod, context, intents, rules, name=name)
+    run_annotations(pod, context, target, intents, rules, name=name)
 
 
 def run_families(
@@ -183,14 +183,32 @@ def _tell_other_containers(pod: PodDraft, intents: Intents) -> None:
 
 
 def run_annotations(
-    pod: PodDraft, context: Context, intents: Intents, rules: list[Rule], *, name: str
+    pod: PodDraft,
+    context: Context,
+    target: Target,
+    intents: Intents,
+    rules: list[Rule],
+    *,
+    name: str,
 ) -> None:
     """Run the families that other injectors read, which a workload sets on its templates."""
     if intents.dapr is not None or _has(rules, "dapr"):
         dapr.inject(pod, intents, rules, name=name, facts=context.facts)
     if intents.mesh or _has(rules, "mesh"):
-        namespace = context.request.namespace
-        mesh.inject(pod, intents, rules, facts=context.facts, namespace=namespace)
+        run_mesh(pod, context, target, intents, rules)
+
+
+def run_mesh(
+    pod: PodDraft, context: Context, target: Target, intents: Intents, rules: list[Rule]
+) -> None:
+    """Put a pod, or what it will be, into the mesh or out of it."""
+    facts = context.facts
+
+    def fetches() -> bool:
+        return mounts.fetches(intents, rules, prepared=context.prepared, target=target, facts=facts)
+
+    namespace = context.request.namespace
+    mesh.inject(pod, intents, rules, facts=facts, namespace=namespace, fetches=fetches)
 
 
 def missed(pod: PodDraft) -> tuple[Violation, ...]:
@@ -217,7 +235,7 @@ def preview(context: Context, pod: PodDraft) -> dict[str, tuple[str, ...]]:
         trial.finishes = finishes(trial, origin)
         asked = replace(intents, sidecars=())
         run_families(trial, context, target, asked, [rule])
-        run_annotations(trial, context, asked, [rule], name="")
+        run_annotations(trial, context, target, asked, [rule], name="")
         added = trial.claims.pointers().get(rule.author.key)
         if added:
             found[rule.author.key] = added

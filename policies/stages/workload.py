@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policies.inject import carry, dapr, knative, mesh, queue, receive
+from policies.inject import carry, dapr, knative, queue, receive
 from policies.inject.pod import PodDraft
 from policies.inject.prepared import Rule
 from policies.inject.provenance import Claims
@@ -142,9 +142,8 @@ def _carry_to(
         if "dapr" in families:
             dapr.inject(pod, intents, rules, name=work.name, facts=work.context.facts)
         if "mesh" in families:
-            context = work.context
-            namespace = context.request.namespace
-            mesh.inject(pod, intents, rules, facts=context.facts, namespace=namespace)
+            target = work.target(template, intents)
+            pod_stage.run_mesh(pod, work.context, target, intents, rules)
     outcome.collect(pod)
 
 
