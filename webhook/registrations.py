@@ -27,7 +27,7 @@ import yaml
 from policies import load
 from policies.asked import Asked
 from policies.errors import InvalidPolicies
-from policies.model import DOMAIN, InjectionPolicy, Manifest, PolicySet
+from policies.model import DOMAIN, InjectionPolicy, Manifest
 from policies.workloads.catalogue import Catalogue, builtin, of
 from webhook import definitions, first, guard_rules
 from webhook.controllers import CONTROLLERS
@@ -359,7 +359,7 @@ def command(
             raise click.BadParameter(f"{user!r} is no user's name", param_hint="--controller")
     resources = dict(map(guard_rules.resource, resource))
     try:
-        found = load.read(policies) if policies else PolicySet()
+        found = load.read(policies)
     except InvalidPolicies as error:
         raise click.ClickException("\n".join(str(fault) for fault in error.faults)) from error
     beyond = guard_rules.beyond(found.guards, of(found), resources=resources)
