@@ -50,6 +50,7 @@ SHOWN: dict[str, list[str]] = {
         "PaddleJob.kubeflow.org /spec/paddleReplicaSpecs/Worker/template/spec/containers",
         "PaddleJob.kubeflow.org /spec/paddleReplicaSpecs/Worker/template/spec/volumes",
         "RayCluster.ray.io /spec/headGroupSpec/template/spec/containers",
+        "RayCluster.ray.io /spec/headGroupSpec/template/spec/volumes",
         "RayCluster.ray.io /spec/workerGroupSpecs",
         "RayJob.ray.io /spec/rayClusterSpec/headGroupSpec/template/spec/containers",
         "RayJob.ray.io /spec/rayClusterSpec/workerGroupSpecs",
@@ -106,7 +107,7 @@ def tried(webhook_installed: Installed) -> Iterator[list[Tried]]:
 
         def ask(sample: Sample) -> Tried:
             admin = webhook_installed.control_plane.admin
-            wanted = _wanting(sample.manifest)
+            wanted = _wanting(sample)
             return Tried(
                 sample=sample,
                 plain=admin.request("POST", sample.path(plain.name), sample.manifest),
@@ -143,11 +144,21 @@ def _placed(one: Manifest) -> Manifest:
     return one
 
 
-def _wanting(manifest: Manifest) -> Manifest:
-    wanted = copy.deepcopy(manifest)
+def _wanting(sample: Sample) -> Manifest:
+    wanted = copy.deepcopy(sample.manifest)
     metadata = wanted["metadata"]
-    metadata["annotations"] = {**(metadata.get("annotations") or {}), **WANTED}
+    roles = _to_name(sample)
+    named = acting.intents(roles=roles[0]) if roles else {}
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), **WANTED, **named}
     return wanted
+
+
+def _to_name(sample: Sample) -> list[str]:
+    """List the roles of what has none that computes: which one receives has to be written."""
+    found = list(locate.templates(sample.manifest, sample.kind))
+    if sample.kind.propagates or any(one.definition.compute for one in found):
+        return []
+    return [one.role for one in found]
 
 
 def _queued(wanted: Manifest) -> Manifest:
@@ -200,6 +211,15 @@ def test_what_the_webhook_makes_is_accepted(tried: list[Tried]):
     assert refusals(tried, "admitted") == []
 
 
+def test_roles_are_named_where_none_computes(tried: list[Tried]):
+    assert {one.sample.kind.name for one in tried if _to_name(one.sample)} == {
+        "AnalysisTemplate.argoproj.io",
+        "EventSource.argoproj.io",
+        "RayCluster.ray.io",  # of a head alone
+        "Sensor.argoproj.io",
+    }
+
+
 def test_the_webhook_saw_them(tried: list[Tried]):
     """Whatever is namespaced and holds a template to which intents travel was changed."""
     untouched = [
@@ -242,7 +262,7 @@ def test_argo_cd_says_synced(tried: list[Tried], member: str) -> None:
     except errors.NotAvailableError as error:
         pytest.skip(str(error))
     seen = [one for one in tried if one.plain.ok and getattr(one, member).ok]
-    sent = [_wanting(one.sample.manifest) for one in seen]
+    sent = [_wanting(one.sample) for one in seen]
     sent = [_queued(each) for each in sent] if member == "queued" else sent
     alone = [one.sample.manifest for one in seen]
 
