@@ -83,6 +83,7 @@ class ClusterFacts:
         self._current: Facts | None = None
         self._namespaces: Mapping[str, Manifest] | None = None  # as expressions see them
         self._found: tuple[tuple[int, int], frozenset[str], Sent] | None = None
+        self._logged: tuple[tuple[int, int], list[str]] | None = None
 
     # What the server asks, in its own thread
 
@@ -181,8 +182,8 @@ class ClusterFacts:
         """Replace the facts, once both halves are there; the lock is held."""
         if self._namespaces is None or self._found is None:
             return
-        first = self._current is None
         version, systems, asked_about = self._found
+        read = version, sorted(systems)
         self._current = Facts(
             kube_version=version,
             namespaces={name: labels_of(one) for name, one in self._namespaces.items()},
@@ -190,11 +191,12 @@ class ClusterFacts:
             installed=systems,
             sent=asked_about,
         )
-        if first:
+        if read != self._logged:  # first, and when something is installed, taken out, upgraded
+            self._logged = read
             self._log.info(
                 "cluster read",
                 kube_version=f"{version[0]}.{version[1]}",
-                installed=sorted(systems),
+                installed=read[1],
                 namespaces=len(self._namespaces),
             )
 

@@ -33,6 +33,7 @@ WANTED = acting.intents(
 )
 # Refused by the API server as published: an array without the type of its items.
 REFUSED = ("seldondeployments.machinelearning.seldon.io", "mpijobs.kubeflow.org.mpi-operator")
+QUEUES = {"clusterqueues.kueue.x-k8s.io"}  # a queue is Kueue's where that is installed
 # Kueue, Volcano and the rest aren't there; neither are the webhooks of these projects.
 SHOWN: dict[str, list[str]] = {
     "admitted": [
@@ -98,7 +99,6 @@ def tried(webhook_installed: Installed) -> Iterator[list[Tried]]:
         pytest.skip("needs ../shared/samples beside the checkout")
     samples = list(_samples())
     _load_definitions(webhook_installed, samples)
-    webhook_installed.restore()
     with (
         acting.place(webhook_installed, {}) as plain,
         acting.place(webhook_installed, ENABLED) as enabled,
@@ -183,7 +183,7 @@ def _load_definitions(installed: Installed, samples: list[Sample]) -> None:
     there = {file.stem for file in crds.DIRECTORY.glob("*.json")} - {*REFUSED}
     wanted = {f"{one.kind.plural}.{one.kind.group}" for one in samples if one.kind.group} & there
     try:
-        crds.load(installed.control_plane, *sorted(wanted))
+        crds.load(installed.control_plane, *sorted(wanted | QUEUES))
     except errors.NotAvailableError as error:
         pytest.skip(str(error))
     groups = {name.partition(".")[2] for name in wanted}
@@ -192,6 +192,8 @@ def _load_definitions(installed: Installed, samples: list[Sample]) -> None:
         lambda: groups <= {each["name"] for each in admin.get("/apis")["groups"]},
         what="the API server to serve them",
     )
+    installed.stop()  # it looks once a minute for what is installed, on which queues depend
+    installed.restore()
 
 
 def refusals(tried: list[Tried], member: str) -> list[str]:
