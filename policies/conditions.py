@@ -92,13 +92,13 @@ def bind(values: Mapping[str, Any]) -> Any:
 def _environment(variables: tuple[str, ...]) -> Any:
     from cel_expr_python import cel  # here, because most policies have no expression
 
-    from policies import functions
+    from policies.functions import declared
 
     names = "".join(f"\n  - name: {name}" for name in _LIBRARIES)
     return cel.NewEnv(
         config=cel.NewEnvConfigFromYaml(f"name: admission\nextensions:{names}\n"),
         variables=dict.fromkeys(variables, cel.Type.DYN),
-        functions=functions.declared(cel),
+        functions=declared.declared(cel),
     )
 
 
