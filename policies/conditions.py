@@ -16,7 +16,6 @@ from typing import Any
 MAX_LENGTH = 8192
 VARIABLES = ("object", "oldObject", "request", "namespaceObject", "params", "variables")
 OF_A_MATCH = ("object", "oldObject", "request", "namespaceObject")
-_LIBRARIES = ("strings", "sets", "lists", "optional", "math", "cel.lib.ext.comprev2")
 _AT = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _AUTHORIZER = re.compile(r"\bauthorizer\b")
 
@@ -60,16 +59,16 @@ def compiled(text: str, wanted: str = "") -> Expression:
     """Compile an expression whose value is `wanted` (BOOL, STRING), or raise ExpressionError."""
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"it is longer than {MAX_LENGTH} characters; take it apart")
-    program = _compiled(text, VARIABLES)
-    given = str(program.return_type())
+    checked = _compiled(text, VARIABLES)
+    given = str(checked.return_type())
     if wanted and given not in (wanted, "DYN"):
         raise ExpressionError(f"`{text}` gives {given}, not {wanted}; make it one that does")
-    return Expression(text, program)
+    return Expression(text, _evaluator().deserialize(checked.serialize()))
 
 
 def _compiled(text: str, variables: tuple[str, ...]) -> Any:
     try:
-        return _environment(variables).compile(text)
+        return _checker(variables).compile(text)
     except Exception as error:
         raise ExpressionError(_fault(text, str(error))) from error
 
@@ -85,21 +84,25 @@ def of_match(text: str, variables: tuple[str, ...] = OF_A_MATCH) -> Iterator[str
 
 def bind(values: Mapping[str, Any]) -> Any:
     """Bind variables once, for any number of expressions."""
-    return _environment(VARIABLES).Activation(dict(values))
+    return _evaluator().Activation(dict(values))
 
 
 @cache
-def _environment(variables: tuple[str, ...]) -> Any:
+def _checker(variables: tuple[str, ...]) -> Any:
     from cel_expr_python import cel  # here, because most policies have no expression
 
     from policies.functions import declared
 
-    names = "".join(f"\n  - name: {name}" for name in _LIBRARIES)
-    return cel.NewEnv(
-        config=cel.NewEnvConfigFromYaml(f"name: admission\nextensions:{names}\n"),
-        variables=dict.fromkeys(variables, cel.Type.DYN),
-        functions=declared.declared(cel),
-    )
+    return declared.checker(cel, variables)
+
+
+@cache
+def _evaluator() -> Any:
+    from cel_expr_python import cel  # as above
+
+    from policies.functions import declared
+
+    return declared.evaluator(cel, VARIABLES)
 
 
 def _fault(text: str, error: str) -> str:

@@ -46,7 +46,7 @@ class Request:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
-    resource: str = ""  # GROUP/PLURAL of what the request is for; of /scale the kind is another
+    resource: str = ""  # GROUP/VERSION/PLURAL; of /scale the kind is another's. Empty: unknown
     object: Any = None
     old_object: Any = None
     user: User = User()

@@ -42,18 +42,38 @@ def _namespace(name: str, facts: Facts) -> Manifest:
     labels = dict(facts.namespaces.get(name, {}))
     known = facts.namespace_objects.get(name, {})
     metadata = {**known.get("metadata", {}), "name": name, "labels": labels}
-    return {"apiVersion": "v1", "kind": "Namespace", **known, "metadata": metadata}
+    return {**known, "metadata": metadata}
 
 
 def _request(request: Request) -> Manifest:
     kind = {"group": request.group, "version": request.version, "kind": request.kind}
+    resource = _resource(request)
     return {
         "operation": request.operation,
         "kind": kind,
         "requestKind": kind,
+        "resource": resource,
+        "requestResource": resource,
         "namespace": request.namespace,
         "name": request.name,
         "subResource": request.subresource,
         "userInfo": {"username": request.user.username, "groups": list(request.user.groups)},
         "dryRun": request.dry_run,
     }
+
+
+def _resource(request: Request) -> Manifest:
+    if not request.resource:  # a file's document
+        return {"group": request.group, "version": request.version, "resource": _plural(request)}
+    group, version, plural = request.resource.split("/", 2)
+    return {"group": group, "version": version, "resource": plural}
+
+
+def _plural(request: Request) -> str:
+    """Give the name of a kind's resource as apimachinery's UnsafeGuessKindToResource does."""
+    name = request.kind.lower()
+    if name.endswith("endpoints"):
+        return name
+    if name.endswith("y"):
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.endswith("s") else f"{name}s"

@@ -158,6 +158,7 @@ class Quotas:
     ) -> tuple[Request, Kind] | None:
         """Make a request for a scale one for the object that is scaled."""
         group, _, plural = request.resource.partition("/")
+        plural = plural.rpartition("/")[2]
         kind = next(
             (one for one in known.kinds.values() if (one.group, one.plural) == (group, plural)),
             None,

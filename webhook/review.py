@@ -122,7 +122,7 @@ def _request(request: dict[str, Any], uid: str) -> Request:
         namespace=_string(request, "namespace", where="request.namespace", uid=uid),
         name=_string(request, "name", where="request.name", uid=uid),
         subresource=_string(request, "subResource", where="request.subResource", uid=uid),
-        resource=_resource(request.get("resource")) if request.get("subResource") else "",
+        resource=_resource(request.get("resource")),
         object=_object(request, operation, uid),
         old_object=_nullable(request, "oldObject", uid),
         user=User(
@@ -136,7 +136,7 @@ def _request(request: dict[str, Any], uid: str) -> Request:
 def _resource(found: Any) -> str:
     if not isinstance(found, dict):
         return ""
-    return f"{found.get('group') or ''}/{found.get('resource') or ''}"
+    return "/".join(str(found.get(key) or "") for key in ("group", "version", "resource"))
 
 
 def _string(value: Mapping[str, Any], key: str, *, where: str, uid: str) -> str:

@@ -1,35 +1,53 @@
-"""Addresses and blocks of them: `cidr('10.0.0.0/8').containsIP('10.1.2.3')`."""
+"""
+Addresses and blocks of them: `cidr('10.0.0.0/8').containsIP('10.1.2.3')`.
+
+k8s.io/apiserver/pkg/cel/library/ip.go and cidr.go
+"""
 
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+import re
+from typing import Any, TypeAlias
 
-from policies.functions.table import Function, holds, part
+from policies.functions.table import CIDR, IP, Function, holds, part
 
-_IP, _CIDR = "ip", "cidr"
+_Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_LENGTH = re.compile(r"0|[1-9][0-9]{0,2}", re.ASCII)
+_LINK_LOCAL_MULTICAST = ipaddress.ip_network("224.0.0.0/24")
+_BROADCAST = ipaddress.ip_address("255.255.255.255")
 
 
-def _ip(text: Any) -> dict[str, str]:
+def _read(text: str) -> _Address:
+    """Read an address; raises ValueError for none, and for what Kubernetes refuses besides."""
     found = ipaddress.ip_address(text)
-    if "%" in text or (found.version == 6 and found.ipv4_mapped):
-        raise ValueError("a zone or a mapped address")
-    return {_IP: str(found)}
+    if "%" in text:
+        raise ValueError(f'IP address "{text}" with zone value is not allowed')
+    if found.version == 6 and found.ipv4_mapped:
+        raise ValueError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
+    return found
 
 
-def _cidr(text: Any) -> dict[str, str]:
-    if "/" not in text or not text.rpartition("/")[2].isdecimal():
-        raise ValueError("no prefix length")
-    return {_CIDR: str(ipaddress.ip_interface(text))}
+def _ip(text: str) -> dict[str, str]:
+    return {IP: str(_read(text))}
 
 
-def _address(value: Any) -> Any:
-    return ipaddress.ip_address(value if isinstance(value, str) else part(_IP, value))
+def _cidr(text: str) -> dict[str, str]:
+    address, slash, length = text.rpartition("/")
+    if not slash or not _LENGTH.fullmatch(length):
+        raise ValueError(f'"{text}" is no network address; write for example "10.0.0.0/8"')
+    ipaddress.ip_network(text, strict=False)
+    return {CIDR: f"{_read(address)}/{length}"}
 
 
-def _network(value: Any) -> Any:
-    text = value if isinstance(value, str) else part(_CIDR, value)
-    return ipaddress.ip_interface(text).network
+def _address(value: Any) -> _Address:
+    return _read(value) if isinstance(value, str) else ipaddress.ip_address(part(IP, value))
+
+
+def _network(value: Any) -> _Network:
+    text = part(CIDR, _cidr(value) if isinstance(value, str) else value)
+    return ipaddress.ip_network(text, strict=False)
 
 
 def _contains_ip(block: Any, address: Any) -> bool:
@@ -38,22 +56,50 @@ def _contains_ip(block: Any, address: Any) -> bool:
 
 def _contains_cidr(block: Any, other: Any) -> bool:
     outer, inner = _network(block), _network(other)
-    return bool(outer.version == inner.version and inner.subnet_of(outer))
+    return outer.version == inner.version and inner.subnet_of(outer)  # type: ignore[arg-type]  # -- of one version
 
 
-def _first(block: Any) -> dict[str, str]:
-    return {_IP: str(ipaddress.ip_interface(part(_CIDR, block)).ip)}
+def _is_link_local_multicast(address: _Address) -> bool:
+    if address.version == 4:
+        return address in _LINK_LOCAL_MULTICAST
+    return address.packed[0] == 0xFF and address.packed[1] & 0x0F == 0x02
+
+
+def _is_global_unicast(address: _Address) -> bool:
+    return address != _BROADCAST and not (
+        address.is_unspecified
+        or address.is_loopback
+        or address.is_multicast
+        or address.is_link_local
+    )
 
 
 FUNCTIONS = (
-    Function("ip", False, "S", "MAP", _ip),
-    Function("ip", True, "M", "MAP", lambda block: _first(block)),
-    Function("isIP", False, "S", "BOOL", holds(_ip)),
-    Function("family", True, "M", "INT", lambda value: _address(value).version),
-    Function("isLoopback", True, "M", "BOOL", lambda value: _address(value).is_loopback),
-    Function("cidr", False, "S", "MAP", _cidr),
-    Function("isCIDR", False, "S", "BOOL", holds(_cidr)),
-    Function("containsIP", True, "MM MS", "BOOL", _contains_ip),
-    Function("containsCIDR", True, "MM MS", "BOOL", _contains_cidr),
-    Function("prefixLength", True, "M", "INT", lambda block: _network(block).prefixlen),
-)  # fmt: skip
+    Function("ip", ("string",), IP, _ip, member=False),
+    Function("isIP", ("string",), "bool", holds(_ip), member=False),
+    Function(
+        "ip.isCanonical", ("string",), "bool", lambda text: str(_read(text)) == text, member=False
+    ),
+    Function("family", (IP,), "int", lambda value: _address(value).version),
+    Function("isUnspecified", (IP,), "bool", lambda value: _address(value).is_unspecified),
+    Function("isLoopback", (IP,), "bool", lambda value: _address(value).is_loopback),
+    Function(
+        "isLinkLocalMulticast",
+        (IP,),
+        "bool",
+        lambda value: _is_link_local_multicast(_address(value)),
+    ),
+    Function("isLinkLocalUnicast", (IP,), "bool", lambda value: _address(value).is_link_local),
+    Function("isGlobalUnicast", (IP,), "bool", lambda value: _is_global_unicast(_address(value))),
+    Function("string", (IP,), "string", lambda value: part(IP, value), member=False),
+    Function("cidr", ("string",), CIDR, _cidr, member=False),
+    Function("isCIDR", ("string",), "bool", holds(_cidr), member=False),
+    Function("containsIP", (CIDR, "string"), "bool", _contains_ip),
+    Function("containsIP", (CIDR, IP), "bool", _contains_ip),
+    Function("containsCIDR", (CIDR, "string"), "bool", _contains_cidr),
+    Function("containsCIDR", (CIDR, CIDR), "bool", _contains_cidr),
+    Function("ip", (CIDR,), IP, lambda value: {IP: part(CIDR, value).rpartition("/")[0]}),
+    Function("masked", (CIDR,), CIDR, lambda value: {CIDR: str(_network(value))}),
+    Function("prefixLength", (CIDR,), "int", lambda value: _network(value).prefixlen),
+    Function("string", (CIDR,), "string", lambda value: part(CIDR, value), member=False),
+)

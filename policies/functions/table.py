@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, NamedTuple
+
+QUANTITY = "kubernetes.Quantity"
+SEMVER = "kubernetes.Semver"
+URL = "kubernetes.URL"
+FORMAT = "kubernetes.NamedFormat"
+IP, CIDR = "net.IP", "net.CIDR"
+OPTIONAL = "optional_type"
+KINDS = (QUANTITY, SEMVER, URL, FORMAT, IP, CIDR, OPTIONAL)
 
 
 class Function(NamedTuple):
     """
-    One function: whether it is called on its first argument, what it takes and gives.
+    One overload of a function, with types as CEL writes them: `list<int>`, `net.IP`.
 
-    `takes` has a word for each overload, with a letter for each argument.
+    A member is called on its first argument: `cidr('10.0.0.0/8').containsIP('10.1.2.3')`. What it
+    gets are plain values, and values of Kubernetes' types as mappings with the type's name as key.
     """
 
     name: str
-    member: bool
-    takes: str
+    takes: tuple[str, ...]
     gives: str
     call: Callable[..., Any]
+    member: bool = True
 
 
 def part(kind: str, value: Any) -> Any:
@@ -38,3 +49,24 @@ def holds(read: Callable[[str], object]) -> Callable[[Any], bool]:
         return True
 
     return test
+
+
+class _Duration(timedelta):
+    DESCRIPTOR = SimpleNamespace(full_name="google.protobuf.Duration")
+
+
+class _Timestamp(datetime):
+    DESCRIPTOR = SimpleNamespace(full_name="google.protobuf.Timestamp")
+
+
+def taken_back(value: Any) -> Any:
+    """Dress durations and times, which the runtime gives but takes only from such messages."""
+    if isinstance(value, list):
+        return [taken_back(one) for one in value]
+    if isinstance(value, dict):
+        return {key: taken_back(one) for key, one in value.items()}
+    if isinstance(value, timedelta):
+        return _Duration(value.days, value.seconds, value.microseconds)
+    if isinstance(value, datetime):
+        return _Timestamp.fromtimestamp(value.timestamp(), tz=value.tzinfo)
+    return value

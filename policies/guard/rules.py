@@ -25,6 +25,7 @@ from policies.model import (
 )
 
 POD = "Pod"
+_NO_KEY = "NOT_FOUND: Key not found in map : "  # the runtime's words
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -208,11 +209,12 @@ def _of_rules(policy: GuardPolicy, case: Case) -> Iterator[tuple[str, str, str]]
     values = variables.of(case.request, case.facts, case.object, case.old)
     if policy.params is not None:
         values["params"] = dict(policy.params)
+    failed: dict[str, str] = {}
     if policy.variables:
-        values["variables"] = _variables(policy, values)
+        values["variables"] = _variables(policy, values, failed)
     bound = conditions.bind(values)
     for rule in policy.rules:
-        message = _broken(policy, rule, bound)
+        message = _broken(policy, rule, bound, failed)
         if message:
             if case.reasons is not None:
                 case.reasons.append(_reason(policy, rule, message, values))
@@ -231,16 +233,24 @@ def _reason(
     )
 
 
-def _broken(policy: GuardPolicy, rule: GuardRule, bound: Any) -> str:
+def _broken(
+    policy: GuardPolicy, rule: GuardRule, bound: Any, failed_variables: Mapping[str, str]
+) -> str:
     """Say how a rule is broken; nothing where it isn't."""
     try:
         value = conditions.compiled(rule.expression).truth(bound)
     except conditions.EvaluationError as error:
         if policy.failure_policy == "Ignore":
             return ""
-        failed = f"`{rule.expression}` can't be evaluated: {error}"
+        failed = f"`{rule.expression}` can't be evaluated: {_why(error, failed_variables)}"
         return f"{rule.message} ({failed})" if rule.message else failed
     return "" if value else _message(rule, bound)
+
+
+def _why(error: EvaluationError, failed_variables: Mapping[str, str]) -> str:
+    """Say why an expression has no value: of a variable that isn't there, why it has none."""
+    name = next((name for name in failed_variables if str(error) == f'{_NO_KEY}"{name}"'), "")
+    return f'variable "{name}": {failed_variables[name]}' if name else str(error)
 
 
 def _message(rule: GuardRule, bound: Any) -> str:
@@ -254,13 +264,15 @@ def _message(rule: GuardRule, bound: Any) -> str:
     return rule.message or f"failed expression: {rule.expression}"
 
 
-def _variables(policy: GuardPolicy, values: Mapping[str, Any]) -> dict[str, Any]:
+def _variables(
+    policy: GuardPolicy, values: Mapping[str, Any], failed: dict[str, str]
+) -> dict[str, Any]:
     """Work out variables in their order; one that fails is missing, so that its users fail."""
     found: dict[str, Any] = {}
     for name, expression in policy.variables:
         bound = conditions.bind({**values, "variables": found})
         try:
             found[name] = conditions.compiled(expression).value(bound)
-        except conditions.EvaluationError:
-            continue
+        except conditions.EvaluationError as error:
+            failed[name] = _why(error, failed)
     return found

@@ -113,7 +113,7 @@ def test_a_namespace_that_is_new_is_waited_for(tmp_path: Path, api: apiservers.A
 
 def test_expressions_see_the_namespace(tmp_path: Path, api: apiservers.ApiServer) -> None:
     rule = "namespaceObject.metadata.resourceVersion == 'never'"
-    text = "\"'at ' + namespaceObject.metadata.resourceVersion + namespaceObject.kind\""
+    text = "\"'at ' + namespaceObject.metadata.resourceVersion + namespaceObject.metadata.name\""
     (tmp_path / "guard").mkdir()
     (tmp_path / "guard" / "g.yaml").write_text(
         "{kind: GuardPolicy, metadata: {name: g}, spec: {match: {namespaces: [ml]}, "
@@ -123,7 +123,7 @@ def test_expressions_see_the_namespace(tmp_path: Path, api: apiservers.ApiServer
         serving.until(lambda: served.call("/readyz", method="GET")[0] == 200)
         refused = served.validate(reviews.review(reviews.pod(), namespace="ml"))
 
-    assert refused["status"]["message"].splitlines()[0] == "g: at 100Namespace"
+    assert refused["status"]["message"].splitlines()[0] == "g: at 100ml"
 
 
 def test_a_namespace_that_went_is_forgotten(tmp_path: Path, api: apiservers.ApiServer) -> None:

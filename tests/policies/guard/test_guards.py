@@ -203,6 +203,20 @@ def test_variables_params_and_message_expressions() -> None:
     assert lines(engine.review(request(pod()), known, Facts())) == ["g: has 1"]
 
 
+def test_a_variable_that_fails_says_why_where_it_is_used() -> None:
+    known = guard(
+        "{failurePolicy: Fail, variables: ["
+        '{name: n, expression: "size(object.spec.containers) / 0"}, '
+        '{name: more, expression: "variables.n + 1"}, {name: unused, expression: "1 / 0"}], '
+        'rules: [{expression: "variables.more > 0"}]}'
+    )
+
+    assert lines(engine.review(request(pod()), known, Facts())) == [
+        "g: `variables.more > 0` can't be evaluated: "
+        'variable "more": variable "n": INVALID_ARGUMENT: divide by zero'
+    ]
+
+
 def test_a_rule_gives_its_reason() -> None:
     known = guard("{rules: [{expression: 'false', message: No., reason: Unauthorized}]}")
 
