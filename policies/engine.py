@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from policies.cost import budget
 from policies.inject import claims
 from policies.inject.prepared import POD
 from policies.inject.sound import is_sound, is_sound_metadata
@@ -35,6 +36,7 @@ UNTOUCHED = frozenset({"kube-system"})
 MIRROR = "kubernetes.io/config.mirror"  # the kubelet's image of a static pod, which it compares
 
 
+@budget.review()
 def review(request: Request, policies: PolicySet, facts: Facts) -> Decision:
     """Decide what the webhook answers for `request`; the same input gives the same bytes."""
     context = Context.of(request, policies, facts)
@@ -54,6 +56,7 @@ def _told(context: Context, decision: Decision) -> Decision:
     return replace(decision, warnings=tuple(dict.fromkeys(warnings)))
 
 
+@budget.review()
 def render(request: Request, policies: PolicySet, facts: Facts) -> Decision:
     """Decide what the pods of `request.object` will be, folded back into its templates."""
     context = Context.of(request, policies, facts, fold=True)
@@ -73,6 +76,7 @@ def beside(request: Request, policies: PolicySet) -> tuple[Manifest, ...]:
     return tuple(claims.templates(sound, policies.accelerators))
 
 
+@budget.review()
 def explain(request: Request, policies: PolicySet, facts: Facts, *, fold: bool = True) -> Decision:
     """Decide as `render` (or `review`), and say too what was not added and why."""
     context = Context.of(request, policies, facts, fold=fold)
@@ -98,6 +102,7 @@ def account(request: Request, policies: PolicySet) -> tuple[undo.Added, ...]:
     return undo.account(context)
 
 
+@budget.review()
 def charges(request: Request, policies: PolicySet, facts: Facts) -> tuple[Charge, ...]:
     """
     Tell what each quota that covers `request.object` charges it with, at its peak.
@@ -117,6 +122,7 @@ def charges(request: Request, policies: PolicySet, facts: Facts) -> tuple[Charge
     return quota.charges(context, covering, rendered)
 
 
+@budget.review()
 def strip(request: Request, policies: PolicySet, facts: Facts | None = None) -> undo.Stripped:
     """Take out of `request.object` what was added, unedited, and put back what was overridden."""
     stripped = bare(request, policies)

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from policies import conditions
-from policies.conditions import EvaluationError
+from policies.conditions import Bound, EvaluationError
+from policies.cost import budget
 from policies.model import LabelSelector, Match, NamespaceMatch, Subjects, User
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
@@ -35,10 +36,10 @@ class Target:
     intents: frozenset[str]
     values: Callable[[], dict[str, Any]] = dict  # of the variables of conditions
     faults: list[str] = field(default_factory=list)  # what could not be found out, for a warning
-    _bound: Any = None
+    _bound: Bound | None = None
 
     @property
-    def bound(self) -> Any:
+    def bound(self) -> Bound:
         """The variables of conditions, bound once."""
         if self._bound is None:
             self._bound = conditions.bind(self.values())
@@ -57,7 +58,7 @@ def compiled(match: Match) -> Predicate:
     tests = list(_tests(match))
     late = list(_late(match))
     if late:
-        tests.append(late[0] if len(late) == 1 else _settled(late))
+        tests.append(_within_budget(late[0] if len(late) == 1 else _settled(late)))
     if len(tests) == 1:
         return tests[0]
     return lambda target: all(test(target) for test in tests)
@@ -83,6 +84,14 @@ def _condition(name: str, expression: str) -> Predicate:
         except EvaluationError as error:
             message = f"match.conditions[{name}]: `{expression}` can't be evaluated: {error}"
             raise EvaluationError(message) from error
+
+    return holds
+
+
+def _within_budget(test: Predicate) -> Predicate:
+    def holds(target: Target) -> bool:
+        with budget.policy():
+            return test(target)
 
     return holds
 

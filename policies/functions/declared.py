@@ -67,14 +67,15 @@ def checker(cel: Any, variables: Iterable[str]) -> Any:
     )
 
 
-def evaluator(cel: Any, variables: Iterable[str]) -> Any:
-    """Make an environment that runs what the checker has compiled."""
+def evaluator(cel: Any, variables: Iterable[str], more: Sequence[Any] = ()) -> Any:
+    """Make an environment that runs what the checker has compiled, with more functions of ours."""
     _keep_none()
     extensions = "".join(f"\n  - name: {name}" for name in _LIBRARIES)
     rows = (*FUNCTIONS, *optionals.FUNCTIONS)
     return cel.NewEnv(
         config=cel.NewEnvConfigFromYaml(f"name: admission\nextensions:{extensions}\n"),
         variables=dict.fromkeys(variables, cel.Type.DYN),
+        functions=list(more),
         extensions=[
             cel.CelExtension(
                 "kubernetes",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies import conditions, match, variables
-from policies.conditions import EvaluationError
+from policies.conditions import Bound, EvaluationError
+from policies.cost import budget
 from policies.guard import seen
 from policies.guard.subject import Check, Subject
 from policies.index import ANY_KIND, Index
@@ -148,7 +149,7 @@ def _asks(guard: Guard, operation: str) -> bool:
     return bool({operation, "*"} & {*guard.policy.match.operations})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Case:
     """
     What guards judge: an object as it will be, and as it was.
@@ -164,6 +165,22 @@ class Case:
     subject: Subject | None = None
     templates: bool = False
     reasons: list[Reason] | None = None  # get what rules saw
+    _values: dict[str, Any] | None = None
+    _bound: Bound | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The variables that are the same for every policy."""
+        if self._values is None:
+            self._values = variables.of(self.request, self.facts, self.object, self.old)
+        return self._values
+
+    @property
+    def bound(self) -> Bound:
+        """The same, bound once."""
+        if self._bound is None:
+            self._bound = conditions.bind(self.values)
+        return self._bound
 
 
 def judge(guards: Guards, target: Target, case: Case) -> Verdict:
@@ -178,7 +195,8 @@ def judge(guards: Guards, target: Target, case: Case) -> Verdict:
         if any(not one.rules for one in held):
             continue
         off = frozenset(name for one in held for name in one.rules)
-        found = [("match", failed, "")] if failed else _found(guard, case)
+        with budget.policy():
+            found = [("match", failed, "")] if failed else list(_found(guard, case))
         for name, message, reason in found:
             if name not in off:
                 violation = Violation(policy=guard.policy.name, message=message, reason=reason)
@@ -206,17 +224,17 @@ def _found(guard: Guard, case: Case) -> Iterator[tuple[str, str, str]]:
 
 
 def _of_rules(policy: GuardPolicy, case: Case) -> Iterator[tuple[str, str, str]]:
-    values = variables.of(case.request, case.facts, case.object, case.old)
+    bound = case.bound
     if policy.params is not None:
-        values["params"] = dict(policy.params)
+        bound = bound.beside(params=dict(policy.params))
     failed: dict[str, str] = {}
     if policy.variables:
-        values["variables"] = _variables(policy, values, failed)
-    bound = conditions.bind(values)
+        bound = _with_variables(policy, bound, failed)
     for rule in policy.rules:
         message = _broken(policy, rule, bound, failed)
         if message:
             if case.reasons is not None:
+                values = {**case.values, **bound.of_policy}
                 case.reasons.append(_reason(policy, rule, message, values))
             yield rule.name, message, rule.reason
 
@@ -264,15 +282,13 @@ def _message(rule: GuardRule, bound: Any) -> str:
     return rule.message or f"failed expression: {rule.expression}"
 
 
-def _variables(
-    policy: GuardPolicy, values: Mapping[str, Any], failed: dict[str, str]
-) -> dict[str, Any]:
+def _with_variables(policy: GuardPolicy, bound: Bound, failed: dict[str, str]) -> Bound:
     """Work out variables in their order; one that fails is missing, so that its users fail."""
     found: dict[str, Any] = {}
+    bound = bound.beside(variables=found)
     for name, expression in policy.variables:
-        bound = conditions.bind({**values, "variables": found})
         try:
             found[name] = conditions.compiled(expression).value(bound)
         except conditions.EvaluationError as error:
             failed[name] = _why(error, failed)
-    return found
+    return bound

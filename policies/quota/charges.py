@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from policies import conditions, intents
+from policies.cost import budget
 from policies.match import Predicate, Target, compiled
 from policies.model import Accelerator, Facts, Match, PolicyException, Request
 from policies.patch import Path, lookup
@@ -214,7 +215,8 @@ def _expression(of: str, request: Request, target: Target, facts: Facts) -> str:
         }
     )
     try:
-        found = conditions.compiled(of, "STRING").value(bound)
+        with budget.policy():
+            found = conditions.compiled(of, "STRING").value(bound)
     except conditions.EvaluationError:
         return ""
     return found if isinstance(found, str) else ""
