@@ -89,6 +89,11 @@ class Cluster:
         asked = Asked(verb="get", api_version="v1", kind="Version")
         return str(self.connection.json("GET", "/version", asked=asked).get("gitVersion"))
 
+    def openapi(self, path: str = "/openapi/v3") -> Manifest:
+        """Read where each group's schemas are, or those at one of these places; everyone may."""
+        asked = Asked(verb="get", api_version="v1", kind="OpenAPI")
+        return self.connection.json("GET", path, asked=asked)
+
     def username(self) -> str:
         """Say who asks, as the API server knows them; everyone who is logged in may ask."""
         group = "authentication.k8s.io/v1"

@@ -6,6 +6,7 @@ What `render` may assume of the cluster, read from the file that `--facts` names
       ml: {labels: {team: nlp}}             # what policies match on; annotations, too
     user: {username: ann, groups: [nlp]}    # who applies the manifests
     installed: [kueue, knative]             # default: every known system
+    fields: {TrainJob.trainer.kubeflow.org: podTemplateOverrides}   # default: the newest
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def parsed(found: Any, where: str) -> Facts:
 
 def _wrong(message: str) -> PluginError:
     return PluginError(
-        message, hint="facts are kubeVersion, namespaces, user and installed; see render --help"
+        message,
+        hint="facts are kubeVersion, namespaces, user, installed and fields; see render --help",
     )
 
 
@@ -60,7 +62,8 @@ class _Reader:
         self.path = path
 
     def facts(self, found: Any) -> Facts:
-        top = self.mapping(found, "", ("kubeVersion", "namespaces", "user", "installed"))
+        known = ("kubeVersion", "namespaces", "user", "installed", "fields")
+        top = self.mapping(found, "", known)
         default = Facts()
         return Facts(
             kube_version=self.version(top["kubeVersion"])
@@ -78,7 +81,19 @@ class _Reader:
             if top.get("installed") is not None
             else default.installed,
             user=self.user(top.get("user") or {}),
+            fields=self.fields(top.get("fields") or {}),
         )
+
+    def fields(self, found: Any) -> frozenset[tuple[str, str]]:
+        from policies.workloads import catalogue
+
+        kinds = catalogue.builtin().kinds.values()
+        having = {one.name: one.generations for one in kinds if one.generations}
+        for name, value in self.mapping(found, "fields", tuple(having)).items():
+            if value not in having[name]:
+                known = ", ".join(having[name])
+                raise self.fault(f"fields.{name}", f'"{value}" is no field of it; known: {known}')
+        return frozenset(found.items())
 
     def version(self, found: Any) -> tuple[int, int]:
         if not isinstance(found, str):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from kubectl_ml import objects
 from kubectl_ml.answers import WHAT_CAN_BE_NAMED
 from kubectl_ml.cluster import Cluster
-from kubectl_ml.errors import Refused
+from kubectl_ml.errors import ClusterError, Refused
 from kubectl_ml.facts import kube_version
 from policies.intents import PREFIX
 from policies.model import Facts, Manifest, PolicySet
@@ -77,10 +77,28 @@ def _template_annotations(workload: Manifest) -> Iterable[Mapping[str, str]]:
 
 def facts_of(cluster: Cluster) -> Facts:
     """Ask the API server for its version and for what is installed; everyone may."""
+    groups = cluster.groups()
     return Facts(
         kube_version=kube_version(cluster.version()) or Facts().kube_version,
-        installed=frozenset(_SYSTEMS[group] for group in cluster.groups() if group in _SYSTEMS),
+        installed=frozenset(_SYSTEMS[group] for group in groups if group in _SYSTEMS),
+        fields=_fields(cluster, groups),
     )
+
+
+def _fields(cluster: Cluster, groups: frozenset[str]) -> frozenset[tuple[str, str]]:
+    """Read which field a kind has that has another one in each generation of its CRD."""
+    from policies.workloads import generations
+
+    if not groups & generations.GROUPS:
+        return frozenset()
+    try:
+        places = generations.documents(cluster.openapi())
+        found = {
+            name: generations.field_of(cluster.openapi(url), name) for name, url in places.items()
+        }
+    except ClusterError:  # as if nothing was known
+        return frozenset()
+    return frozenset(item for item in found.items() if item[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

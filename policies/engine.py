@@ -27,7 +27,7 @@ from policies.stages import creator, edited, guard, own, undo
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
-from policies.workloads import locate
+from policies.workloads import generations, locate
 
 if TYPE_CHECKING:
     from policies.quota.charges import Charge
@@ -129,7 +129,8 @@ def strip(request: Request, policies: PolicySet, facts: Facts | None = None) -> 
     if stripped.left or stripped.object is request.object:
         return stripped
     anew = replace(request, operation="CREATE", object=stripped.object)
-    again = [explain(anew, policies, facts or Facts(), fold=fold) for fold in (False, True)]
+    facts = _as_shown(request, policies, facts or Facts())
+    again = [explain(anew, policies, facts, fold=fold) for fold in (False, True)]
     return edited.judge(
         request.object,
         stripped,
@@ -137,6 +138,15 @@ def strip(request: Request, policies: PolicySet, facts: Facts | None = None) -> 
         [(one, account(replace(anew, object=one.object), policies)) for one in again],
         frozenset(f"{one.name}@{one.digest}" for one in policies.injections),
     )
+
+
+def _as_shown(request: Request, policies: PolicySet, facts: Facts) -> Facts:
+    """Add what an object tells of the cluster that it comes from, where nothing else does."""
+    context = Context.of(request, policies, Facts())
+    if facts.fields or context.kind is None:
+        return facts
+    found = locate.templates(request.object, context.kind, context.catalogue)
+    return replace(facts, fields=generations.shown(request.object, found))
 
 
 def bare(request: Request, policies: PolicySet) -> undo.Stripped:

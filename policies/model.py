@@ -68,6 +68,9 @@ class Facts:
     installed: frozenset[str] | None = None
     user: User = User()
     now: float | None = None  # seconds since 1970; None: no clock, and nothing has expired
+    # Of kinds whose CRD has another field in each generation, which one this cluster's has:
+    # ("TrainJob.trainer.kubeflow.org", "podTemplateOverrides"). Not said: the newest.
+    fields: frozenset[tuple[str, str]] = frozenset()
     # What the registrations send to /validate: (group, resource, operation); None: not known.
     sent: frozenset[tuple[str, str, str]] | None = None
 

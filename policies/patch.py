@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 from policies.model import JSONPatch
 
 # A member's name, an element's index, or (key, value): the element with that member, made
-# if need be.
+# if need be. A key `jobs.name` is that of the elements of a list in it: the last element of which
+# one has that member, made with a list of this one.
 Step: TypeAlias = str | int | tuple[str, str]
 Path: TypeAlias = tuple[Step, ...]
 
@@ -39,10 +40,29 @@ def tokens(text: str) -> list[str]:
 
 def element(items: Any, key: str, value: str) -> int:
     """Find the index of the element of `items` whose member `key` is `value`; -1: none."""
+    if "." in key:
+        return _last_with(items, key, value)
     for index, item in enumerate(items if isinstance(items, list) else ()):
         if isinstance(item, dict) and item.get(key) == value:
             return index
     return -1
+
+
+def _last_with(items: Any, key: str, value: str) -> int:
+    """Find the last element that has, in a list, one with that member: later ones override."""
+    member, _, inner = key.partition(".")
+    found = -1
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        below = item.get(member) if isinstance(item, dict) else None
+        if element(below, inner, value) >= 0:
+            found = index
+    return found
+
+
+def made(key: str, value: str) -> dict[str, Any]:
+    """Make the element that (key, value) finds."""
+    member, dot, inner = key.partition(".")
+    return {member: [made(inner, value)] if dot else value}
 
 
 def lookup(node: Any, path: Path) -> Any:
@@ -157,7 +177,7 @@ class Draft:
         if isinstance(step, tuple):
             index = element(node, *step)
             if index < 0:
-                node.append(self._own({step[0]: step[1]}))
+                node.append(self._own(made(*step)))
                 return node[-1]
             step = index
         child = node.get(step) if node.__class__ is dict else node[step]

@@ -266,11 +266,27 @@ def _webhook(kind: Kind) -> Iterator[str]:
         unless = kind.rejects_unless
         where = f", unless {_condition(unless)}" if unless else ""
         yield f"- Its own webhook refuses{where}: {_list(sorted(kind.rejects))}"
-    for role in kind.roles:
-        if role.rejects:
-            yield f"- Its own webhook refuses in {role.name}: {_list(sorted(role.rejects))}"
+    yield from _rejected(kind)
     if kind.immutable:
         yield "- Its template can't be changed after it is created"
+
+
+def _rejected(kind: Kind) -> Iterator[str]:
+    """Say what single roles don't take; of a generation's field all have the same."""
+    lacking = {
+        role.generation: sorted(role.rejects)
+        for role in kind.roles
+        if role.generation and role.rejects
+    }
+    if kind.generations:
+        newest, *others = kind.generations
+        older = " or ".join(f"`{one}`" for one in others)
+        yield f"- Its definition has `spec.{newest}`, in older generations {older} instead"
+    for field, names in lacking.items():
+        yield f"- In `{field}` its template doesn't take {_list(names)} either"
+    for role in kind.roles:
+        if role.rejects and not role.generation:
+            yield f"- Its own webhook refuses in {role.name}: {_list(sorted(role.rejects))}"
 
 
 def _condition(one: Condition) -> str:

@@ -66,6 +66,10 @@ class ApiServer:
         """Read the API groups that are served."""
         return self.ask("GET", "/apis/", what="the API groups")
 
+    def openapi(self, path: str = "/openapi/v3") -> Any:
+        """Read where each group's schemas are, or the schemas at one of these places."""
+        return self.ask("GET", path, what="the schemas of what is served")
+
     def registration(self, name: str) -> Any:
         """Read one of our validating registrations."""
         path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"

@@ -22,6 +22,7 @@ from policies import variables
 from policies.model import DOMAIN, Facts, Manifest, Request
 from webhook.errors import NotReachable, NotReady
 from webhook.following import PACE, Collection, Follower, Pace, Recorder, Watcher
+from webhook.served_fields import ServedFields
 
 # Which API group tells that a system is there.
 SYSTEMS = {
@@ -38,6 +39,7 @@ SYSTEMS = {
 
 REGISTRATIONS = (f"validate.{DOMAIN}", f"enforce.{DOMAIN}")
 Sent: TypeAlias = frozenset[tuple[str, str, str]] | None
+Fields: TypeAlias = frozenset[tuple[str, str]]
 
 _LEADING_DIGITS = re.compile(r"\d+")
 
@@ -55,6 +57,10 @@ class Api(Protocol):
 
     def registration(self, name: str) -> Any:
         """Read one of our validating registrations, or raise NotReachable."""
+        ...
+
+    def openapi(self, path: str = "/openapi/v3") -> Any:
+        """Read where each group's schemas are, or the schemas at one of these places."""
         ...
 
     @property
@@ -82,7 +88,8 @@ class ClusterFacts:
         self._stopped = threading.Event()
         self._current: Facts | None = None
         self._namespaces: Mapping[str, Manifest] | None = None  # as expressions see them
-        self._found: tuple[tuple[int, int], frozenset[str], Sent] | None = None
+        self._fields = ServedFields(api)
+        self._found: tuple[tuple[int, int], frozenset[str], Fields, Sent] | None = None
         self._logged: tuple[tuple[int, int], list[str]] | None = None
 
     # What the server asks, in its own thread
@@ -170,6 +177,7 @@ class ClusterFacts:
         found = (
             kube_version(self._api.version()),
             installed(self._api.groups()),
+            self._fields.look(),
             sent(self._api),
         )
         with self._lock:
@@ -182,13 +190,14 @@ class ClusterFacts:
         """Replace the facts, once both halves are there; the lock is held."""
         if self._namespaces is None or self._found is None:
             return
-        version, systems, asked_about = self._found
+        version, systems, fields, asked_about = self._found
         read = version, sorted(systems)
         self._current = Facts(
             kube_version=version,
             namespaces={name: labels_of(one) for name, one in self._namespaces.items()},
             namespace_objects=self._namespaces,
             installed=systems,
+            fields=fields,
             sent=asked_about,
         )
         if read != self._logged:  # first, and when something is installed, taken out, upgraded

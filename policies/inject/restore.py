@@ -17,7 +17,9 @@ from policies.patch import Path, Step, lookup
 
 _OURS = "manager"  # a TrainJob's runtime patches: one of them is wholly ours
 _MANAGER = "kubectl-ml.io/intents"
-_KEYS = ("mountPath", "name", _OURS)  # that elements of lists are known by
+_TARGETS = "targetJobs"  # of older TrainJobs' overrides: those of other jobs are others'
+_KEYS = ("mountPath", "name", _OURS, _TARGETS)  # that elements of lists are known by
+_APART = (_OURS, _TARGETS)  # of lists that several write
 
 
 def give_back(pod: PodDraft, old: Any, claims: Claims, *, old_base: PodDraft) -> None:
@@ -81,11 +83,11 @@ def _counterpart(pod: PodDraft, old: Any, source: Path, *, missing: bool = False
             key = _key(node)
             index = _same(new, node, step) if isinstance(new, list) else -1
             if index < 0 and not (
-                missing and key and (made or key == _OURS or (pod.keyed and new is None))
+                missing and key and (made or key in _APART or (pod.keyed and new is None))
             ):
                 return None
             made = made or index < 0 or (key == _OURS and node[key] == _MANAGER)
-            step = index if index >= 0 else (key, node[key])
+            step = index if index >= 0 else _named(node, key)
         elif not isinstance(new, dict) and not (missing and new is None):
             return None
         path = (*path, step)
@@ -115,6 +117,13 @@ def _same(items: list[Any], wanted: Any, at: int = -1) -> int:
 def _key(item: Any) -> str:
     """Tell which member an element of a list is known by; empty: none."""
     return next((name for name in _KEYS if isinstance(item, dict) and name in item), "")
+
+
+def _named(item: Any, key: str) -> Step:
+    """Give the step to an element that isn't there, by which it is made."""
+    if key == _TARGETS:
+        return f"{_TARGETS}.name", str(lookup(item, (_TARGETS, 0, "name")))
+    return key, item[key]
 
 
 def _position(path: Path) -> tuple[tuple[bool, Any], ...]:

@@ -14,6 +14,7 @@ from policies.intents import INJECTED, Intents
 from policies.match import Target
 from policies.model import Facts, PolicySet, Reason, Request, Skip
 from policies.patch import Path, lookup
+from policies.workloads import generations
 from policies.workloads.catalogue import Catalogue, Kind
 
 _ANNOTATIONS = "annotations"
@@ -47,6 +48,8 @@ class Context:
         """Look up what the review of `request` needs."""
         prepared = prepare(policies)
         known = prepared.catalogue
+        if facts.fields:
+            known = generations.served(known, facts.fields)
         metadata = request.object.get("metadata") if isinstance(request.object, dict) else None
         return cls(
             request=request,

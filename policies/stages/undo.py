@@ -24,7 +24,9 @@ from policies.workloads.catalogue import Kind
 
 _POD = "Pod"
 _PATCHES = ("spec", "runtimePatches")  # of a TrainJob, whose elements are their manager's alone
-_KEYS = frozenset({"manager", "name"})
+# of one of an older Trainer, where an element that says nothing is as good as none
+_OVERRIDES = (("spec", "podTemplateOverrides"), ("spec", "podSpecOverrides"))
+_KEYS = frozenset({"manager", "name", "targetJobs"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +98,17 @@ class _Undoing:
                 self.found.setdefault(path, before)
                 self.authors.setdefault(path, policy)
 
-    def find_shells(self, at: Path) -> None:
-        """Find the elements of a list that are wholly ours, from the last to the first."""
-        patches = lookup(self.draft.object, at)
-        for index in reversed(range(len(patches) if isinstance(patches, list) else 0)):
-            if str(lookup(patches, (index, "manager"))).startswith(PREFIX):
-                self.shells.append((*at, index))
+    def find_shells(self, base: Path) -> None:
+        """Find the elements that may be wholly ours in a TrainJob's lists, the last first."""
+        for at in (_PATCHES, *_OVERRIDES):
+            found = lookup(self.draft.object, (*base, *at))
+            for index in reversed(range(len(found) if isinstance(found, list) else 0)):
+                manager = str(lookup(found, (index, "manager")))
+                one = (*base, *at, index)
+                if at is not _PATCHES:
+                    self.shells += _containers(self.draft.object, one)
+                if at is not _PATCHES or manager.startswith(PREFIX):
+                    self.shells.append(one)
 
     def carry_out(self) -> Manifest:
         """Take out from the last to the first, so that what is still to go keeps its index."""
@@ -187,10 +194,21 @@ def _read_workload(undoing: _Undoing, context: Context, kind: Kind) -> None:
     work = Work.of(context, kind, undoing.draft)
     undoing.read(work.whole())
     for base in dict.fromkeys(template.base for template in work.templates if template.keyed):
-        undoing.find_shells((*base, *_PATCHES))
+        undoing.find_shells(base)
     for template in work.templates:
         if template.metadata != METADATA and work.signs_itself(template):
             undoing.read(work.as_pod(template))
+
+
+def _containers(obj: Any, override: Path) -> list[Path]:
+    """List the containers that an override speaks of, the last first."""
+    places = [(*override, "containers"), (*override, "spec", "containers")]
+    return [
+        (*at, index)
+        for at in places
+        for found in [lookup(obj, at)]
+        for index in reversed(range(len(found) if isinstance(found, list) else 0))
+    ]
 
 
 def _is_shell(node: Any) -> bool:

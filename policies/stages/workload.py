@@ -193,6 +193,8 @@ def _early(
 def _all_is_early(work: Work, template: Template) -> bool:
     """Tell whether an operator reads all of a template, or drops what its pods need to get it."""
     kind = template.kind
+    if template.definition.early:
+        return True
     if "all" in kind.early or kind.early_where is None:
         return "all" in kind.early
     return kind.early_where.holds(lookup(work.draft.object, template.base))
@@ -215,12 +217,16 @@ def _inject(
     if not pod.containers and accepts is None:
         pod.accepts = PLACEMENT
     work.run(pod, template, intents, rules)
-    if work.context.fold and pod.skipped:
+    if pod.skipped and (work.context.fold or template.definition.early):
         fields = sorted({field.partition(".")[0] for field in pod.skipped})
-        pod.warn(
-            f"intents: the template of a {template.kind.name} can't hold {', '.join(fields)}; "
-            "what needs them is added to its pods when they are created"
+        then = (
+            "its pods go without, for a Trainer of this age hands nothing on to them; "
+            "write it into the template of its runtime"
+            if template.definition.early
+            else "what needs them is added to its pods when they are created"
         )
+        lost = f"the template of a {template.kind.name} can't hold {', '.join(fields)}"
+        pod.warn(f"intents: {lost}; {then}")
     outcome.collect(pod)
 
 

@@ -80,6 +80,8 @@ class Role:
     surge: tuple[PathCount, str] | None = None
     rejects: frozenset[str] = frozenset()
     resources: Mapping[str, str] = field(default_factory=dict)  # a version's name for them
+    generation: str = ""  # the field of the object's spec that it is in; one of its kind's
+    early: bool = False  # all goes in early, for nothing travels to its pods
     text: str = ""  # the path as it was written
 
 
@@ -115,6 +117,7 @@ class Kind:
     no_pods: Condition | None = None
     no_pods_why: str = ""
     template: bool = False
+    generations: tuple[str, ...] = ()  # fields of which a cluster has one, the newest first
     counter: str = ""
     embedded: tuple[Embedded, ...] = ()
     source: str = ""  # the WorkloadKind that it comes from; empty: built in
@@ -235,6 +238,7 @@ def kind(entry: Mapping[str, Any], *, source: str = "") -> Kind:
         no_pods=_condition(entry.get("noPods")),
         no_pods_why=entry.get("noPodsWhy", ""),
         template=entry.get("template", False),
+        generations=tuple(entry.get("generations", ())),
         counter=entry.get("counter", ""),
         embedded=tuple(_embedded(item) for item in entry.get("embedded", ())),
         source=source,
@@ -292,6 +296,8 @@ def _role(entry: Mapping[str, Any]) -> Role:
         only=_conditions(entry.get("only", ())),
         rejects=frozenset(entry.get("rejects", ())),
         resources=entry.get("resources", {}),
+        generation=entry.get("generation", ""),
+        early=entry.get("early", False),
         pod_labels=entry.get("podLabels", {}),
         container=ContainerOverrides(
             name=container["name"],

@@ -10,7 +10,7 @@ its own. Strings are never changed, so placeholders in them stay as they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -298,15 +298,11 @@ def _moved(role: Role, base: Path) -> Role:
         resources=(*base, *overrides.resources),
         env=(*base, *overrides.env),
     )
-    return Role(
-        name=role.name,
+    return replace(
+        role,
         pod_spec=(*base, *role.pod_spec),
         metadata=None if role.metadata is None else (*base, *role.metadata),
-        compute=role.compute,
-        primary=role.primary,
         container=moved,
-        replicas=role.replicas,
-        text=role.text,
     )
 
 

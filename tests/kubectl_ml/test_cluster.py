@@ -341,6 +341,29 @@ def test_the_plugin_injects_by_the_servers_version(server: APIServer, ml: ML) ->
     assert "Kubernetes 1.27 has no image volumes" in outcome.err
 
 
+@pytest.mark.parametrize("field", ["runtimePatches", "podTemplateOverrides", "podSpecOverrides"])
+def test_the_plugin_writes_the_field_of_a_train_job_that_is_served(
+    server: APIServer, ml: ML, field: str
+) -> None:
+    group = "trainer.kubeflow.org"
+    server.kinds[f"{group}/v1alpha1"] = {"TrainJob": "trainjobs"}
+    schemas = f"/openapi/v3/apis/{group}/v1alpha1"
+    named = {"group": group, "kind": "TrainJob", "version": "v1alpha1"}
+    schema = {
+        "x-kubernetes-group-version-kind": [named],
+        "properties": {"spec": {"properties": {field: {}}}},
+    }
+    place = {"serverRelativeURL": schemas}
+    server.answers[("GET", "/openapi/v3")] = 200, {"paths": {f"apis/{group}/v1alpha1": place}}
+    server.answers[("GET", schemas)] = 200, {"components": {"schemas": {"TrainJob": schema}}}
+
+    outcome = ml(*TRAIN, "--backend", "trainjob", "--accelerator", "l4:2", "--inject", "client")
+
+    assert outcome.code == 0, outcome.err
+    spec = server.objects[f"/apis/{group}/v1alpha1/namespaces/ml/trainjobs/bert"]["spec"]
+    assert "NVIDIA-L4" in str(spec[field])
+
+
 def test_a_warning_is_told_once(server: APIServer, ml: ML) -> None:
     server.warnings = ["unknown field"]
 

@@ -202,7 +202,9 @@ CONFIG_HINT = (
     "hint: kind: Render has spec: policies, paths, stage, kubeVersion, facts; "
     "see kubectl ml fn --help\n"
 )
-FACTS_HINT = "hint: facts are kubeVersion, namespaces, user and installed; see render --help\n"
+FACTS_HINT = (
+    "hint: facts are kubeVersion, namespaces, user, installed and fields; see render --help\n"
+)
 OBJECT_HINT = "hint: every object is a mapping with apiVersion and kind\n"
 
 

@@ -257,6 +257,18 @@ FAULTY_FACTS = [
     pytest.param(
         "user: {name: a}", 'user: unknown key "name"; did you mean "username"?', id="user"
     ),
+    pytest.param(
+        "fields: {TrainJobs.trainer.kubeflow.org: podSpecOverrides}",
+        'fields: unknown key "TrainJobs.trainer.kubeflow.org"; did you mean '
+        '"TrainJob.trainer.kubeflow.org"?',
+        id="fields-of-an-unknown-kind",
+    ),
+    pytest.param(
+        "fields: {TrainJob.trainer.kubeflow.org: podOverrides}",
+        'fields.TrainJob.trainer.kubeflow.org: "podOverrides" is no field of it; known: '
+        "runtimePatches, podTemplateOverrides, podSpecOverrides",
+        id="fields-that-are-none",
+    ),
     pytest.param("{", "line 2: did not find expected node content", id="yaml"),
 ]
 
@@ -270,6 +282,36 @@ def test_faulty_facts_are_one_sentence(text: str, sentence: str, tmp_path: Path)
 
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.splitlines()[0] == f"error: {facts}: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        (None, "runtimePatches"),
+        ("podTemplateOverrides", "podTemplateOverrides"),
+        ("podSpecOverrides", "podSpecOverrides"),
+    ],
+)
+def test_facts_say_which_field_a_train_job_has(
+    field: str | None, written: str, tmp_path: Path
+) -> None:
+    facts = tmp_path / "facts.yaml"
+    facts.write_text(f"fields: {{TrainJob.trainer.kubeflow.org: {field}}}" if field else "{}")
+    spec = {"runtimeRef": {"name": "torch-distributed"}}
+    intents = {"kubectl-ml.io/accelerator": "l4:2"}
+    job = {
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": "bert", "annotations": intents},
+        "spec": spec,
+    }
+
+    outcome = invoke(
+        *("render", "-f", "-", "--facts", facts, "-o", "json"), stdin=json.dumps(job).encode()
+    )
+
+    found = json.loads(outcome.out)
+    assert set(found["spec"]) == {"runtimeRef", "trainer", written}
 
 
 def test_the_version_flag_beats_the_facts(tmp_path: Path) -> None:

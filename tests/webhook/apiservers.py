@@ -19,6 +19,7 @@ class State:
 
     minor: str = "36"
     groups: tuple[str, ...] = ()
+    openapi: dict[str, Any] = field(default_factory=dict)  # documents by path and query
     namespaces: dict[str, Mapping[str, str]] = field(default_factory=dict)
     refusal: int = 0  # the status of every answer, if any
     events: list[tuple[int, str, str]] = field(default_factory=list)  # version, type, name
@@ -33,6 +34,15 @@ class State:
     def version(self) -> int:
         """The newest resource version."""
         return 100 + len(self.events)
+
+    def discovery(self) -> dict[str, Any]:
+        """Say what everyone may read, by path."""
+        return {
+            "/version/": {"major": "1", "minor": self.minor},
+            "/apis/": {"groups": [{"name": name} for name in self.groups]},
+            "/openapi/v3": {"paths": {}},
+            **self.openapi,
+        }
 
     def label(self, name: str, **labels: str) -> None:
         """Make or change a namespace."""
@@ -94,10 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, state.lease)
         elif url.path.startswith("/apis/") and url.path != "/apis/":  # our own kinds among them
             self._answer(404, {"kind": "Status", "code": 404, "message": "not found"})
-        elif url.path == "/version/":
-            self._answer(200, {"major": "1", "minor": state.minor})
-        elif url.path == "/apis/":
-            self._answer(200, {"groups": [{"name": name} for name in state.groups]})
+        elif self.path in (said := state.discovery()):
+            self._answer(200, said[self.path])
         elif watch:
             self._watch(int(query["resourceVersion"]))
         else:

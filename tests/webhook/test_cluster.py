@@ -183,6 +183,48 @@ def test_what_was_known_stays_while_the_api_server_is_away(tmp_path: Path) -> No
     ]
 
 
+TRAINER = "trainer.kubeflow.org"
+
+
+def train_job_has(field: str, digest: str) -> dict[str, Any]:
+    """Write what an API server says of a TrainJob with this field."""
+    path = f"/openapi/v3/apis/{TRAINER}/v1alpha1?hash={digest}"
+    named = {"group": TRAINER, "kind": "TrainJob", "version": "v1alpha1"}
+    schema = {
+        "x-kubernetes-group-version-kind": [named],
+        "properties": {"spec": {"properties": {field: {}}}},
+    }
+    return {
+        "/openapi/v3": {"paths": {f"apis/{TRAINER}/v1alpha1": {"serverRelativeURL": path}}},
+        path: {"components": {"schemas": {"v1alpha1.TrainJob": schema}}},
+    }
+
+
+def written(served: serving.Served) -> set[str]:
+    """Name the fields that are added to a TrainJob's spec."""
+    job = {
+        "apiVersion": f"{TRAINER}/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": "a", "annotations": reviews.intents(accelerator="l4")},
+        "spec": {"runtimeRef": {"name": "torch-distributed"}, "trainer": {}},
+    }
+    response = served.mutate(reviews.review(job))
+    patch = orjson.loads(base64.b64decode(response.get("patch", "")))
+    paths = [each["path"].split("/") for each in patch]
+    return {path[2] for path in paths if path[1] == "spec" and path[2] != "trainer"}
+
+
+@pytest.mark.parametrize("field", ["runtimePatches", "podTemplateOverrides", "podSpecOverrides"])
+def test_a_train_job_gets_the_field_that_is_served(
+    tmp_path: Path, api: apiservers.ApiServer, field: str
+) -> None:
+    api.state.openapi = train_job_has(field, "A1")
+    with webhook(tmp_path, api) as served:
+        found = written(served)
+
+    assert found == {field}
+
+
 def test_the_version_and_what_is_installed(tmp_path: Path) -> None:
     state = apiservers.State(minor="34+", groups=("apps", "kueue.x-k8s.io"), namespaces={"ml": {}})
     pod = reviews.pod(reviews.intents(dapr="true"))
