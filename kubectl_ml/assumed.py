@@ -37,7 +37,7 @@ def options(command: Command) -> Command:
         default="",
         type=click.Path(dir_okay=False),
         metavar="FILE",
-        help="What to assume of the cluster: kubeVersion, namespaces, user, installed, fields.",
+        help="What to assume of the cluster: kubeVersion, namespaces, user, installed and more.",
     )(command)
 
 

@@ -6,6 +6,7 @@ What `render` may assume of the cluster, read from the file that `--facts` names
       ml: {labels: {team: nlp}}             # what policies match on; annotations, too
     user: {username: ann, groups: [nlp]}    # who applies the manifests
     installed: [kueue, knative]             # default: every known system
+    launchers: [mpi, ml/mpi]                # runtimes of TrainJobs whose launcher is a node
     fields: {TrainJob.trainer.kubeflow.org: podTemplateOverrides}   # default: the newest
 """
 
@@ -51,7 +52,8 @@ def parsed(found: Any, where: str) -> Facts:
 def _wrong(message: str) -> PluginError:
     return PluginError(
         message,
-        hint="facts are kubeVersion, namespaces, user, installed and fields; see render --help",
+        hint="facts are kubeVersion, namespaces, user, installed, fields and launchers; "
+        "see render --help",
     )
 
 
@@ -62,7 +64,7 @@ class _Reader:
         self.path = path
 
     def facts(self, found: Any) -> Facts:
-        known = ("kubeVersion", "namespaces", "user", "installed", "fields")
+        known = ("kubeVersion", "namespaces", "user", "installed", "fields", "launchers")
         top = self.mapping(found, "", known)
         default = Facts()
         return Facts(
@@ -82,6 +84,7 @@ class _Reader:
             else default.installed,
             user=self.user(top.get("user") or {}),
             fields=self.fields(top.get("fields") or {}),
+            launchers=self.launchers(top.get("launchers") or []),
         )
 
     def fields(self, found: Any) -> frozenset[tuple[str, str]]:
@@ -94,6 +97,14 @@ class _Reader:
                 known = ", ".join(having[name])
                 raise self.fault(f"fields.{name}", f'"{value}" is no field of it; known: {known}')
         return frozenset(found.items())
+
+    def launchers(self, found: Any) -> frozenset[tuple[str, str, str]]:
+        from policies.workloads import trainings
+
+        names = [one.rpartition("/") for one in self.strings(found, "launchers")]
+        return frozenset(
+            (trainings.RUNTIMES[bool(namespace)], namespace, name) for namespace, _, name in names
+        )
 
     def version(self, found: Any) -> tuple[int, int]:
         if not isinstance(found, str):

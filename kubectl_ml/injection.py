@@ -20,6 +20,7 @@ from kubectl_ml.errors import ClusterError, Refused
 from kubectl_ml.facts import kube_version
 from policies.intents import PREFIX
 from policies.model import Facts, Manifest, PolicySet
+from policies.workloads import generations, trainings
 
 _PROBE = f"{PREFIX}inject"  # an intent that every workload's template is carried
 # Which API group tells that a system is there.
@@ -82,13 +83,23 @@ def facts_of(cluster: Cluster) -> Facts:
         kube_version=kube_version(cluster.version()) or Facts().kube_version,
         installed=frozenset(_SYSTEMS[group] for group in groups if group in _SYSTEMS),
         fields=_fields(cluster, groups),
+        launchers=_launchers(cluster) if trainings.GROUP in groups else frozenset(),
     )
+
+
+def _launchers(cluster: Cluster) -> frozenset[tuple[str, str, str]]:
+    """Read which runtimes of Kubeflow's Trainer run their launcher as a node, where one may."""
+    found: list[Manifest] = []
+    for kind, namespace in zip(trainings.RUNTIMES, (None, cluster.namespace), strict=True):
+        try:
+            found += cluster.find_all(f"{trainings.GROUP}/v1alpha1", kind, namespace=namespace)
+        except ClusterError:  # as if there were none
+            continue
+    return frozenset(filter(None, map(trainings.launcher_of, found)))
 
 
 def _fields(cluster: Cluster, groups: frozenset[str]) -> frozenset[tuple[str, str]]:
     """Read which field a kind has that has another one in each generation of its CRD."""
-    from policies.workloads import generations
-
     if not groups & generations.GROUPS:
         return frozenset()
     try:

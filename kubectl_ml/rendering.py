@@ -16,6 +16,12 @@ from kubectl_ml.documents import Document
 from kubectl_ml.errors import Refused
 from policies import engine
 from policies.model import Decision, Facts, Manifest, PolicySet
+from policies.workloads import trainings
+
+_TOO_LATE = (
+    'intents: the runtime "{}", whose launcher is one of the nodes, comes after this TrainJob, so '
+    "nothing was added for the launcher; put the runtime before it"
+)
 
 
 class Stage(Enum):
@@ -40,6 +46,7 @@ class Rendering:
     previews: dict[tuple[str, str], None] = field(default_factory=dict)  # of policies not in force
     refusals: list[str] = field(default_factory=list)
     given: set[str] = field(default_factory=set)  # references of what came in
+    waiting: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)  # by runtime
     needed: dict[str, Manifest] = field(default_factory=dict)  # what pods need besides
 
     def add(self, document: Document) -> None:
@@ -86,6 +93,7 @@ class Rendering:
         decide = engine.render if self.stage is Stage.TEMPLATE else engine.review
         decision = decide(request, self.policies, self.facts)
         self.objects += 1
+        self._learn(manifest, request.namespace, decision)
         self._note(decision, objects.title(manifest), document.source)
         self._note_needed(manifest, decision)
         results.append(
@@ -101,6 +109,18 @@ class Rendering:
         self.changed = True
         changed: Manifest = decision.object
         return changed
+
+    def _learn(self, manifest: Manifest, namespace: str, decision: Decision) -> None:
+        """Remember a runtime whose launcher is a node, for the TrainJobs that come after it."""
+        if launcher := trainings.launcher_of(manifest):
+            launcher = trainings.reference(launcher[0], launcher[2], namespace)
+            self.facts = replace(self.facts, launchers=self.facts.launchers | {launcher})
+            for title in self.waiting.pop(launcher, ()):
+                self.warnings[(title, _TOO_LATE.format(launcher[2]))] = None
+        elif decision.patch and manifest.get("kind") == "TrainJob":
+            wanted = trainings.reference(*trainings.runtime_of(manifest), namespace)
+            if wanted not in self.facts.launchers:
+                self.waiting.setdefault(wanted, []).append(objects.title(manifest))
 
     def _note(self, decision: Decision, title: str, source: str) -> None:
         for warning in decision.warnings:

@@ -27,7 +27,7 @@ from policies.stages import creator, edited, guard, own, undo
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
-from policies.workloads import generations, locate
+from policies.workloads import generations, locate, trainings
 
 if TYPE_CHECKING:
     from policies.quota.charges import Charge
@@ -143,10 +143,14 @@ def strip(request: Request, policies: PolicySet, facts: Facts | None = None) -> 
 def _as_shown(request: Request, policies: PolicySet, facts: Facts) -> Facts:
     """Add what an object tells of the cluster that it comes from, where nothing else does."""
     context = Context.of(request, policies, Facts())
-    if facts.fields or context.kind is None:
+    if context.kind is None:
         return facts
     found = locate.templates(request.object, context.kind, context.catalogue)
-    return replace(facts, fields=generations.shown(request.object, found))
+    return replace(
+        facts,
+        fields=facts.fields or generations.shown(request.object, found),
+        launchers=facts.launchers | trainings.shown(request.object, found),
+    )
 
 
 def bare(request: Request, policies: PolicySet) -> undo.Stripped:

@@ -71,6 +71,9 @@ class Facts:
     # Of kinds whose CRD has another field in each generation, which one this cluster's has:
     # ("TrainJob.trainer.kubeflow.org", "podTemplateOverrides"). Not said: the newest.
     fields: frozenset[tuple[str, str]] = frozenset()
+    # Runtimes of Kubeflow's Trainer that run their launcher as one of the nodes: (kind, namespace
+    # or "", name). Those that come with it are known anyway.
+    launchers: frozenset[tuple[str, str, str]] = frozenset()
     # What the registrations send to /validate: (group, resource, operation); None: not known.
     sent: frozenset[tuple[str, str, str]] | None = None
 

@@ -22,6 +22,7 @@ from policies import variables
 from policies.model import DOMAIN, Facts, Manifest, Request
 from webhook.errors import NotReachable, NotReady
 from webhook.following import PACE, Collection, Follower, Pace, Recorder, Watcher
+from webhook.runtimes import Launchers
 from webhook.served_fields import ServedFields
 
 # Which API group tells that a system is there.
@@ -68,6 +69,10 @@ class Api(Protocol):
         """Lists and follows the namespaces."""
         ...
 
+    def objects(self, group: str, version: str, plural: str) -> Watcher:
+        """List and follow all objects of one kind."""
+        ...
+
 
 class ClusterFacts:
     """The facts about one cluster, from `start` on until `stop`."""
@@ -89,6 +94,7 @@ class ClusterFacts:
         self._current: Facts | None = None
         self._namespaces: Mapping[str, Manifest] | None = None  # as expressions see them
         self._fields = ServedFields(api)
+        self._launchers = Launchers(api=api, changed=self._take_launchers)
         self._found: tuple[tuple[int, int], frozenset[str], Fields, Sent] | None = None
         self._logged: tuple[tuple[int, int], list[str]] | None = None
 
@@ -135,6 +141,7 @@ class ClusterFacts:
         for name, follow, seconds in (
             ("namespaces", namespaces.follow, 0.0),
             ("discovery", self._follow_discovery, self._pace.discovery_seconds),
+            *((name, one.follow, 0.0) for name, one in self._launchers.collections()),
         ):
             Follower(
                 name=name,
@@ -172,6 +179,10 @@ class ClusterFacts:
             self._namespaces = known
             self._publish()
 
+    def _take_launchers(self) -> None:
+        with self._lock:
+            self._publish()
+
     def _follow_discovery(self) -> Iterator[None]:
         """Look once."""
         found = (
@@ -198,6 +209,7 @@ class ClusterFacts:
             namespace_objects=self._namespaces,
             installed=systems,
             fields=fields,
+            launchers=self._launchers.known,
             sent=asked_about,
         )
         if read != self._logged:  # first, and when something is installed, taken out, upgraded

@@ -67,7 +67,7 @@ class _Linter:
     default="",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="What to assume of the cluster: kubeVersion, namespaces, user, installed, fields.",
+    help="What to assume of the cluster: kubeVersion, namespaces, user, installed and more.",
 )
 @click.option(
     "-n",

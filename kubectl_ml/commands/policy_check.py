@@ -103,7 +103,7 @@ def _as_sent(request: Request) -> Request:
     default="",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="What to assume of the cluster: kubeVersion, namespaces, user, installed, fields.",
+    help="What to assume of the cluster: kubeVersion, namespaces, user, installed and more.",
 )
 @click.option(
     "-n",

@@ -14,7 +14,7 @@ from policies.intents import INJECTED, Intents
 from policies.match import Target
 from policies.model import Facts, PolicySet, Reason, Request, Skip
 from policies.patch import Path, lookup
-from policies.workloads import generations
+from policies.workloads import generations, trainings
 from policies.workloads.catalogue import Catalogue, Kind
 
 _ANNOTATIONS = "annotations"
@@ -50,6 +50,9 @@ class Context:
         known = prepared.catalogue
         if facts.fields:
             known = generations.served(known, facts.fields)
+        if facts.launchers:
+            near = trainings.near(facts.launchers, request.namespace)
+            known = trainings.with_launchers(known, near)
         metadata = request.object.get("metadata") if isinstance(request.object, dict) else None
         return cls(
             request=request,

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from policies import manifests
+from policies.intents import INJECTED
 from policies.patch import Path, Step, lookup
 from policies.workloads import catalogue as catalogues
 from policies.workloads import paths
@@ -32,6 +33,7 @@ NO_OBJECTS = frozenset(
         "the configuration of Ray Serve",
     }
 )
+_OURS = ("manager", "kubectl-ml.io/intents")  # nobody else writes there
 _NOTHING_SAID = "it is a string that can't be read as an object"
 
 
@@ -79,7 +81,7 @@ def templates(
             continue
         if WILDCARD in role.pod_spec:
             found.extend(_each(obj, role, kind))
-        elif role.only and not _holds(role, obj):
+        elif role.only and not (_holds(role, obj) or _is_signed(role, obj)):
             continue
         elif role.container or _is_there(obj, role.pod_spec, role):
             found.append(
@@ -196,6 +198,15 @@ def written(at: Path) -> str:
 
 def _holds(role: Role, value: Any) -> bool:
     return all(one.holds(value) for one in role.only)
+
+
+def _is_signed(role: Role, obj: Any) -> bool:
+    """Tell whether we added to an override before, knowing more of the cluster than the object."""
+    at = role.metadata
+    if not role.container or at in (None, ("metadata",)):
+        return False
+    record = (*at, "annotations", INJECTED)
+    return lookup(obj, at if _OURS in at else record) is not None
 
 
 def _is_there(obj: Any, pod_spec: Path, role: Role) -> bool:

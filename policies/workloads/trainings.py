@@ -5,22 +5,27 @@ How many pods a TrainJob makes: its runtime says how its nodes are laid out.
     -> launcher 1, trainer 2
 
 A runtime for MPI may run its launcher as one of the nodes; the others are at least one. Which of
-the shipped runtimes do is in the catalogue; of others only the object itself tells.
+the shipped runtimes do is in the catalogue; of others the runtimes that are at hand tell.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from policies.patch import lookup
-from policies.workloads.catalogue import Kind
+from policies.workloads import locate
+from policies.workloads.catalogue import Catalogue, Condition, Kind, Role, assemble
 from policies.workloads.counts import Asked, Range, whole
+from policies.workloads.locate import Template
 
 GROUP = "trainer.kubeflow.org"
 NAME = f"TrainJob.{GROUP}"
 RUNTIMES = ("ClusterTrainingRuntime", "TrainingRuntime")
 LAUNCHER = "launcher"
+_REFERENCE = ("spec", "runtimeRef")
 # those that come with Kubeflow's Trainer, all of one node unless the TrainJob says more
 _SHIPPED = frozenset(
     f"{one}-distributed" for one in ("deepspeed", "jax", "mlx", "torch", "xgboost")
@@ -40,6 +45,68 @@ def runtime_of(obj: Any) -> tuple[str, str]:
     """Give the kind and the name of the runtime that a TrainJob refers to."""
     kind = lookup(obj, ("spec", "runtimeRef", "kind")) or RUNTIMES[0]
     return str(kind), str(lookup(obj, ("spec", "runtimeRef", "name")))
+
+
+def launcher_of(runtime: Any) -> tuple[str, str, str] | None:
+    """Name a runtime as `Facts.launchers` does, where its launcher is one of the nodes."""
+    kind, group = lookup(runtime, ("kind",)), str(lookup(runtime, ("apiVersion",)))
+    name = lookup(runtime, ("metadata", "name"))
+    if kind not in RUNTIMES or group.partition("/")[0] != GROUP or not isinstance(name, str):
+        return None
+    if not _layout(runtime, has_launcher=False).launcher_is_node:
+        return None
+    namespace = lookup(runtime, ("metadata", "namespace")) if kind == RUNTIMES[1] else ""
+    return str(kind), str(namespace or ""), name
+
+
+def reference(kind: str, name: str, namespace: str) -> tuple[str, str, str]:
+    """Name a runtime as `Facts.launchers` does, as it is meant in a namespace."""
+    return kind, "" if kind == RUNTIMES[0] else namespace, name
+
+
+def shown(obj: Any, templates: Iterable[Template]) -> frozenset[tuple[str, str, str]]:
+    """Tell by the templates of an object which runtimes run their launcher as a node."""
+    return frozenset(
+        (kind, "", name)
+        for one in templates
+        if one.kind.name == NAME and one.role == LAUNCHER
+        for kind, name in [runtime_of(lookup(obj, one.base))]
+    )
+
+
+def near(launchers: Iterable[tuple[str, str, str]], namespace: str) -> frozenset[tuple[str, str]]:
+    """Pick the runtimes, by kind and name, that a TrainJob of a namespace can refer to."""
+    return frozenset((kind, name) for kind, where, name in launchers if where in ("", namespace))
+
+
+@lru_cache(maxsize=64)
+def with_launchers(known: Catalogue, runtimes: frozenset[tuple[str, str]]) -> Catalogue:
+    """Give the catalogue where the launchers of these runtimes, too, are one of the nodes."""
+    kind = known.named(NAME)
+    if kind is None or not runtimes:
+        return known
+    roles = tuple(_with(role, runtimes) if role.name == LAUNCHER else role for role in kind.roles)
+    kinds = {**known.kinds, (kind.group, kind.kind): replace(kind, roles=roles)}
+    return assemble(kinds.values())
+
+
+def _with(role: Role, runtimes: frozenset[tuple[str, str]]) -> Role:
+    of_runtime = tuple(one for one in role.only if one.path[:2] == _REFERENCE)
+    others = tuple(one for one in role.only if one not in of_runtime)
+    refers = _Refers(path=_REFERENCE, runtimes=runtimes, shipped=of_runtime)
+    return replace(role, only=(*others, refers))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refers(Condition):
+    """What holds of TrainJobs that refer to one of these runtimes, or to one that is shipped."""
+
+    runtimes: frozenset[tuple[str, str]]
+    shipped: tuple[Condition, ...]
+
+    def holds(self, obj: Any) -> bool:
+        """Tell whether it holds of `obj`."""
+        return runtime_of(obj) in self.runtimes or all(one.holds(obj) for one in self.shipped)
 
 
 def count(asked: Asked) -> Range:
@@ -91,9 +158,4 @@ def _layout(runtime: Any, *, has_launcher: bool) -> _Layout:
 
 def _has_launcher(obj: Any, kind: Kind) -> bool:
     """Tell whether the launcher has a template of its own."""
-    return any(
-        all(one.holds(obj) for one in role.only)
-        and not any(lookup(obj, one) is not None for one in role.unless)
-        for role in kind.roles
-        if role.name == LAUNCHER
-    )
+    return any(one.role == LAUNCHER for one in locate.templates(obj, kind))

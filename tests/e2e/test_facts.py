@@ -1,5 +1,6 @@
 """What the webhook knows of a real cluster, read by its own service account."""
 
+import copy
 import shutil
 import subprocess
 import sys
@@ -157,3 +158,43 @@ def test_a_certificate_from_files_is_one_the_api_server_takes(
     )
 
     assert applied.count("serverside-applied (server dry run)") == 5
+
+
+def test_a_train_job_gets_the_field_that_its_definition_has(
+    load_crds: Callable[..., None], installed: Installed
+):
+    """As with Kubeflow's Trainer 2.1, whose TrainJob is of the same version as that of 2.2."""
+    load_crds("trainjobs.trainer.kubeflow.org")
+    admin, namespace = installed.control_plane.admin, installed.namespace(ENABLED)
+    job = {
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": "dry", "annotations": {"kubectl-ml.io/accelerator": "l4:2"}},
+        "spec": {"runtimeRef": {"name": "torch-distributed"}},
+    }
+    path = f"/apis/{job['apiVersion']}/namespaces/{namespace}/trainjobs?dryRun=All"
+    definition = (
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trainjobs.trainer.kubeflow.org"
+    )
+    versions = admin.get(definition)["spec"]["versions"]
+    older = copy.deepcopy(versions)
+    spec = older[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    spec["podTemplateOverrides"] = {"type": "array", "items": anything}
+    del spec["runtimePatches"]
+
+    def written() -> set[str]:
+        installed.stop()
+        installed.start()  # it looks when it starts, and once a minute
+        return {"runtimePatches", "podTemplateOverrides"} & set(admin.create(path, job)["spec"])
+
+    newest = written()
+    admin.patch(definition, {"spec": {"versions": older}})
+    try:
+        waiting.until(
+            lambda: written() == {"podTemplateOverrides"}, what="the field", timeout_seconds=30
+        )
+    finally:
+        admin.patch(definition, {"spec": {"versions": versions}})
+
+    assert newest == {"runtimePatches"}

@@ -364,6 +364,39 @@ def test_the_plugin_writes_the_field_of_a_train_job_that_is_served(
     assert "NVIDIA-L4" in str(spec[field])
 
 
+def test_the_plugin_asks_whether_the_launcher_of_a_runtime_is_a_node(
+    server: APIServer, ml: ML
+) -> None:
+    group = "trainer.kubeflow.org/v1alpha1"
+    server.kinds[group] = {
+        "TrainJob": "trainjobs",
+        "ClusterTrainingRuntime": "clustertrainingruntimes",
+    }
+    jobs = [{"name": "launcher"}, {"name": "node"}]
+    runtime = {
+        "metadata": {"name": "mpi"},
+        "spec": {
+            "mlPolicy": {"mpi": {"runLauncherAsNode": True}},
+            "template": {"spec": {"replicatedJobs": jobs}},
+        },
+    }
+    server.objects[f"/apis/{group}/clustertrainingruntimes/mpi"] = runtime
+
+    wanted = ("--runtime", "mpi", "--accelerator", "l4:2", "--inject", "client")
+    outcome = ml(*TRAIN, "--backend", "trainjob", *wanted)
+
+    assert outcome.code == 0, outcome.err
+    spec = server.objects[f"/apis/{group}/namespaces/ml/trainjobs/bert"]["spec"]
+    patches = [one["trainingRuntimeSpec"]["template"]["spec"] for one in spec["runtimePatches"]]
+    placed = {
+        job["name"]
+        for one in patches
+        for job in one["replicatedJobs"]
+        if "nodeSelector" in job["template"]["spec"]["template"].get("spec", {})
+    }
+    assert placed == {"node", "launcher"}
+
+
 def test_a_warning_is_told_once(server: APIServer, ml: ML) -> None:
     server.warnings = ["unknown field"]
 

@@ -203,7 +203,8 @@ CONFIG_HINT = (
     "see kubectl ml fn --help\n"
 )
 FACTS_HINT = (
-    "hint: facts are kubeVersion, namespaces, user, installed and fields; see render --help\n"
+    "hint: facts are kubeVersion, namespaces, user, installed, fields and launchers; "
+    "see render --help\n"
 )
 OBJECT_HINT = "hint: every object is a mapping with apiVersion and kind\n"
 

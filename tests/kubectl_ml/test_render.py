@@ -314,6 +314,57 @@ def test_facts_say_which_field_a_train_job_has(
     assert set(found["spec"]) == {"runtimeRef", "trainer", written}
 
 
+RUNTIME = """
+apiVersion: trainer.kubeflow.org/v1alpha1
+kind: TrainingRuntime
+metadata: {name: mpi, namespace: ml}
+spec:
+  mlPolicy: {numNodes: 2, mpi: {runLauncherAsNode: true}}
+  template:
+    spec:
+      replicatedJobs:
+      - {name: launcher, template: {spec: {template: {spec: {containers: [{name: node}]}}}}}
+      - {name: node, template: {spec: {template: {spec: {containers: [{name: node}]}}}}}
+"""
+MPI_JOB = """
+apiVersion: trainer.kubeflow.org/v1alpha1
+kind: TrainJob
+metadata: {name: bert, namespace: ml, annotations: {kubectl-ml.io/accelerator: "l4:2"}}
+spec: {runtimeRef: {kind: TrainingRuntime, name: mpi}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("documents", "facts", "placed", "said"),
+    [
+        pytest.param([RUNTIME, MPI_JOB], "", 2, "", id="beside-its-runtime"),
+        pytest.param(
+            [MPI_JOB, RUNTIME],
+            "",
+            1,
+            'Warning: TrainJob "bert": intents: the runtime "mpi", whose launcher is one of the '
+            "nodes, comes after this TrainJob, so nothing was added for the launcher; put the "
+            "runtime before it\n",
+            id="before-its-runtime",
+        ),
+        pytest.param([MPI_JOB], "launchers: [ml/mpi]", 2, "", id="by-the-facts"),
+        pytest.param([MPI_JOB], "launchers: [mpi, nlp/mpi]", 1, "", id="by-others-in-the-facts"),
+        pytest.param(
+            [RUNTIME.replace("true", "false"), MPI_JOB], "", 1, "", id="beside-one-that-says-no"
+        ),
+    ],
+)
+def test_a_launcher_receives_as_its_runtime_says(
+    documents: list[str], facts: str, placed: int, said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "facts.yaml"
+    file.write_text(facts or "{}")
+
+    outcome = invoke(*("render", "-f", "-", "--facts", file), stdin="---".join(documents).encode())
+
+    assert (outcome.out.count("nvidia.com/gpu.product: NVIDIA-L4"), outcome.err) == (placed, said)
+
+
 def test_the_version_flag_beats_the_facts(tmp_path: Path) -> None:
     facts = tmp_path / "facts.yaml"
     facts.write_text('kubeVersion: "1.30"\n')

@@ -143,6 +143,11 @@ def test_the_webhook_may_read_what_it_needs_and_no_more(kubectl: str) -> None:
         {"apiGroups": ours, "resources": ["*/status"], "verbs": ["patch"]},
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
         {
+            "apiGroups": ["trainer.kubeflow.org"],
+            "resources": ["clustertrainingruntimes", "trainingruntimes"],
+            "verbs": read,
+        },
+        {
             "apiGroups": ["admissionregistration.k8s.io"],
             "resources": ["validatingwebhookconfigurations"],
             "resourceNames": ["validate.kubectl-ml.io", "enforce.kubectl-ml.io"],

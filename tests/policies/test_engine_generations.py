@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -194,6 +195,51 @@ def test_a_launcher_that_is_a_node_has_an_override_of_its_own() -> None:
     assert spec["podTemplateOverrides"] == [
         {"targetJobs": [{"name": name}], **CARRIED} for name in ("node", "launcher")
     ]
+
+
+MPI = ("TrainingRuntime", "team", "mpi")
+OTHERS = frozenset(
+    {MPI, ("TrainingRuntime", "elsewhere", "near"), ("TrainingRuntime", "team", "b")}
+)
+
+
+@pytest.mark.parametrize(
+    ("reference", "jobs"),
+    [
+        pytest.param({"kind": "TrainingRuntime", "name": "mpi"}, ["node", "launcher"], id="own"),
+        pytest.param({"name": "mpi"}, ["node"], id="of-the-cluster-with-the-same-name"),
+        pytest.param({"kind": "TrainingRuntime", "name": "near"}, ["node"], id="elsewhere"),
+        pytest.param({"name": "deepspeed-distributed"}, ["node", "launcher"], id="shipped"),
+    ],
+)
+@every_generation
+def test_a_launcher_of_a_runtime_of_ones_own_receives_where_it_is_a_node(
+    field: str, reference: dict[str, str], jobs: list[str]
+) -> None:
+    facts = replace(serving(field), launchers=OTHERS)
+    one = workload("TrainJob", **QUEUED)
+    one["spec"]["runtimeRef"] = reference
+
+    stored = mutated(one, facts=facts, namespace="team")
+
+    assert receiving(stored["spec"][field]) == jobs
+    again = review(stored, facts=facts, namespace="team")
+    assert again.patch == []
+    assert plain(stripped(stored).object) == plain(one)
+
+
+def receiving(overrides: Any) -> list[str]:
+    """Name the jobs whose pods are placed."""
+    found = [
+        (one["targetJobs"][0]["name"], one.get("spec", one))
+        for one in overrides
+        if "targetJobs" in one
+    ] or [
+        (job["name"], job["template"]["spec"]["template"]["spec"])
+        for one in overrides
+        for job in one["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+    ]
+    return [name for name, spec in found if spec["nodeSelector"] == PLACED["nodeSelector"]]
 
 
 def test_what_an_override_cannot_hold_is_said() -> None:

@@ -20,6 +20,7 @@ class State:
     minor: str = "36"
     groups: tuple[str, ...] = ()
     openapi: dict[str, Any] = field(default_factory=dict)  # documents by path and query
+    lists: dict[str, list[Any]] = field(default_factory=dict)  # objects of others, by path
     namespaces: dict[str, Mapping[str, str]] = field(default_factory=dict)
     refusal: int = 0  # the status of every answer, if any
     events: list[tuple[int, str, str]] = field(default_factory=list)  # version, type, name
@@ -100,6 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif state.refusal:
             self._answer(state.refusal, {"kind": "Status", "message": "not today"})
+        elif url.path in state.lists and not watch:
+            self._list(state.lists[url.path])
         elif url.path.startswith("/apis/coordination.k8s.io/") and state.lease:
             self._answer(200, state.lease)
         elif url.path.startswith("/apis/") and url.path != "/apis/":  # our own kinds among them
@@ -109,8 +112,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif watch:
             self._watch(int(query["resourceVersion"]))
         else:
-            items = [state.namespace(name, state.version) for name in state.namespaces]
-            self._answer(200, {"metadata": {"resourceVersion": str(state.version)}, "items": items})
+            self._list([state.namespace(name, state.version) for name in state.namespaces])
+
+    def _list(self, items: list[Any]) -> None:
+        version = str(self.state.version)
+        self._answer(200, {"metadata": {"resourceVersion": version}, "items": items})
 
     def _answer(self, status: int, body: Any) -> None:
         written = json.dumps(body).encode()

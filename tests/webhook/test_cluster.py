@@ -225,6 +225,40 @@ def test_a_train_job_gets_the_field_that_is_served(
     assert found == {field}
 
 
+@pytest.mark.parametrize(("is_node", "jobs"), [(True, ["node", "launcher"]), (False, ["node"])])
+def test_a_launcher_receives_where_its_runtime_says_that_it_is_a_node(
+    tmp_path: Path, api: apiservers.ApiServer, is_node: bool, jobs: list[str]
+) -> None:
+    runtime = {
+        "metadata": {"name": "mpi", "namespace": "ml"},
+        "spec": {
+            "mlPolicy": {"mpi": {"runLauncherAsNode": is_node}},
+            "template": {"spec": {"replicatedJobs": [{"name": "launcher"}, {"name": "node"}]}},
+        },
+    }
+    api.state.lists[f"/apis/{TRAINER}/v1alpha1/trainingruntimes"] = [runtime]
+    job = {
+        "apiVersion": f"{TRAINER}/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {
+            "name": "a",
+            "namespace": "ml",
+            "annotations": reviews.intents(accelerator="l4"),
+        },
+        "spec": {"runtimeRef": {"kind": "TrainingRuntime", "name": "mpi"}},
+    }
+
+    def told(served: serving.Served) -> list[str]:
+        response = served.mutate(reviews.review(job, namespace="ml"))
+        patch = orjson.loads(base64.b64decode(response["patch"]))
+        [patches] = [one["value"] for one in patch if one["path"] == "/spec/runtimePatches"]
+        found = patches[0]["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+        return [one["name"] for one in found]
+
+    with webhook(tmp_path, api) as served:
+        serving.until(lambda: told(served) == jobs)
+
+
 def test_the_version_and_what_is_installed(tmp_path: Path) -> None:
     state = apiservers.State(minor="34+", groups=("apps", "kueue.x-k8s.io"), namespaces={"ml": {}})
     pod = reviews.pod(reviews.intents(dapr="true"))
