@@ -23,6 +23,7 @@ from policies import (
     kinds,
     matches,
     objects,
+    pod_fields,
     quantity,
     references,
     restricted,
@@ -253,6 +254,8 @@ def _workload_kind(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iter
         if isinstance(spec.get(field), dict):
             written = spec[field].get("path") or "spec"
             yield from _tried((field, "path"), paths.checked, written)
+    yield from _each(spec.get("accepts"), ("accepts",), pod_fields.read_whole)
+    yield from _each(spec.get("rejects"), ("rejects",), pod_fields.read)
     roles = spec.get("roles")
     for number, role in enumerate(roles if isinstance(roles, list) else ()):
         if isinstance(role, dict):
@@ -281,6 +284,7 @@ def _role(role: Mapping[str, Any]) -> Iterator[Found]:
         yield ("metadata",), "a template has its own; take it out"
     for field in ("template", "podSpec", "metadata"):
         yield from _tried((field,), paths.checked, role.get(field) or "spec")
+    yield from _each(role.get("rejects"), ("rejects",), pod_fields.read)
     surge = role.get("surge")
     if isinstance(surge, dict) and isinstance(surge.get("path"), str):
         written = surge["path"].lstrip("@").removeprefix(".")

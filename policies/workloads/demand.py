@@ -27,6 +27,7 @@ from policies.workloads import (
     sums,
     trainings,
     triggers,
+    unmatched,
     workflows,
 )
 from policies.workloads.catalogue import Catalogue, Kind
@@ -83,8 +84,8 @@ def of(
     parts.notes += workflows.notes(obj, kind) + extras.notes(obj, kind)
     if kind.name == trainings.NAME:
         parts.notes += trainings.notes(obj, runtime)
-    if kind.source and not parts.roles:
-        parts.notes += locate.unmatched(obj, kind)
+    if kind.source:
+        parts.notes += unmatched.sentences(obj, kind, locate.templates(obj, kind, known))
     return _summed(obj, kind, parts)
 
 

@@ -145,36 +145,6 @@ def in_strings(obj: Any, kind: Kind, known: Catalogue) -> list[tuple[Path, Any, 
     ]
 
 
-def stopped(obj: Any, role: Role) -> tuple[str, list[str]]:
-    """
-    Tell where a role's path stopped matching: the part that is there, and what is there instead.
-
-    The list has the members of what was found; it is empty where that has none.
-    """
-    at = role.pod_spec
-    for end in range(1, len(at) + 1):
-        found = [one for one in paths.each(obj, at[:end]) if one is not None]
-        if not found:
-            parents = paths.each(obj, at[: end - 1]) if end > 1 else [obj]
-            members = sorted({str(key) for one in parents if isinstance(one, dict) for key in one})
-            return written(at[: end - 1]), members
-    return written(at), []
-
-
-def unmatched(obj: Any, kind: Kind) -> list[str]:
-    """Say of each path of a custom kind where it stopped matching an object without templates."""
-    sentences = []
-    for role in kind.roles:
-        where, members = stopped(obj, role)
-        there = ", ".join(members) if members else "nothing below it"
-        at = f'"{where}"' if where else "the object"
-        sentences.append(
-            f'WorkloadKind "{kind.source}": role "{role.name}": the path {role.text} stopped '
-            f"matching at {at}, which has {there}"
-        )
-    return sentences
-
-
 def element_names(obj: Any, kind: Kind) -> list[str]:
     """Name the elements that may hold a template, such as a pipeline's tasks, if they do or not."""
     found: list[Any] = []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from policies import engine, load
+from policies import engine, load, pod_fields
 from policies.errors import InvalidPolicies
 from policies.model import Facts, PolicySet, Request
 from policies.workloads import catalogue, demand
@@ -301,3 +301,127 @@ def test_the_catalogue_is_yaml_that_every_parser_reads() -> None:
     text = Path(catalogue.__file__).with_name("catalogue.yaml").read_text()
 
     assert yaml.load(text, yaml.SafeLoader) == yaml.load(text, yaml.CSafeLoader)
+
+
+DRIVER = {"name": "driver", "template": "spec.driver.template"}
+
+
+@pytest.mark.parametrize(
+    ("roles", "obj", "said"),
+    [
+        pytest.param(
+            [ROLES[0], {"name": "driver", "template": "spec.drivers.template"}],
+            BERT,
+            [
+                'role "driver": the path spec.drivers.template stopped matching at "spec", which '
+                "has driver, workers"
+            ],
+            id="one-of-two",
+        ),
+        pytest.param(
+            [
+                ROLES[0],
+                {"name": "a", "template": "spec.a"},
+                {"name": "b", "podSpec": "spec.driver"},
+            ],
+            BERT,
+            [
+                'role "a": the path spec.a stopped matching at "spec", which has driver, workers',
+            ],
+            id="with-a-pod-that-no-role-finds",
+        ),
+        pytest.param(
+            [{"name": one, "template": "spec.worker.template"} for one in ("one", "two")],
+            BERT,
+            [
+                f'role "{one}": the path spec.worker.template stopped matching at "spec", which '
+                "has driver, workers"
+                for one in ("one", "two")
+            ],
+            id="two-of-two",
+        ),
+        pytest.param(
+            ROLES,
+            {**BERT, "spec": {"workers": BERT["spec"]["workers"]}},
+            [],
+            id="a-role-that-is-not-there",
+        ),
+        pytest.param(
+            [ROLES[0], {"name": "driver", "template": "spec.driver"}],
+            {
+                **BERT,
+                "spec": {
+                    "workers": BERT["spec"]["workers"],
+                    "driver": {"pod": {"containers": [{"name": "d"}]}},
+                },
+            },
+            [
+                'role "driver": the path spec.driver stopped matching at "spec.driver", which has '
+                "pod"
+            ],
+            id="below-its-path",
+        ),
+    ],
+)
+def test_a_wrong_path_beside_a_right_one_is_said(
+    roles: list[dict[str, Any]], obj: Any, said: list[str]
+) -> None:
+    given = policies(roles)
+    known = catalogue.of(given)
+    kind = known.of(obj)
+    assert kind is not None
+    wanted = [f'WorkloadKind "bert": {one}' for one in said]
+
+    reviewed = engine.review(request(obj), given, Facts()).warnings
+    counted = demand.of(obj, kind, known, {}).notes
+
+    assert ([one for one in reviewed if "WorkloadKind" in one], list(counted)) == (wanted, wanted)
+
+
+@pytest.mark.parametrize(
+    ("spec", "fault"),
+    [
+        (
+            {"roles": [{**DRIVER, "rejects": ["nodeSelector", "volume"]}]},
+            'spec.roles[0].rejects[1]: there is no pod field "volume"; did you mean "volumes"?',
+        ),
+        (
+            {"roles": [{**DRIVER, "rejects": ["volumes.hostpath"]}]},
+            'spec.roles[0].rejects[0]: there is no pod field "volumes.hostpath"; did you mean '
+            '"hostPath"?',
+        ),
+        (
+            {"roles": [{**DRIVER, "rejects": ["gpus"]}]},
+            'spec.roles[0].rejects[0]: there is no pod field "gpus"; write one of a pod\'s spec, '
+            "containers or metadata",
+        ),
+        (
+            {"roles": [{**DRIVER, "rejects": ["spec.volumes"]}]},
+            'spec.roles[0].rejects[0]: "spec.volumes" is no part of a pod that is told apart; '
+            "parts are of containers, env.valueFrom, initContainers, volumes",
+        ),
+        (
+            {"roles": [DRIVER], "rejects": ["node-selector"]},
+            'spec.rejects[0]: there is no pod field "node-selector"; did you mean "nodeSelector"?',
+        ),
+        (
+            {"roles": [DRIVER], "accepts": ["resource"]},
+            'spec.accepts[0]: there is no pod field "resource"; did you mean "resources"?',
+        ),
+    ],
+)
+def test_a_field_that_no_pod_has_is_said_at_load(spec: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InvalidPolicies) as caught:
+        policies(**spec)
+
+    assert [str(one) for one in caught.value.faults] == [
+        f"k.yaml: document 1 (WorkloadKind bert): {fault}"
+    ]
+
+
+def test_every_field_that_the_catalogue_names_may_be_named() -> None:
+    for kind in catalogue.builtin().kinds.values():
+        for field in sorted(kind.rejects.union(*(role.rejects for role in kind.roles))):
+            pod_fields.read(field)
+        for field in sorted(kind.accepts or ()):
+            pod_fields.read_whole(field)
