@@ -3,8 +3,10 @@ What many objects ask for together: one row an object, joined with the autoscale
 
 An object that is controlled by another one among them is the other's and not counted again. A
 HorizontalPodAutoscaler or a KEDA ScaledObject sets the range of its target, wherever it stands;
-so does a runtime of Kubeflow's Trainer with the nodes of its TrainJobs.
-Rows are spooled: only the autoscalers' ranges and the names of owners stay in memory.
+so does a runtime of Kubeflow's Trainer with the nodes of its TrainJobs. What an object refers to
+(the Pipeline of a PipelineRun) is found among the others, else in the cluster, where one is asked.
+Rows are spooled: only the autoscalers' ranges, the names of owners and what others refer to stay in
+memory.
 """
 
 from __future__ import annotations
@@ -23,13 +25,12 @@ from kubectl_ml.spool import Spool
 from policies import engine
 from policies.model import Facts, Manifest, PolicySet
 from policies.patch import lookup
-from policies.workloads import catalogue, demand, requests, trainings
+from policies.workloads import catalogue, demand, referring, requests, trainings
 from policies.workloads.catalogue import Catalogue, Kind
 from policies.workloads.counts import Range, whole
+from policies.workloads.referring import Reference
 from policies.workloads.requests import Amounts
 from policies.workloads.shares import Demand, RoleDemand, Share
-
-Reference = tuple[str, str, str]  # KIND.GROUP, namespace, name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,9 @@ class Demands:
     policies: PolicySet
     facts: Facts
     namespace: str
+    fetch: referring.Find | None = (
+        None  # gives an object of the cluster; None where it can't be had
+    )
     _rows: Spool = field(default_factory=Spool)
     warnings: dict[str, None] = field(default_factory=dict)  # an ordered set
     refusals: dict[str, None] = field(default_factory=dict)
@@ -82,7 +86,9 @@ class Demands:
     _resting: set[Reference] = field(default_factory=set)
     _owners: set[Reference] = field(default_factory=set)  # that objects say they have
     _runtimes: dict[Reference, Manifest] = field(default_factory=dict)
-    _trainings: int = 0  # TrainJobs, whose runtimes may be read later
+    _wanted: set[Reference] = field(default_factory=set)  # that objects refer to
+    _referred: dict[Reference, Manifest] = field(default_factory=dict)  # what of it was found
+    _late: bool = False  # some are only counted when all is read
 
     @property
     def known(self) -> Catalogue:
@@ -114,14 +120,16 @@ class Demands:
         row = self._row(rendered, kind, found)
         if kind.kind in trainings.RUNTIMES:
             self._runtimes[row.reference] = manifest
-        is_training = kind.name == trainings.NAME
-        self._trainings += is_training
-        if not is_training:
+        late = self._is_late(manifest, kind)
+        if late:
+            self._late = True
+        else:
             self._note(manifest, found)
         if row.owner:
             self._owners.add(row.owner)
         # an autoscaler or a runtime that is read later may set its range
-        self._rows.add([_packed(row), rendered if kind.scale or is_training else None])
+        keep = late or kind.scale or kind.name in referring.REFERRED
+        self._rows.add([_packed(row), manifest if keep else None, late])
 
     def close(self) -> None:
         """Forget the rows."""
@@ -135,15 +143,48 @@ class Demands:
     def rows(self) -> Iterator[Row]:
         """Give all rows, with autoscalers' ranges and without what is counted with its owner."""
         there = self._owners_there()
-        for packed, manifest in self._rows:
+        self._find_referred()
+        for packed, manifest, late in self._rows:
             row = _unpacked(packed)
             if row.owner in there:
                 continue
             extent = self._extent(row, manifest) if manifest is not None else None
             kind = self.known.of(manifest) if manifest is not None else None
-            if kind is not None and (extent or kind.name == trainings.NAME):
-                row = self._row(manifest, kind, self._demand(manifest, kind, extent))
+            if kind is not None and (extent or late):
+                whole_one = self._completed(manifest, kind)
+                row = self._row(whole_one, kind, self._demand(whole_one, kind, extent))
             yield row
+
+    # What stands in other objects
+
+    def _is_late(self, manifest: Manifest, kind: Kind) -> bool:
+        """Tell whether an object is counted when all is read; note what it refers to."""
+        namespace = self._namespace_of(manifest.get("metadata") or {})
+        wanted = referring.wanted(manifest, kind, namespace)
+        self._wanted |= wanted
+        return kind.name == trainings.NAME or bool(wanted and not kind.template)
+
+    def _completed(self, manifest: Manifest, kind: Kind) -> Manifest:
+        """Render an object, and put what it refers to in its place."""
+        namespace = self._namespace_of(manifest.get("metadata") or {})
+        if not kind.propagates:  # else what it refers to gets its intents, too
+            manifest = self._quietly_rendered(manifest)
+        found: Manifest = referring.followed(manifest, kind, namespace, self._find)
+        return self._quietly_rendered(found) if kind.propagates else found
+
+    def _find(self, reference: Reference) -> Manifest | None:
+        if reference not in self._referred and self.fetch is not None:
+            found = self.fetch(reference)
+            self._referred[reference] = self._quietly_rendered(found) if found else {}
+        return self._referred.get(reference)
+
+    def _find_referred(self) -> None:
+        """Read again what objects refer to, now that it is known what that is."""
+        missing = self._wanted - self._referred.keys()
+        for packed, manifest, _ in self._rows if missing else ():
+            reference = _unpacked(packed).reference
+            if manifest is not None and reference in missing:
+                self._referred[reference] = self._quietly_rendered(manifest)
 
     def _extent(self, row: Row, manifest: Manifest) -> Range | None:
         """Give the range that an autoscaler keeps an object's replicas in, if one does."""
@@ -155,19 +196,20 @@ class Demands:
     def _owners_there(self) -> set[Reference]:
         if not self._owners:
             return set()
-        found = (_unpacked(packed).reference for packed, _ in self._rows)
+        found = (_unpacked(packed).reference for packed, *_ in self._rows)
         return self._owners.intersection(found)
 
     def _note(self, manifest: Manifest, found: Demand) -> None:
         for note in found.notes:
             self.warnings[f"{objects.title(manifest)}: {note}"] = None
 
-    def _note_trainings(self) -> None:
-        """Say of TrainJobs what there is to say, now that all runtimes are read."""
-        for _, manifest in self._rows if self._trainings else ():
-            kind = self.known.of(manifest) if manifest is not None else None
-            if kind is not None and kind.name == trainings.NAME:
-                self._note(manifest, self._demand(manifest, kind))
+    def _note_late(self) -> None:
+        """Say what there is to say of objects that others tell more about, now that all is read."""
+        self._find_referred()
+        for _, manifest, late in self._rows if self._late else ():
+            kind = self.known.of(manifest) if late else None
+            if kind is not None:
+                self._note(manifest, self._demand(self._completed(manifest, kind), kind))
 
     def _runtime(self, manifest: Manifest, kind: Kind) -> Manifest | None:
         """Find the runtime of a TrainJob among the documents."""
@@ -176,11 +218,12 @@ class Demands:
         runtime, name = trainings.runtime_of(manifest)
         alone = runtime == trainings.RUNTIMES[0]
         namespace = "" if alone else self._namespace_of(manifest.get("metadata") or {})
-        return self._runtimes.get((f"{runtime}.{trainings.GROUP}", namespace, name))
+        reference = f"{runtime}.{trainings.GROUP}", namespace, name
+        return self._runtimes.get(reference) or self._find(reference)
 
     def report(self) -> None:
         """Say on stderr what there is to say; raise where something was refused."""
-        self._note_trainings()
+        self._note_late()
         for warning in self.warnings:
             click.echo(f"Warning: {warning}", err=True)
         if self.refusals:
@@ -199,6 +242,11 @@ class Demands:
                 self.refusals[": ".join(filter(None, [source, sentence]))] = None
         rendered: Manifest = decision.object
         return rendered
+
+    def _quietly_rendered(self, manifest: Manifest) -> Manifest:
+        request = objects.request(manifest, namespace=self.namespace, user=self.facts.user)
+        found: Manifest = engine.render(request, self.policies, self.facts).object
+        return found
 
     def _demand(self, manifest: Manifest, kind: Kind, extent: Range | None = None) -> Demand:
         return demand.of(

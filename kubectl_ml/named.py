@@ -68,6 +68,24 @@ def in_cluster(cluster: Cluster, known: Catalogue, text: str) -> Manifest:
     )
 
 
+def referred(
+    cluster: Cluster, known: Catalogue, reference: tuple[str, str, str]
+) -> Manifest | None:
+    """Read what an object refers to (KIND.GROUP, namespace, name); None where it can't be had."""
+    kind = known.named(reference[0])
+    if kind is None:
+        return None
+    for version in kind.versions:
+        api_version = f"{kind.group}/{version}" if kind.group else version
+        try:
+            if cluster.serves(api_version, kind.kind):
+                namespace = reference[1] or None
+                return cluster.get(api_version, kind.kind, reference[2], namespace=namespace)
+        except ClusterError:  # the notes say what isn't counted
+            return None
+    return None
+
+
 def everything(cluster: Cluster, known: Catalogue) -> Iterator[Manifest]:
     """List every object of every kind that makes pods, in all namespaces."""
     for kind in known.kinds.values():

@@ -110,5 +110,6 @@ def _from_files(demands: Demands, filenames: tuple[str, ...], *, recursive: bool
 def _from_cluster(demands: Demands, names: tuple[str, ...], target: Target) -> None:
     cluster = submit.Session(target).cluster
     demands.namespace = cluster.namespace
+    demands.fetch = lambda reference: named.referred(cluster, demands.known, reference)
     for text in names:
         demands.count(named.in_cluster(cluster, demands.known, text))

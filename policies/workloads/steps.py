@@ -288,13 +288,13 @@ def _task(task: Mapping[str, Any]) -> Plan:
     plan: Plan = Pod(str(task.get("name", "")))
     if isinstance(task.get("pipelineSpec"), dict):
         plan = of_pipeline(task, ("pipelineSpec",))
-    elif _is_custom(task):
+    elif is_custom(task):
         plan = Together(())
     matrix = task.get("matrix")
     return Repeated(plan, _combinations(matrix)) if isinstance(matrix, dict) else plan
 
 
-def _is_custom(task: Mapping[str, Any]) -> bool:
+def is_custom(task: Mapping[str, Any]) -> bool:
     """Tell whether something else than Tekton runs a task: it makes no pod of it."""
     versions = [lookup(task, (one, "apiVersion")) for one in ("taskRef", "taskSpec")]
     return any(isinstance(one, str) and not one.startswith("tekton.dev/") for one in versions)

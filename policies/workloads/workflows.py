@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.patch import Path, lookup
-from policies.workloads import locate, steps, sums
+from policies.workloads import locate, paths, steps, sums
 from policies.workloads.catalogue import Catalogue, Kind
 from policies.workloads.counts import Pods, Range
 from policies.workloads.shares import Demand, RoleDemand, Share
@@ -203,8 +203,14 @@ def _total(
 
 def notes(obj: Any, kind: Kind) -> list[str]:
     """Say which parts of a workflow are in objects elsewhere."""
+    if kind.name == "TaskRun.tekton.dev":
+        return _task_elsewhere(obj, ("spec", "taskRef"))
     if kind.counter == "pipelinerun":
-        return _elsewhere("spec.pipelineRef", lookup(obj, ("spec", "pipelineRef")), "pipeline")
+        found = _elsewhere("spec.pipelineRef", lookup(obj, ("spec", "pipelineRef")), "pipeline")
+        for member in ("tasks", "finally"):
+            for at in paths.expand(obj, ("spec", "pipelineSpec", member, "*", "taskRef")):
+                found += _task_elsewhere(obj, at)
+        return found
     if kind.counter not in _OF_ARGO:
         return []
     at = steps.workflow_spec(kind)
@@ -216,8 +222,18 @@ def notes(obj: Any, kind: Kind) -> list[str]:
     return found
 
 
-def _elsewhere(where: str, reference: Any, what: str) -> list[str]:
+def _task_elsewhere(obj: Any, at: Path) -> list[str]:
+    """Say of a task whose pod is counted that its steps aren't."""
+    reference = lookup(obj, at)
+    if not isinstance(reference, dict) or steps.is_custom(lookup(obj, at[:-1])):
+        return []
+    return _elsewhere(locate.written(at), reference, "task", "what its pod asks for isn't counted")
+
+
+def _elsewhere(
+    where: str, reference: Any, what: str, lost: str = "its pods aren't counted"
+) -> list[str]:
     if not isinstance(reference, dict):
         return []
     name = f' "{reference["name"]}"' if isinstance(reference.get("name"), str) else ""
-    return [f"{where}: the {what}{name} is in another object; its pods aren't counted"]
+    return [f"{where}: the {what}{name} is in another object; {lost}"]
