@@ -32,6 +32,8 @@ from policies.workloads.referring import Reference
 from policies.workloads.requests import Amounts
 from policies.workloads.shares import Demand, RoleDemand, Share
 
+_PAUSED = "autoscaling.keda.sh/paused-replicas"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
@@ -109,6 +111,8 @@ class Demands:
         kind = self.known.of(manifest)
         if kind is None:
             self._scaler(manifest)
+            if reference := referring.held(manifest, self.namespace):
+                self._referred[reference] = manifest
             return
         rendered = self._rendered(manifest, source)
         found = self._demand(rendered, kind)
@@ -296,6 +300,8 @@ class Demands:
         elif (kind, group) == ("ScaledObject", "keda.sh"):
             least = _number(spec, "idleReplicaCount", _number(spec, "minReplicaCount", 0))
             most = _number(spec, "maxReplicaCount", 100)
+            paused = whole(lookup(manifest, ("metadata", "annotations", _PAUSED)))
+            least = least if paused is None else paused  # until it is resumed
         else:
             return
         name = _kind_name(

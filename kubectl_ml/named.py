@@ -6,6 +6,7 @@ Every command that reads both has the same flags for it and says the same when i
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ from kubectl_ml.documents import Document
 from kubectl_ml.errors import ClusterError, NotFound, PluginError, Unreadable
 from policies import manifests
 from policies.model import Manifest
+from policies.workloads import referring
 from policies.workloads.catalogue import Catalogue, Kind
 
 _LONGEST_CHAIN = 10  # a pod's Job's CronJob is two
@@ -73,6 +75,9 @@ def referred(
 ) -> Manifest | None:
     """Read what an object refers to (KIND.GROUP, namespace, name); None where it can't be had."""
     kind = known.named(reference[0])
+    if reference[0] == referring.CONFIG_MAP:
+        with contextlib.suppress(ClusterError):
+            return cluster.get("v1", reference[0], reference[2], namespace=reference[1])
     if kind is None:
         return None
     for version in kind.versions:

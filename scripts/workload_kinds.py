@@ -124,6 +124,8 @@ COUNTED: dict[str, tuple[str, str]] = {
     ),
     "scheduledspark": ("0", f"{_RUNS}; unbounded where its executors are"),
     "scheduledworkflow": ("0", "a run's pods with `spec.maxConcurrency` 1; else unbounded"),
+    "flagd": ("`spec.replicas`, else 1", "the same"),
+    "workspace": ("1", "the same"),
     "seldondeployment": (
         "`replicas` of the component, the predictor or the deployment, else the least of its "
         "autoscaler, else 1",

@@ -18,6 +18,7 @@ from policies.workloads.shares import RoleDemand, role_demand, share_of
 
 # kuberay: the submitter's pod where none is written, and the autoscaler beside the head
 _SUBMITTER = {"cpu": "500m", "memory": "200Mi"}
+_APART = "seldon.io/engine-separate-pod"
 _AUTOSCALER = {"cpu": "500m", "memory": "512Mi"}
 
 
@@ -126,6 +127,33 @@ def _executors(obj: Any, instances: int) -> Range:
     return Range(steady, None if most is None else max(most, steady))
 
 
+def _seldon(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
+    """Add Seldon's own servers, and the orchestrator in or beside each predictor's pods."""
+    servers = _prepackaged(obj, roles, held)
+    apart = lookup(obj, ("spec", "annotations", _APART)) == "true"
+    components = iter([one for one in roles if one.name == "predictor"])
+    without = iter(servers)
+    found = []
+    predictors = lookup(obj, ("spec", "predictors"))
+    for one in predictors if isinstance(predictors, list) else ():
+        specs = lookup(one, ("componentSpecs",))
+        listed = specs if isinstance(specs, list) else ()
+        own = [next(components, None) for _ in listed] or [next(without, None)]
+        request = _orchestrator(one)
+        if apart and own[0] is not None:
+            pods = whole(lookup(one, ("svcOrchSpec", "replicas")))
+            extent = own[0].range if pods is None else Range(pods, pods)
+            found.append(role_demand("orchestrator", request, extent, held=held))
+        elif own[0] is not None:
+            _beside(own[0], request)
+    return [*servers, *found]
+
+
+def _orchestrator(predictor: Any) -> PodRequest:
+    written = lookup(predictor, ("svcOrchSpec", "resources"))
+    return requests.of_container({"resources": written} if isinstance(written, dict) else {})
+
+
 def _prepackaged(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
     """Add Seldon's own servers: one for a predictor without components, as its graph names it."""
     predictors = lookup(obj, ("spec", "predictors"))
@@ -139,6 +167,18 @@ def _prepackaged(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDema
     return found
 
 
+def _flagd(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
+    """Add the servers of feature flags."""
+    written = whole(lookup(obj, ("spec", "replicas")))
+    pods = 1 if written is None else written
+    return [role_demand("flagd", PodRequest(), Range(pods, pods), held=held)]
+
+
+def _workspace(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
+    """Add the one pod of a Workspace."""
+    return [role_demand("workspace", PodRequest(), Range(1, 1), held=held)]
+
+
 def _referring(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand]:
     """Add the pods of a Rollout whose template is a Deployment's."""
     if roles or lookup(obj, ("spec", "workloadRef")) is None:
@@ -147,7 +187,17 @@ def _referring(obj: Any, roles: list[RoleDemand], held: bool) -> list[RoleDemand
 
 
 def notes(obj: Any, kind: Kind) -> list[str]:
-    """Say of pods that are counted why nothing of what they ask for is."""
+    """Say which pods, or what of those that are counted, others tell."""
+    if kind.name == "Experiment.kubeflow.org":
+        name = lookup(obj, ("spec", "trialTemplate", "configMap", "configMapName"))
+        where = "spec.trialTemplate.configMap"
+        lost = f'{where}: the trials are in the ConfigMap "{name}"; their pods aren\'t counted'
+        return [lost] if name else []
+    if kind.name == "Workspace.kubeflow.org":
+        name = lookup(obj, ("spec", "kind"))
+        return [
+            f'spec.kind: the WorkspaceKind "{name}" says what its pod asks for; it isn\'t counted'
+        ]
     reference = lookup(obj, ("spec", "workloadRef")) if kind.kind == "Rollout" else None
     if not isinstance(reference, dict):
         return []
@@ -165,10 +215,12 @@ _EXTRAS: dict[str, Callable[[Any, list[RoleDemand], bool], list[RoleDemand]]] = 
     "RayCluster.ray.io": _autoscaler,
     "RayJob.ray.io": _submitter,
     "RayService.ray.io": _autoscaler,
+    "Flagd.core.openfeature.dev": _flagd,
     "Rollout.argoproj.io": _referring,
-    "SeldonDeployment.machinelearning.seldon.io": _prepackaged,
+    "SeldonDeployment.machinelearning.seldon.io": _seldon,
     "SparkConnect.sparkoperator.k8s.io": _connect,
     "TrainJob.trainer.kubeflow.org": _initializers,
+    "Workspace.kubeflow.org": _workspace,
 }
 
 

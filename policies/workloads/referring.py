@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from policies import manifests
 from policies.patch import Draft, Path, lookup
 from policies.workloads import steps
 from policies.workloads.catalogue import Kind
@@ -23,9 +24,31 @@ _ARGO = frozenset({"workflow", "cronworkflow"})
 _PIPELINE, _TASK = "Pipeline.tekton.dev", "Task.tekton.dev"
 _WORKFLOW, _WORKFLOWS = "WorkflowTemplate.argoproj.io", "ClusterWorkflowTemplate.argoproj.io"
 _RUN, _TASK_RUN = "PipelineRun.tekton.dev", "TaskRun.tekton.dev"
-_ROLLOUT = "Rollout.argoproj.io"
+_ROLLOUT, _EXPERIMENT = "Rollout.argoproj.io", "Experiment.kubeflow.org"
+CONFIG_MAP = "ConfigMap"
+_TRIAL = "${trialParameters."
 # what others refer to, besides what has a scale
 REFERRED = frozenset({_PIPELINE, _TASK, _WORKFLOW, _WORKFLOWS, "PodTemplate"})
+
+
+def held(obj: Any, namespace: str) -> Reference | None:
+    """Name an object that makes no pods where others may have them from it: a trial's ConfigMap."""
+    if (lookup(obj, ("apiVersion",)), lookup(obj, ("kind",))) != ("v1", CONFIG_MAP):
+        return None
+    data = lookup(obj, ("data",))
+    if not isinstance(data, dict) or not any(_TRIAL in str(one) for one in data.values()):
+        return None
+    within = lookup(obj, ("metadata", "namespace")) or namespace
+    return CONFIG_MAP, str(within), str(lookup(obj, ("metadata", "name")))
+
+
+def _read(text: str) -> Any:
+    """Read an object in a string; None where there is none."""
+    try:
+        found = list(manifests.documents(text))
+    except manifests.InvalidYAML:
+        return None
+    return found[0] if len(found) == 1 and isinstance(found[0], dict) else None
 
 
 def wanted(obj: Any, kind: Kind, namespace: str) -> frozenset[Reference]:
@@ -48,6 +71,8 @@ def followed(obj: Any, kind: Kind, namespace: str, find: Find) -> Any:
         following.pipeline(("spec", "pipelineSpec") if kind.name == _RUN else ("spec",))
     elif kind.name == _TASK_RUN:
         following.task(("spec",))
+    elif kind.name == _EXPERIMENT:
+        following.trial()
     elif kind.counter in _ARGO:
         following.workflow(steps.workflow_spec(kind))
     elif kind.name in (_WORKFLOW, _WORKFLOWS):
@@ -73,6 +98,19 @@ class _Following:
         if isinstance(template, dict):
             self.draft.set(("spec", "template"), template)
             self.draft.remove(("spec", "workloadRef"))
+
+    def trial(self) -> None:
+        """Take over the trial that an Experiment's ConfigMap holds as a string."""
+        at = ("spec", "trialTemplate", "configMap")
+        place = self._map(at)
+        found = self._found(
+            CONFIG_MAP, {"name": place.get("configMapName")}, place.get("configMapNamespace")
+        )
+        text = lookup(found, ("data", str(place.get("templatePath"))))
+        trial = _read(text) if isinstance(text, str) else None
+        if trial is not None:
+            self.draft.set(("spec", "trialTemplate", "trialSpec"), trial)
+            self.draft.remove(at)
 
     # Tekton
 
@@ -151,11 +189,12 @@ class _Following:
 
     # Finding
 
-    def _found(self, kind: str, reference: Mapping[str, Any]) -> Any:
+    def _found(self, kind: str, reference: Mapping[str, Any], namespace: Any = "") -> Any:
         name = reference.get("name")
         if not isinstance(name, str) or not name:  # a resolver fetches it from elsewhere
             return None
-        return self._find((kind, "" if kind == _WORKFLOWS else self._namespace, name))
+        within = "" if kind == _WORKFLOWS else str(namespace or self._namespace)
+        return self._find((kind, within, name))
 
     def _map(self, at: Path) -> Mapping[str, Any]:
         found = self.draft.get(at)

@@ -40,6 +40,7 @@ kind: ScaledObject
 metadata: {name: web, namespace: a}
 spec: {scaleTargetRef: {name: web}, minReplicaCount: 2, maxReplicaCount: 8}
 """
+PAUSED_AT_1 = '{autoscaling.keda.sh/paused-replicas: "1"}'
 CRON_JOB = """
 apiVersion: batch/v1
 kind: CronJob
@@ -120,6 +121,11 @@ def demanded(*documents: str) -> list[tuple[str, str, Any, Any]]:
             (DEPLOYMENT.replace("replicas: 3", "replicas: 0"), KEDA),
             [("Deployment", "web", 2, 10)],
             id="but-keda-scales-it-up-again",
+        ),
+        pytest.param(
+            (DEPLOYMENT, KEDA.replace("namespace: a", f"namespace: a, annotations: {PAUSED_AT_1}")),
+            [("Deployment", "web", 1, 10)],
+            id="what-keda-holds-where-it-was-paused",
         ),
         pytest.param(
             (DEPLOYMENT, AUTOSCALER.replace("namespace: a", "namespace: b")),

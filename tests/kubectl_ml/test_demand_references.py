@@ -68,6 +68,33 @@ DEPLOYMENT = (
     f"{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: web, namespace: ml, annotations: "
     f"{{{L4}}}}}, spec: {{replicas: 0, template: {{spec: {{containers: [{container(1)}]}}}}}}}}"
 )
+EXPERIMENT = """
+apiVersion: kubeflow.org/v1beta1
+kind: Experiment
+metadata: {name: tune, namespace: ml}
+spec:
+  parallelTrialCount: 3
+  trialTemplate:
+    configMap: {configMapName: trials, configMapNamespace: ml, templatePath: job.yaml}
+"""
+TRIALS = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: trials, namespace: ml}
+data:
+  job.yaml: |
+    apiVersion: batch/v1
+    kind: Job
+    spec:
+      parallelism: 2
+      template:
+        spec:
+          containers:
+          - name: main
+            image: i
+            args: [--lr, "${trialParameters.lr}"]
+            resources: {requests: {cpu: 2}}
+"""
 GPU = "nvidia.com/gpu"
 
 CASES = [
@@ -82,6 +109,11 @@ CASES = [
         [argo("Workflow", "wf", WHOLE), SHARED, ALL],
         [("work", 2, "4", "2"), ("all/c", 1, "5", None)],
         id="a-whole-workflow",
+    ),
+    pytest.param(
+        [EXPERIMENT, TRIALS],
+        [("suggestion", 1, None, None), ("pod", 6, "12", None)],
+        id="trials-in-a-config-map",
     ),
     pytest.param([ROLLOUT, DEPLOYMENT], [("pod", 3, "3", "3")], id="rollout"),
 ]
@@ -124,6 +156,8 @@ PLURALS = {
         "Rollout": "rollouts",
     },
     "apps/v1": {"Deployment": "deployments"},
+    "kubeflow.org/v1beta1": {"Experiment": "experiments"},
+    "v1": {"ConfigMap": "configmaps"},
 }
 
 
@@ -136,7 +170,8 @@ def test_what_stands_in_another_object_of_the_cluster_is_counted(
         server.kinds[version] = PLURALS[version]
         within = "" if kind.startswith("Cluster") else "/namespaces/ml"
         name = found["metadata"]["name"]
-        server.objects[f"/apis/{version}{within}/{PLURALS[version][kind]}/{name}"] = found
+        base = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        server.objects[f"{base}{within}/{PLURALS[version][kind]}/{name}"] = found
     first = yaml.safe_load(documents[0])
 
     outcome = ml("demand", f"{first['kind']}/{first['metadata']['name']}", "-o", "json")
@@ -179,6 +214,13 @@ def test_what_stands_in_another_object_of_the_cluster_is_counted(
             'Workflow "wf": spec.templates.0.steps.0.0.templateRef: the template "shared" is in '
             "another object; its pods aren't counted",
             id="template",
+        ),
+        pytest.param(
+            EXPERIMENT,
+            1,
+            'Experiment "tune": spec.trialTemplate.configMap: the trials are in the ConfigMap '
+            '"trials"; their pods aren\'t counted',
+            id="trials",
         ),
         pytest.param(
             ROLLOUT,

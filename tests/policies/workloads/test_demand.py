@@ -456,6 +456,32 @@ def job(spec: str, more: str = "") -> str:
         ),
         pytest.param(
             workload(
+                "core.openfeature.dev/v1beta1", "Flagd", "{featureFlagSource: a, replicas: 2}"
+            ),
+            [("flagd", 2, 2, "0", "0")],
+            id="flagd",
+        ),
+        pytest.param(
+            workload("core.openfeature.dev/v1beta1", "Flagd", "{featureFlagSource: a}"),
+            [("flagd", 1, 1, "0", "0")],
+            id="flagd-of-its-default",
+        ),
+        pytest.param(
+            workload("kubeflow.org/v1beta1", "Workspace", "{kind: jupyterlab, podTemplate: {}}"),
+            [("workspace", 1, 1, "0", "0")],
+            id="workspace",
+        ),
+        pytest.param(
+            workload(
+                "kubeflow.org/v1beta1",
+                "Workspace",
+                "{kind: jupyterlab, paused: true, podTemplate: {}}",
+            ),
+            [("workspace", 0, 1, "0", "0")],
+            id="workspace-paused",
+        ),
+        pytest.param(
+            workload(
                 "core.openfunction.io/v1beta2",
                 "Function",
                 f"{{serving: {{scaleOptions: {{maxReplicas: 3}}, template: {GPU}}}}}",
@@ -675,6 +701,12 @@ def test_placeholders_are_left_out_and_said_so() -> None:
             'spec.pipelineRef: the pipeline "p" is in another object; its pods aren\'t counted',
             id="a-pipeline-elsewhere",
         ),
+        pytest.param(
+            workload("kubeflow.org/v1beta1", "Workspace", "{kind: jupyterlab, podTemplate: {}}"),
+            'spec.kind: the WorkspaceKind "jupyterlab" says what its pod asks for; '
+            "it isn't counted",
+            id="the-pod-of-a-workspace",
+        ),
     ],
 )
 def test_what_cannot_be_counted_is_said(text: str, expected: str) -> None:
@@ -893,3 +925,51 @@ def test_an_autoscaler_sets_the_range(text: str, expected: tuple[int, int]) -> N
     assert sum(role.steady.pods or 0 for role in found.roles) == expected[0]
     assert sum(role.peak.pods or 0 for role in found.roles) == expected[1]
     assert obj == yaml.safe_load(text)
+
+
+SELDON = "machinelearning.seldon.io/v1"
+ORCHESTRATOR = "svcOrchSpec: {resources: {requests: {cpu: 500m}}"
+COMPONENT = "{spec: {containers: [{name: c, resources: {requests: {cpu: 1}}}]}}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        pytest.param(
+            f"{{predictors: [{{replicas: 2, componentSpecs: [{COMPONENT}, {COMPONENT}], "
+            f"{ORCHESTRATOR}}}}}]}}",
+            [("predictor", 2, "3"), ("predictor", 2, "2")],
+            id="beside-the-first-component",
+        ),
+        pytest.param(
+            f"{{predictors: [{{componentSpecs: [{COMPONENT}]}}, "
+            f"{{componentSpecs: [{COMPONENT}], {ORCHESTRATOR}}}}}]}}",
+            [("predictor", 1, "1"), ("predictor", 1, "1500m")],
+            id="of-the-second-predictor",
+        ),
+        pytest.param(
+            f"{{predictors: [{{replicas: 2, graph: {{}}, {ORCHESTRATOR}}}}}]}}",
+            [("predictor", 2, "1")],
+            id="beside-a-server-of-its-own",
+        ),
+        pytest.param(
+            "{annotations: {seldon.io/engine-separate-pod: 'true'}, predictors: [{replicas: 2, "
+            f"componentSpecs: [{COMPONENT}], {ORCHESTRATOR}, replicas: 3}}}}]}}",
+            [("predictor", 2, "2"), ("orchestrator", 3, "1500m")],
+            id="in-a-pod-of-its-own",
+        ),
+        pytest.param(
+            "{annotations: {seldon.io/engine-separate-pod: 'true'}, predictors: [{replicas: 2, "
+            f"componentSpecs: [{COMPONENT}]}}]}}",
+            [("predictor", 2, "2"), ("orchestrator", 2, "0")],
+            id="in-as-many-pods-as-its-predictor",
+        ),
+    ],
+)
+def test_seldons_orchestrator_is_counted(spec: str, expected: Any) -> None:
+    found = demand_of(workload(SELDON, "SeldonDeployment", spec))
+
+    assert [
+        (role.name, role.steady.pods, role.steady.quantities().get("cpu", "0"))
+        for role in found.roles
+    ] == expected
