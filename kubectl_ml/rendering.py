@@ -16,7 +16,6 @@ from kubectl_ml.documents import Document
 from kubectl_ml.errors import Refused
 from policies import engine
 from policies.model import Decision, Facts, Manifest, PolicySet
-from policies.workloads import trainings
 
 _TOO_LATE = (
     'intents: the runtime "{}", whose launcher is one of the nodes, comes after this TrainJob, so '
@@ -112,6 +111,10 @@ class Rendering:
 
     def _learn(self, manifest: Manifest, namespace: str, decision: Decision) -> None:
         """Remember a runtime whose launcher is a node, for the TrainJobs that come after it."""
+        if str(manifest["apiVersion"]).partition("/")[0] != "trainer.kubeflow.org":
+            return
+        from policies.workloads import trainings  # here, because most have no TrainJobs
+
         if launcher := trainings.launcher_of(manifest):
             launcher = trainings.reference(launcher[0], launcher[2], namespace)
             self.facts = replace(self.facts, launchers=self.facts.launchers | {launcher})

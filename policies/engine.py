@@ -27,7 +27,7 @@ from policies.stages import creator, edited, guard, own, undo
 from policies.stages import pod as pod_stage
 from policies.stages import workload as workload_stage
 from policies.stages.context import Context
-from policies.workloads import generations, locate, trainings
+from policies.workloads import locate
 
 if TYPE_CHECKING:
     from policies.quota.charges import Charge
@@ -142,6 +142,8 @@ def strip(request: Request, policies: PolicySet, facts: Facts | None = None) -> 
 
 def _as_shown(request: Request, policies: PolicySet, facts: Facts) -> Facts:
     """Add what an object tells of the cluster that it comes from, where nothing else does."""
+    from policies.workloads import generations, trainings  # here, because only strip needs them
+
     context = Context.of(request, policies, Facts())
     if context.kind is None:
         return facts

@@ -14,7 +14,6 @@ from policies.intents import INJECTED, Intents
 from policies.match import Target
 from policies.model import Facts, PolicySet, Reason, Request, Skip
 from policies.patch import Path, lookup
-from policies.workloads import generations, trainings
 from policies.workloads.catalogue import Catalogue, Kind
 
 _ANNOTATIONS = "annotations"
@@ -48,11 +47,8 @@ class Context:
         """Look up what the review of `request` needs."""
         prepared = prepare(policies)
         known = prepared.catalogue
-        if facts.fields:
-            known = generations.served(known, facts.fields)
-        if facts.launchers:
-            near = trainings.near(facts.launchers, request.namespace)
-            known = trainings.with_launchers(known, near)
+        if facts.fields or facts.launchers:
+            known = _as_served(known, facts, request.namespace)
         metadata = request.object.get("metadata") if isinstance(request.object, dict) else None
         return cls(
             request=request,
@@ -118,3 +114,12 @@ class Context:
             values=lambda: variables.of(request, self.facts, *seen()),
             faults=self.faults,
         )
+
+
+def _as_served(known: Catalogue, facts: Facts, namespace: str) -> Catalogue:
+    """Give the kinds as the cluster has them."""
+    from policies.workloads import generations, trainings  # here, because a terminal knows neither
+
+    if facts.fields:
+        known = generations.served(known, facts.fields)
+    return trainings.with_launchers(known, trainings.near(facts.launchers, namespace))

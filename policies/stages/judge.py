@@ -20,7 +20,7 @@ from policies.patch import lookup
 from policies.stages import guard
 from policies.stages import pod as pod_stage
 from policies.stages.work import METADATA, Outcome, Work
-from policies.workloads import locate, unmatched
+from policies.workloads import locate
 from policies.workloads.locate import Hidden, Template
 
 POLICY = "intents"
@@ -122,8 +122,11 @@ def _judge_shape(work: Work, pod: PodDraft) -> None:
         _warn_of_everywhere(work, pod)
     if work.intents.keys:
         _warn_of_unreached(work, pod)
-    for sentence in unmatched.sentences(work.draft.object, work.kind, work.templates):
-        pod.warn(sentence)
+    if work.kind.source:
+        from policies.workloads import unmatched  # here, because few declare kinds of their own
+
+        for sentence in unmatched.sentences(work.draft.object, work.kind, work.templates):
+            pod.warn(sentence)
     pod_stage.warn_of_missing(pod, work.intents, work.context.facts, work.kind.autoscaling)
 
 

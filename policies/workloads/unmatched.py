@@ -11,7 +11,6 @@ may be wrong: the object holds pods that no role finds, or a member that is spel
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -61,6 +60,8 @@ def _stopped(obj: Any, role: Role) -> tuple[int, list[str]]:
 
 def _is_alike(obj: Any, role: Role) -> bool:
     """Tell whether a path names a member that is there under nearly the same name."""
+    import difflib  # here, because only mistakes need it
+
     end, members = _stopped(obj, role)
     step = role.pod_spec[end] if end < len(role.pod_spec) else None
     return isinstance(step, str) and bool(difflib.get_close_matches(step, members, 1, _ALIKE))
