@@ -57,6 +57,8 @@ generate: $(READY) ## write the manifests that come from the catalogue and the s
 	@$(BIN)/python -m webhook.usage_role >build/25-usage.yaml
 	@mv build/25-usage.yaml manifests/base/25-usage.yaml
 	@$(BIN)/python -m webhook.definitions manifests/crds
+	@$(BIN)/python scripts/field_types.py >build/kubernetes.json
+	@mv build/kubernetes.json kubectl_ml/celtypes/kubernetes.json
 
 certificates: $(READY) ## make the files of manifests/components/self-signed
 	@$(BIN)/python -m webhook.self_signed manifests/components/self-signed

@@ -11,13 +11,20 @@ from kubectl_ml.findings import ERROR, Finding
 from kubectl_ml.lint_output import Found
 from kubectl_ml.places import Place
 from kubectl_ml.policy_objects import Held
-from kubectl_ml.policylint import conflicts, names, trials, unreachable
+from kubectl_ml.policylint import conditions, conflicts, expressions, names, trials, unreachable
 from kubectl_ml.policylint.subjects import About, Subjects, at
 from policies import load
 from policies.errors import InvalidPolicies
 from policies.model import API_VERSION
 
-QUESTIONS = (unreachable.find, conflicts.find, names.find, trials.find)
+QUESTIONS = (
+    unreachable.find,
+    conditions.find,
+    conflicts.find,
+    names.find,
+    expressions.find,
+    trials.find,
+)
 _LINE = re.compile(r"line (\d+): (.*)", re.DOTALL)
 _STEP = re.compile(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[]+)')
 

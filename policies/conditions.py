@@ -122,6 +122,11 @@ def compiled(text: str, wanted: str = "") -> Expression:
     return Expression(text, _evaluator().deserialize(tree.write()), nodes)
 
 
+def tree(text: str) -> bytes:
+    """Give an expression's tree, a cel.expr.CheckedExpr of protobuf, or raise ExpressionError."""
+    return _compiled(text, VARIABLES)[1]
+
+
 def _compiled(text: str, variables: tuple[str, ...]) -> tuple[str, bytes]:
     """Give the type of an expression's value, and its tree."""
     try:

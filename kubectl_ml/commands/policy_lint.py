@@ -19,7 +19,8 @@ def lint(*, policies_: tuple[str, ...], no_library: bool, fail_on: str, output: 
     Find policies that can't be used, are for nothing, or are at odds with each other.
 
     Errors: what can't be read, expressions that can't be compiled or that read what isn't there,
-    matches that nothing fits, exceptions from nothing, guards that refuse what an injection adds.
+    matches and conditions that nothing fits, exceptions from nothing, guards that refuse what an
+    injection adds.
     Warnings: injections that want different values in one place, two classes of the same devices,
     exceptions that have expired. The library is judged along, and spoken of only by itself.
 

@@ -11,7 +11,7 @@ from kubectl_ml.findings import ERROR, WARNING
 from kubectl_ml.lint_output import Found
 from kubectl_ml.policy_objects import Held
 from kubectl_ml.policy_words import shown
-from kubectl_ml.policylint import samples
+from kubectl_ml.policylint import conditions, samples
 from kubectl_ml.policylint.subjects import About, Subjects, at
 from policies import intents
 from policies.errors import UnusableIntent
@@ -57,7 +57,8 @@ def _meet(subjects: Subjects, first: _Set, second: _Set) -> bool:
         return False
     if not (subjects.linted(first.held) or subjects.linted(second.held)):
         return False
-    return samples.of([first.policy.match, second.policy.match]) is not None
+    matches = (first.policy.match, second.policy.match)
+    return not conditions.never_both(*matches) and samples.of(matches) is not None
 
 
 def _finding(subjects: Subjects, setting: Setting, first: _Set, second: _Set) -> Found:

@@ -8,7 +8,7 @@ what it asks for contradicts itself, or `exclude` takes it away.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import islice, product
 
@@ -24,6 +24,7 @@ Labels = Mapping[str, str]
 
 def of(matches: Sequence[Match], kinds: Sequence[str] = ("Pod",)) -> Target | None:
     """Find a target of all `matches`; `kinds` are what a match without kinds is for."""
+    matches = [_unconditional(one) for one in matches]
     if not _namespaces(matches):
         return None  # the usual case, and cheap to tell
     tests = [matching.compiled(one) for one in matches]
@@ -33,6 +34,14 @@ def of(matches: Sequence[Match], kinds: Sequence[str] = ("Pod",)) -> Target | No
         ):
             return target
     return None
+
+
+def _unconditional(match: Match) -> Match:
+    """Leave out what only an object can tell: conditions, and an `exclude` that has some."""
+    excluded = match.exclude
+    while excluded and not excluded.conditions:
+        excluded = excluded.exclude
+    return replace(match, conditions=(), exclude=None if excluded else match.exclude)
 
 
 def _is_for(match: Match, target: Target, kinds: Sequence[str]) -> bool:

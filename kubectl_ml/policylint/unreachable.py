@@ -107,7 +107,3 @@ def _of_guard(about: About, held: Held, match: Match) -> Iterator[Found]:
             "the templates of workloads, too"
         )
         yield about(ERROR, message, at("spec", "checks"))
-    for number, rule in enumerate(held.spec.get("rules") or ()):
-        if str(rule["expression"]).strip() == "true":
-            message = f"spec.rules[{number}] always holds, so it refuses nothing; take it out"
-            yield about(WARNING, message, at("spec", "rules", number, "expression"))

@@ -23,7 +23,9 @@ def injection(
     return one("InjectionPolicy", name, f"{{match: {match}, {rest} inject: {inject}}}")
 
 
-def guard(name: str, match: str = "{}", rest: str = 'rules: [{expression: "1 == 1"}]') -> str:
+def guard(
+    name: str, match: str = "{}", rest: str = 'rules: [{expression: "has(object.spec)"}]'
+) -> str:
     return one("GuardPolicy", name, f"{{match: {match}, {rest}}}")
 
 
@@ -236,14 +238,15 @@ NAMES = [
     ),
     pytest.param(
         guard("g", "{}", "params: {max: 3}, variables: [{name: top, expression: params.max}], "
-        'rules: [{expression: "variables.top < params.maxx && \'params.x\' != object.params.y"}]'),
+        'rules: [{expression: "variables.top < params.maxx && '
+        "'params.x' != object.metadata.labels.params\"}]"),
         'p.yaml:5:96: error: GuardPolicy "g": expression: spec.rules[0].expression: params.maxx is '
         'nowhere in spec.params; did you mean "max"?\n',
         id="params-that-nobody-gives",
     ),
     pytest.param(
         guard("g", "{}", "variables: [{name: a, expression: variables.b}, {name: b, expression: "
-        'object.x}], rules: [{expression: "variables.a"}]'),
+        'object.spec}], rules: [{expression: "variables.a"}]'),
         'p.yaml:5:41: error: GuardPolicy "g": expression: spec.variables[0].expression: '
         "variables.b is nowhere in spec.variables above it\n",
         id="a-variable-that-comes-later",
