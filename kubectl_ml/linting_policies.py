@@ -11,7 +11,15 @@ from kubectl_ml.findings import ERROR, Finding
 from kubectl_ml.lint_output import Found
 from kubectl_ml.places import Place
 from kubectl_ml.policy_objects import Held
-from kubectl_ml.policylint import conditions, conflicts, expressions, names, trials, unreachable
+from kubectl_ml.policylint import (
+    classes,
+    conditions,
+    conflicts,
+    expressions,
+    names,
+    trials,
+    unreachable,
+)
 from kubectl_ml.policylint.subjects import About, Subjects, at
 from policies import load
 from policies.errors import InvalidPolicies
@@ -22,6 +30,7 @@ QUESTIONS = (
     conditions.find,
     conflicts.find,
     names.find,
+    classes.find,
     expressions.find,
     trials.find,
 )

@@ -108,12 +108,12 @@ def _known(kind: str, operation: str, namespace: str) -> Mapping[str, str]:
 
 
 def _kinds(kind: str, match: Match) -> Sequence[str]:
-    connects = {"CONNECT", "*"} & {*match.operations}
+    connects = "CONNECT" in match.operations
     return ("",) if connects or kind in _OPEN_TO_ALL else match.kinds or ("Pod",)
 
 
 def _operations(kind: str, match: Match) -> Sequence[str]:
-    if kind in _OPEN_TO_ALL or "*" in match.operations:
+    if kind in _OPEN_TO_ALL:
         return ("",)
     return match.operations or (("CREATE",) if kind == "InjectionPolicy" else ("CREATE", "UPDATE"))
 

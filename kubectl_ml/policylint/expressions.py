@@ -61,7 +61,7 @@ def _placed(text: str, problem: Problem) -> str:
 def _kinds(match: Any, kind: str) -> Sequence[Type]:
     """Give the types of what a policy is for."""
     given = match if isinstance(match, dict) else {}
-    if {"CONNECT", "*"} & {*given.get("operations", ())}:
+    if "CONNECT" in given.get("operations", ()):
         return (schema.DYN,)  # the options of exec and the like
     if kind in _OPEN_TO_ALL and not given.get("kinds"):
         return (schema.ANY_OBJECT,)

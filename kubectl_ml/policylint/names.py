@@ -1,19 +1,19 @@
-"""What names nothing, or can't be named: exceptions, device classes, budgets, variables."""
+"""What names nothing: exceptions, budgets, variables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kubectl_ml import celtext, findings, policy_words
 from kubectl_ml.findings import ERROR, WARNING
 from kubectl_ml.lint_output import Found
 from kubectl_ml.policy_objects import Held
+from kubectl_ml.policylint import samples
 from kubectl_ml.policylint.subjects import About, Subjects, at
 from kubectl_ml.suggest import did_you_mean
-from policies import intents
-from policies.errors import UnusableIntent
-from policies.model import Accelerator, GuardPolicy
+from policies.model import GuardPolicy, Match, PolicyException, PolicySet
 from policies.quota import reading
 
 
@@ -28,7 +28,6 @@ def find(subjects: Subjects) -> Iterator[Found]:
             yield from _undeclared(held)
         elif held.kind == "QuotaPolicy":
             yield from _bounded(held, subjects)
-    yield from _classes(subjects)
 
 
 # --- exceptions -------------------------------------------------------------------------------
@@ -53,9 +52,32 @@ def _exception(held: Held, subjects: Subjects) -> Iterator[Found]:
                 f"{did_you_mean(rule, known) if known else ''}"
             )
             yield about(ERROR, message, at("spec", "rules", number))
+    policy = next(one for one in subjects.policies.exceptions if one.name == held.name)
+    if whole and not any(_meets(policy, each) for each in _matches(policy, subjects.policies)):
+        message = (
+            f"spec.match has nothing in common with that of {', '.join(named)}, so it lets nobody "
+            "off; mend it or take it out"
+        )
+        yield about(ERROR, message, at("spec", "match"))
     if policy_words.is_expired(held.spec, subjects.now):
         message = f"it has {policy_words.until(held.spec, subjects.now)}; renew it or delete it"
         yield about(WARNING, message, at("spec", "expires"))
+
+
+def _matches(policy: PolicyException, policies: PolicySet) -> Iterator[tuple[Match, Sequence[str]]]:
+    """Give the matches of what is let off, and of what they are where they name no kind."""
+    for guard in policies.guards:
+        if guard.name in policy.policies:
+            yield guard.match, ("Pod",)
+    for quota in policies.quotas:
+        if quota.name in policy.policies:
+            yield quota.match, samples.ANY_KIND
+
+
+def _meets(policy: PolicyException, other: tuple[Match, Sequence[str]]) -> bool:
+    match, default = other
+    kinds = match.kinds or default
+    return samples.of([policy.match, replace(match, kinds=tuple(kinds))], kinds) is not None
 
 
 def _rules(guard: GuardPolicy) -> set[str]:
@@ -110,46 +132,3 @@ def _bounded(held: Held, subjects: Subjects) -> Iterator[Found]:
             written = findings.field_path(at("spec", *path, key))
             message = f'{written}: there is no device class "{name}", so this bounds nothing'
             yield about(ERROR, message + did_you_mean(name, classes), at("spec", *path, key))
-
-
-# --- device classes ---------------------------------------------------------------------------
-
-
-def _classes(subjects: Subjects) -> Iterator[Found]:
-    first: dict[Any, Accelerator] = {}
-    accelerators = subjects.policies.accelerators.values()
-    for one in sorted(accelerators, key=lambda each: subjects.linted(subjects.accelerator(each))):
-        held = subjects.accelerator(one)
-        other = first.setdefault(_devices(one), one)
-        if not subjects.linted(held):
-            continue
-        about = About(held=held, rule="unused-class")
-        try:
-            intents.devices(f"{one.name}:1")
-        except UnusableIntent as error:
-            yield about(ERROR, f"no intent can name it: {error}", at("metadata", "name"))
-        if other is not one:
-            yield about(
-                WARNING,
-                f'these are the devices of the class "{other.name}" '
-                f"({subjects.accelerator(other).where}), by the same resource and node labels; "
-                "name that one, or tell them apart by nodeSelector",
-                at("spec"),
-            )
-
-
-def _devices(one: Accelerator) -> Any:
-    """Tell devices apart as the scheduler does: by what is asked for, and on which nodes."""
-    labels = frozenset(
-        (key, value if isinstance(value, str) else frozenset(value))
-        for key, value in one.node_selector.items()
-    )
-    extra = frozenset(one.extra_resources.items())
-    asked = (one.resource, one.device_class_name, one.resource_claim_template_name)
-    return asked, extra, labels, one.runtime_class_name, _frozen(one.env)
-
-
-def _frozen(value: Any) -> str:
-    import orjson
-
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

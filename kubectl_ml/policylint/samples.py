@@ -17,6 +17,7 @@ from policies.match import Target
 from policies.model import LabelSelector, Match, User
 
 MAX_TRIED = 20_000
+ANY_KIND = ("Pod", "Job.batch", "Deployment.apps", "ConfigMap")  # where a match is for any
 _NEUTRAL = "sample"
 _ACCOUNT = "system:serviceaccount:"
 Labels = Mapping[str, str]

@@ -16,7 +16,6 @@ from policies.workloads import catalogue
 from policies.workloads.catalogue import Catalogue
 
 RULE = "unreachable"
-_ANY_KIND = ("Pod", "Job.batch", "Deployment.apps", "ConfigMap")  # of an exception without kinds
 _CREATED = "an injection acts when an object is created"
 
 
@@ -38,7 +37,7 @@ def find(subjects: Subjects) -> Iterator[Found]:
 
 def _of_match(about: About, held: Held, match: Match) -> Iterator[Found]:
     open_to_all = held.kind in ("PolicyException", "QuotaPolicy")
-    kinds = _ANY_KIND if open_to_all else ("Pod",)
+    kinds = samples.ANY_KIND if open_to_all else ("Pod",)
     if samples.of([match], kinds) is not None:
         if _is_untouched(match):
             yield about(

@@ -237,6 +237,56 @@ NAMES = [
         id="class-of-the-same-devices",
     ),
     pytest.param(
+        guard("g", "{}", "checks: {accelerators: {classes: [t4, a1000, 'mgi-*'], maxPerPod: "
+        "{t44: 2}}, mounts: {sources: [imagnet, 'pvc://x', '*']}}")
+        + one("DataSource", "imagenet", "{pvc: {claimName: imagenet}}"),
+        'p.yaml:5:57: error: GuardPolicy "g": names: spec.checks.accelerators.classes[1]: there is '
+        'no device class "a1000"; did you mean "a100"?\n'
+        'p.yaml:5:64: warning: GuardPolicy "g": names: spec.checks.accelerators.classes[2]: '
+        '"mgi-*" is the name of no device class; mend it or take it out\n'
+        'p.yaml:5:86: error: GuardPolicy "g": names: spec.checks.accelerators.maxPerPod.t44: there '
+        'is no device class "t44"; did you mean "t4"?\n'
+        'p.yaml:5:115: error: GuardPolicy "g": names: spec.checks.mounts.sources[0]: there is no '
+        'data source "imagnet"; did you mean "imagenet"?\n',
+        id="checks-of-what-is-not-there",
+    ),
+    pytest.param(
+        injection("i", inject="{accelerator: a1000, mounts: ['imagnet:/a', 'pvc://x:/b']}"),
+        'p.yaml:5:29: error: InjectionPolicy "i": names: spec.inject.accelerator: there is no '
+        'device class "a1000"; did you mean "a100"?\n'
+        'p.yaml:5:49: error: InjectionPolicy "i": names: spec.inject.mounts: there is no data '
+        'source "imagnet"; mend it or take it out\n',
+        id="injections-of-what-is-not-there",
+    ),
+    pytest.param(
+        one("Accelerator", "mine", "{resource: example.com/gpu}")
+        + guard("g", "{}", "checks: {accelerators: {classes: [t4]}}"),
+        'p.yaml:4:12: warning: Accelerator "mine": unused-class: GuardPolicy "g" (p.yaml:7) '
+        "refuses it everywhere, so nobody can use it; name it in spec.checks.accelerators.classes "
+        "there, or take it out\n",
+        id="class-that-is-refused-everywhere",
+    ),
+    pytest.param(
+        guard("g", "{namespaces: {names: [ml-*]}}")
+        + one("PolicyException", "e",
+              "{policies: [g], match: {namespaces: {names: [prod]}}, reason: x}"),
+        'p.yaml:10:23: error: PolicyException "e": exception: spec.match has nothing in common '
+        "with that of g, so it lets nobody off; mend it or take it out\n",
+        id="exception-in-other-namespaces",
+    ),
+    pytest.param(
+        guard("g") + exception("[g]", "match: {kinds: [Job.batch]},"),
+        'p.yaml:10:23: error: PolicyException "e": exception: spec.match has nothing in common '
+        "with that of g, so it lets nobody off; mend it or take it out\n",
+        id="exception-of-workloads-from-a-guard-of-pods",
+    ),
+    pytest.param(
+        guard("g", "{namespaces: {names: [ml-*]}, operations: [CREATE, DELETE]}")
+        + exception("[g]", "match: {namespaces: {names: [ml-a]}, operations: [DELETE]},"),
+        "",
+        id="exception-in-some-of-them",
+    ),
+    pytest.param(
         guard("g", "{}", "params: {max: 3}, variables: [{name: top, expression: params.max}], "
         'rules: [{expression: "variables.top < params.maxx && '
         "'params.x' != object.metadata.labels.params\"}]"),
