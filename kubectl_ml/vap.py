@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kubectl_ml import celtext, vap_match
-from policies import conditions
 from policies.model import GuardPolicy, GuardRule, Manifest, PolicyException
 from policies.workloads.catalogue import Catalogue
 
 API_VERSION = "admissionregistration.k8s.io/v1"
-_PARAMS, _EXCLUDED = "params", "excluded"
+_PARAMS, _MATCHED = "params", "matched"
 _FAILED = "failed expression: "
 _OF_TEMPLATES = (
     "of templates it judges those of Deployments, StatefulSets, DaemonSets, ReplicaSets and Jobs, "
@@ -56,7 +55,7 @@ def export(
         ],
         "variables": list(_variables(guard, names)),
         "validations": [
-            validation(rule, _params(names), names.get(_EXCLUDED, "")) for rule in guard.rules
+            validation(rule, _params(names), names.get(_MATCHED, "")) for rule in guard.rules
         ],
     }
     if not spec["variables"]:
@@ -81,13 +80,13 @@ def manifest(kind: str, name: str, spec: Manifest) -> Manifest:
 
 
 def _names(guard: GuardPolicy) -> Mapping[str, str]:
-    """Say which variables are ours, by what they stand for: the params, what is excluded."""
+    """Say which variables are ours, by what they stand for: the params, what is matched."""
     taken = {name for name, _ in guard.variables}
     found = {}
     if guard.params is not None or any(_PARAMS in celtext.names(text) for text in _texts(guard)):
         found[_PARAMS] = f"variables.{free(_PARAMS, taken)}"
-    if guard.match.exclude and vap_match.needs_namespace(guard.match.exclude):
-        found[_EXCLUDED] = f"variables.{free(_EXCLUDED, taken)}"
+    if vap_match.late(guard.match):
+        found[_MATCHED] = f"variables.{free(_MATCHED, taken)}"
     return found
 
 
@@ -109,9 +108,9 @@ def _variables(guard: GuardPolicy, names: Mapping[str, str]) -> Iterator[Manifes
     if _PARAMS in names:
         value = celtext.literal(dict(guard.params) if guard.params is not None else None)
         yield {"name": names[_PARAMS].partition(".")[2], "expression": f"dyn({value})"}
-    if _EXCLUDED in names:
-        expression = vap_match.excluded(guard.match)
-        yield {"name": names[_EXCLUDED].partition(".")[2], "expression": expression}
+    if _MATCHED in names:
+        expression = vap_match.late(guard.match)
+        yield {"name": names[_MATCHED].partition(".")[2], "expression": expression}
     for name, expression in guard.variables:
         yield {"name": name, "expression": celtext.renamed(expression, _params(names))}
 
@@ -120,32 +119,21 @@ def _params(names: Mapping[str, str]) -> Mapping[str, str]:
     return {key: value for key, value in names.items() if key == _PARAMS}
 
 
-def validation(rule: GuardRule, new: Mapping[str, str], unless: str = "") -> Manifest:
-    """Write a rule with other names for its variables; it holds `unless` something else does."""
-    expression = celtext.renamed(rule.expression, new)
-    if _is_dynamic(rule.expression, "STRING"):  # the API server takes only what is a boolean
-        expression = f"({expression}) == true"
-    if unless:
-        expression = f"{unless} || ({expression})"
+def validation(rule: GuardRule, new: Mapping[str, str], where: str = "") -> Manifest:
+    """Write a rule with other names for its variables; it is for what `where` is true of."""
+    expression = vap_match.boolean(celtext.renamed(rule.expression, new))
+    if where:  # with `||` a `where` that fails would be nothing where the rule holds
+        expression = f"{where} ? ({expression}) : true"
     found: Manifest = {"expression": expression}
     said = rule.message or f"{_FAILED}{rule.expression}"
     # On one line, as the webhook says it: a message with a line break is refused.
     found["message"] = "".join(one if one.isprintable() else " " for one in said).strip()
     if rule.message_expression:
         text = celtext.renamed(rule.message_expression, new)
-        dynamic = _is_dynamic(rule.message_expression, "BOOL")
+        dynamic = vap_match.is_dynamic(rule.message_expression, "BOOL")
         found["messageExpression"] = f"string({text})" if dynamic else text
     found["reason"] = rule.reason or "Forbidden"
     return found
-
-
-def _is_dynamic(expression: str, other: str) -> bool:
-    """Tell whether the type of an expression is known only when it runs: it could be `other`."""
-    try:
-        conditions.compiled(expression, other)
-    except conditions.ExpressionError:
-        return False
-    return True
 
 
 # --- what isn't carried -----------------------------------------------------------------------

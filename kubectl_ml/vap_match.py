@@ -10,11 +10,12 @@ https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-pol
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from kubectl_ml import celtext
+from policies import conditions as cel
 from policies.engine import UNTOUCHED
 from policies.model import DOMAIN, LabelSelector, Manifest, Match, NamespaceMatch, Subjects
 from policies.workloads.catalogue import Catalogue
@@ -71,38 +72,71 @@ def conditions(match: Match) -> Iterator[tuple[str, str]]:
     for namespace in sorted(UNTOUCHED):
         yield f"not-{namespace}", f"request.namespace != {celtext.string(namespace)}"
     yield from _terms(match, _object(match))
-    if match.exclude and not needs_namespace(match.exclude):
-        yield "exclude", f"!({excluded(match)})"
+    for name, expression in _written(match):
+        if not _sees_namespace(expression):
+            yield name, boolean(expression)
+    if match.exclude and not _needs_namespace(match.exclude):
+        yield "exclude", f"!({_all(match.exclude, _object(match))})"
 
 
-def of_template(match: Match, obj: str) -> str:
-    """Write the whole match for the pod that a template makes, which `obj` is."""
-    terms = [f"request.namespace != {celtext.string(one)}" for one in sorted(UNTOUCHED)]
-    terms += [term for _, term in _terms(replace(match, owners=()), obj)]
-    if match.exclude:
-        terms.append(f"!({_all(match.exclude, obj, template=True)})")
+def late(match: Match) -> str:
+    """Write what no match condition can say, as it needs the namespace; nothing: there is none."""
+    terms = [boolean(text) for _, text in _written(match) if _sees_namespace(text)]
+    if match.exclude and _needs_namespace(match.exclude):
+        terms.append(f"!({_all(match.exclude, _object(match))})")
     return " && ".join(f"({term})" for term in terms)
 
 
-def needs_namespace(match: Match) -> bool:
-    """Tell whether labels of the namespace are asked for, which no condition can see."""
+def of_template(match: Match, new: Mapping[str, str]) -> str:
+    """Write the whole match for the pod that a template makes; `new` says how that is called."""
+    terms = [f"request.namespace != {celtext.string(one)}" for one in sorted(UNTOUCHED)]
+    terms += [term for _, term in _terms(replace(match, owners=()), new["object"])]
+    terms += [boolean(celtext.renamed(text, new)) for _, text in match.conditions]
+    if match.exclude:
+        terms.append(f"!({_all(match.exclude, new['object'], new)})")
+    return " && ".join(f"({term})" for term in terms)
+
+
+def boolean(expression: str) -> str:
+    """Write an expression as one of which the API server knows that it gives true or false."""
+    return f"({expression}) == true" if is_dynamic(expression, "STRING") else expression
+
+
+def is_dynamic(expression: str, other: str) -> bool:
+    """Tell whether the type of an expression is known only when it runs: it could be `other`."""
+    try:
+        cel.compiled(expression, other)
+    except cel.ExpressionError:
+        return False
+    return True
+
+
+def _written(match: Match) -> Iterator[tuple[str, str]]:
+    """Give the conditions of a match, each by a name that the API server takes."""
+    for number, (name, expression) in enumerate(match.conditions):
+        plain = re.sub("[^A-Za-z0-9-]+", "-", name)[:40].strip("-")
+        yield f"condition-{number}{f'-{plain}' if plain else ''}", expression
+
+
+def _sees_namespace(expression: str) -> bool:
+    return "namespaceObject" in celtext.names(expression)
+
+
+def _needs_namespace(match: Match) -> bool:
+    """Tell whether the namespace itself is asked for, which no match condition can see."""
     asks = bool(match.namespaces and match.namespaces.selector)
-    return asks or bool(match.exclude and needs_namespace(match.exclude))
-
-
-def excluded(match: Match) -> str:
-    """Write what `exclude` takes away, for an expression that sees the namespace, too."""
-    assert match.exclude is not None  # noqa: S101 -- the caller asked
-    return _all(match.exclude, _object(match))
+    asks |= any(_sees_namespace(text) for _, text in match.conditions)
+    return asks or bool(match.exclude and _needs_namespace(match.exclude))
 
 
 def _object(match: Match) -> str:
     return _OF_DELETED if "DELETE" in match.operations else _OBJECT
 
 
-def _all(match: Match, obj: str, *, template: bool = False) -> str:
+def _all(match: Match, obj: str, new: Mapping[str, str] | None = None) -> str:
+    """Write a match in one expression; `new`: for the pod of a template, which is called so."""
     terms = [term for _, term in _terms(match, obj)]
-    if match.kinds and template:
+    if match.kinds and new:
         terms.append("true" if "Pod" in match.kinds else "false")
     elif match.kinds:
         terms.append(_any(_kind(kind) for kind in match.kinds))
@@ -112,7 +146,8 @@ def _all(match: Match, obj: str, *, template: bool = False) -> str:
         labels = "namespaceObject.metadata"
         terms += [f"namespaceObject != null && {_has(match.namespaces.selector, labels)}"]
     if match.exclude:
-        terms.append(f"!({_all(match.exclude, obj, template=template)})")
+        terms.append(f"!({_all(match.exclude, obj, new)})")
+    terms += [boolean(celtext.renamed(text, new or {})) for _, text in match.conditions]
     return " && ".join(f"({term})" for term in terms) or "true"
 
 

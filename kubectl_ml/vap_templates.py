@@ -31,7 +31,7 @@ def export(guard: GuardPolicy, known: Catalogue) -> tuple[Manifest, ...]:
         "failurePolicy": guard.failure_policy,
         "matchConstraints": _constraints(guard, kinds, operations, known),
         "variables": list(_variables(guard, new)),
-        "validations": [vap.validation(rule, new, f"!{new[_MATCHED]}") for rule in guard.rules],
+        "validations": [vap.validation(rule, new, new[_MATCHED]) for rule in guard.rules],
     }
     binding = {"policyName": name, "validationActions": [guard.enforcement]}
     return (
@@ -88,8 +88,8 @@ def _variables(guard: GuardPolicy, new: Mapping[str, str]) -> Iterator[Manifest]
     yield _variable(new["oldObject"], old)
     params = dict(guard.params) if guard.params is not None else None
     yield _variable(new["params"], f"dyn({celtext.literal(params)})")
-    yield _variable(new[_MATCHED], vap_match.of_template(guard.match, new["object"]))
     renamed = {key: value for key, value in new.items() if key != _MATCHED}
+    yield _variable(new[_MATCHED], vap_match.of_template(guard.match, renamed))
     for name, expression in guard.variables:
         yield {"name": name, "expression": celtext.renamed(expression, renamed)}
 

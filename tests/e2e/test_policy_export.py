@@ -106,6 +106,39 @@ GUARDS: Mapping[str, Mapping[str, Any]] = {
         },
         "rules": [{"expression": "1 > 2"}],
     },
+    "conditions": {
+        "match": {
+            "conditions": [
+                {"name": "teams", "expression": "object.metadata.labels.team in ['nlp', 'cv']"},
+                "!has(object.metadata.labels.off)",
+            ],
+            "exclude": {"conditions": ["object.metadata.labels[?'tier'].orValue('') == 'play'"]},
+        },
+        "failurePolicy": "Ignore",
+        "rules": [{"expression": "false", "message": "Some."}],
+    },
+    "conditions-fail": {
+        "match": {
+            "conditions": [
+                "object.metadata.labels.team == 'cv'",
+                "object.spec.containers.size() == 1",
+            ]
+        },
+        "rules": [{"expression": "true"}],
+    },
+    "conditions-here": {
+        "match": {
+            "conditions": [
+                "namespaceObject.metadata.labels[?'example.com/env'].orValue('') == 'dev'",
+                "request.operation == 'CREATE' && object.spec.containers.size() > 0",
+            ],
+            "exclude": {
+                "conditions": ["namespaceObject.metadata.name == object.metadata.labels.team"]
+            },
+        },
+        "failurePolicy": "Ignore",
+        "rules": [{"expression": "false", "message": "Here, too."}],
+    },
     "others-kind": {
         "match": {"exclude": {"kinds": ["Pod"], "operations": ["UPDATE"]}},
         "rules": [{"expression": "false", "message": "Created."}],

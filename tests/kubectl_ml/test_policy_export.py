@@ -148,9 +148,49 @@ def test_templates_have_a_policy_of_their_own(export: Callable[..., Outcome]) ->
         *("pod", "oldPod", "params__", "matched", "params_", "params"),
     ]
     assert [one["expression"] for one in spec["validations"]] == [
-        "!variables.matched || (variables.pod.team in variables.params__.teams)",
-        "!variables.matched || (variables.params > 'params'.size() || variables.pod.params)",
+        "variables.matched ? (variables.pod.team in variables.params__.teams) : true",
+        "variables.matched ? (variables.params > 'params'.size() || variables.pod.params) : true",
     ]
+
+
+CONDITIONS = """\
+apiVersion: kubectl-ml.io/v1alpha1
+kind: GuardPolicy
+metadata: {name: some}
+spec:
+  match:
+    conditions:
+    - {name: "on a host", expression: "object.spec.hostNetwork"}
+    - "namespaceObject.metadata.labels.tier == 'gold'"
+    - has(oldObject.spec)
+    exclude:
+      conditions: ["has(object.spec.nodeName)"]
+  rules: [{expression: "false"}]
+"""
+
+
+def test_conditions_are_match_conditions_where_those_see_enough(
+    export: Callable[..., Outcome],
+) -> None:
+    Path("p.yaml").write_text(CONDITIONS)
+
+    policy, _, templates, _ = yaml.safe_load_all(export("some", "--templates").out)
+
+    gold = "(namespaceObject.metadata.labels.tier == 'gold')"
+    untouched = "request.namespace != 'kube-system'"
+    assert policy["spec"]["matchConditions"] == [
+        {"name": "not-kube-system", "expression": untouched},
+        {"name": "condition-0-on-a-host", "expression": "(object.spec.hostNetwork) == true"},
+        {"name": "condition-2", "expression": "has(oldObject.spec)"},
+        {"name": "exclude", "expression": "!((has(object.spec.nodeName)))"},
+    ]
+    assert policy["spec"]["variables"] == [{"name": "matched", "expression": gold}]
+    assert policy["spec"]["validations"][0]["expression"] == "variables.matched ? (false) : true"
+    assert "matchConditions" not in templates["spec"]
+    assert templates["spec"]["variables"][-1]["expression"] == (
+        f"({untouched}) && ((variables.pod.spec.hostNetwork) == true) && {gold} && "
+        "(has(variables.oldPod.spec)) && (!((has(variables.pod.spec.nodeName))))"
+    )
 
 
 @pytest.mark.parametrize(
