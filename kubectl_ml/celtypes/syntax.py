@@ -1,19 +1,19 @@
 """
 The syntax tree of an expression, read from how the runtime serializes what it has compiled.
 
-That is a `cel.expr.CheckedExpr` in the format of protocol buffers, macros expanded: `a.all(x, p)`
-is a loop over `a`. Only what is asked for here is read.
+That is a `cel.expr.CheckedExpr`, macros expanded: `a.all(x, p)` is a loop over `a`.
 https://github.com/cel-expr/cel-spec/blob/master/proto/cel/expr/syntax.proto
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-Fields: TypeAlias = dict[int, list[Any]]  # number -> what stands there: int, bytes, float
+from policies.cost.tree import Form, Tree
+from policies.cost.tree import Node as Raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,79 +92,64 @@ Node: TypeAlias = Const | Name | Select | Call | ListOf | MapOf | Loop
 
 def read(serialized: bytes) -> Node:
     """Read the tree of a serialized expression."""
-    checked = _fields(_one(_fields(serialized), 2))
-    source = _fields(_one(checked, 5))
-    positions = dict(_position(entry) for entry in source.get(4, ()))
-    return _Reader(positions).node(_one(checked, 4))
-
-
-def _position(entry: bytes) -> tuple[int, int]:
-    found = _fields(entry)
-    return _number(found, 1), _number(found, 2)
+    tree = Tree.read(serialized)
+    return _Reader(tree.positions).node(tree.root)
 
 
 class _Reader:
     def __init__(self, positions: Mapping[int, int]) -> None:
         self.positions = positions
 
-    def node(self, message: bytes) -> Node:
-        found = _fields(message)
-        at = self.positions.get(_number(found, 2), 0)
-        for number, read in _KINDS.items():
-            if number in found:
-                node: Node = read(self, at, _fields(found[number][0]))
-                return node
-        return Const(at=at, value=None)
+    def node(self, found: Raw) -> Node:
+        node: Node = _KINDS[found.form](self, self.positions.get(found.number, 0), found)
+        return node
 
-    def const(self, at: int, found: Fields) -> Node:
-        ((number, values),) = found.items() or ((1, [0]),)
-        (value,) = values
+    def const(self, at: int, found: Raw) -> Node:
+        ((number, (value,)),) = found.body.items() or ((1, [0]),)
         return Const(at=at, value=_constant(number, value), unsigned=number == 4)
 
-    def name(self, at: int, found: Fields) -> Node:
-        return Name(at=at, name=_text(found, 1))
+    def name(self, at: int, found: Raw) -> Node:
+        return Name(at=at, name=found.text(1))
 
-    def select(self, at: int, found: Fields) -> Node:
-        operand = self.node(_one(found, 1))
-        return Select(at=at, operand=operand, field=_text(found, 2), test=bool(_number(found, 3)))
+    def select(self, at: int, found: Raw) -> Node:
+        operand = self.node(found.body[1][0])
+        return Select(at=at, operand=operand, field=found.text(2), test=3 in found.body)
 
-    def call(self, at: int, found: Fields) -> Node:
-        target = self.node(_one(found, 1)) if 1 in found else None
-        args = tuple(self.node(one) for one in found.get(3, ()))
-        return Call(at=at, function=_text(found, 2), target=target, args=args)
+    def call(self, at: int, found: Raw) -> Node:
+        target = self.node(found.body[1][0]) if 1 in found.body else None
+        args = tuple(map(self.node, found.body.get(3, ())))
+        return Call(at=at, function=found.text(2), target=target, args=args)
 
-    def list_of(self, at: int, found: Fields) -> Node:
-        return ListOf(at=at, items=tuple(self.node(one) for one in found.get(1, ())))
+    def list_of(self, at: int, found: Raw) -> Node:
+        return ListOf(at=at, items=tuple(map(self.node, found.body.get(1, ()))))
 
-    def map_of(self, at: int, found: Fields) -> Node:
-        entries = [_fields(one) for one in found.get(2, ())]
+    def map_of(self, at: int, found: Raw) -> Node:
+        entries = [(one[3][0], one[4][0]) for one in found.entries() if 3 in one]
         return MapOf(
-            at=at,
-            entries=tuple(
-                (self.node(_one(one, 3)), self.node(_one(one, 4))) for one in entries if 3 in one
-            ),
+            at=at, entries=tuple((self.node(key), self.node(value)) for key, value in entries)
         )
 
-    def loop(self, at: int, found: Fields) -> Node:
+    def loop(self, at: int, found: Raw) -> Node:
+        over, start, step, result = (self.node(found.body[field][0]) for field in (2, 4, 6, 7))
         return Loop(
             at=at,
-            names=tuple(filter(None, (_text(found, 1), _text(found, 8)))),
-            over=self.node(_one(found, 2)),
-            result_name=_text(found, 3),
-            start=self.node(_one(found, 4)),
-            step=self.node(_one(found, 6)),
-            result=self.node(_one(found, 7)),
+            names=tuple(filter(None, (found.text(1), found.text(8)))),
+            over=over,
+            result_name=found.text(3),
+            start=start,
+            step=step,
+            result=result,
         )
 
 
 _KINDS = {
-    3: _Reader.const,
-    4: _Reader.name,
-    5: _Reader.select,
-    6: _Reader.call,
-    7: _Reader.list_of,
-    8: _Reader.map_of,
-    9: _Reader.loop,
+    Form.CONSTANT: _Reader.const,
+    Form.NAME: _Reader.name,
+    Form.SELECT: _Reader.select,
+    Form.CALL: _Reader.call,
+    Form.LIST: _Reader.list_of,
+    Form.MAP: _Reader.map_of,
+    Form.LOOP: _Reader.loop,
 }
 
 
@@ -177,59 +162,8 @@ def _constant(number: int, value: Any) -> Any:
             return bool(value)
         case 3:
             return value - (1 << 64) if value >> 63 else value
+        case 5:
+            return struct.unpack("<d", value)[0]
         case 6:
             return value.decode()
     return value
-
-
-# --- the format: https://protobuf.dev/programming-guides/encoding/ ----------------------------
-
-
-def _fields(message: bytes) -> Fields:
-    found: Fields = {}
-    for number, value in _read(message):
-        found.setdefault(number, []).append(value)
-    return found
-
-
-def _read(message: bytes) -> Iterator[tuple[int, Any]]:
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        match tag & 7:
-            case 0:
-                value, at = _varint(message, at)
-                yield tag >> 3, value
-            case 1:
-                yield tag >> 3, struct.unpack_from("<d", message, at)[0]
-                at += 8
-            case 2:
-                length, at = _varint(message, at)
-                yield tag >> 3, message[at : at + length]
-                at += length
-            case _:
-                at += 4  # nothing that is read here
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at
-
-
-def _one(found: Fields, number: int) -> bytes:
-    value: bytes = found.get(number, [b""])[-1]
-    return value
-
-
-def _number(found: Fields, number: int) -> int:
-    value: int = found.get(number, [0])[-1]
-    return value
-
-
-def _text(found: Fields, number: int) -> str:
-    return _one(found, number).decode()
