@@ -7,47 +7,23 @@ that the engine refuses. Resource claims are followed to the node: made, allocat
 
 import json
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from policies import manifests
 from policies.workloads import catalogue
 from policies.workloads.catalogue import Kind
 from tests.e2e.acting import Place
-from tests.e2e.controlplane import nodes, processes, waiting
+from tests.e2e.controlplane import nodes, waiting
 from tests.e2e.controlplane.client import Answer, Manifest
 from tests.e2e.controlplane.cluster import ControlPlane
+from tests.e2e.goldens import CASES, put_what_is_named, read
 from tests.e2e.installed import Installed
 
 CONTROL_PLANE = "goldens"
-TESTDATA = processes.CHECKOUT / "tests" / "policies" / "testdata"
-CASES = sorted(one.parent for one in TESTDATA.glob("*/*/expected.yaml"))
 BUILT_IN = ("", "apps", "batch")
 # There are two definitions of MPIJob; ours is of the MPI operator's version.
 DEFINITIONS = {"mpijobs.kubeflow.org": "mpijobs.kubeflow.org.mpi-operator"}
-# What a pod may name must be there, or the API server refuses the pod.
-NAMED = {
-    "priorityClassName": (
-        "/apis/scheduling.k8s.io/v1/priorityclasses",
-        {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 1},
-    ),
-    "runtimeClassName": (
-        "/apis/node.k8s.io/v1/runtimeclasses",
-        {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "handler": "runc"},
-    ),
-    "serviceAccountName": (
-        "/api/v1/namespaces/{}/serviceaccounts",
-        {"apiVersion": "v1", "kind": "ServiceAccount"},
-    ),
-}
-
-
-@cache
-def read(file: Path) -> Any:
-    return manifests.documents(file.read_bytes())[0] if file.exists() else None
 
 
 def kind_of(obj: Manifest) -> Kind:
@@ -56,25 +32,11 @@ def kind_of(obj: Manifest) -> Kind:
     return found
 
 
-def values(node: Any, key: str) -> Iterator[str]:
-    """Find every value of a member, wherever it is."""
-    for name, value in node.items() if isinstance(node, dict) else ():
-        if name == key and isinstance(value, str):
-            yield value
-    for one in (node.values() if isinstance(node, dict) else node) or ():
-        if isinstance(one, (dict, list)):
-            yield from values(one, key)
-
-
 @pytest.fixture(scope="module")
 def place(controlplane: ControlPlane) -> str:
     """Give a namespace in which everything is that the pods of the cases name."""
     namespace = controlplane.add_namespace()
-    objects = [read(case / name) for case in CASES for name in ("input.yaml", "expected.yaml")]
-    for key, (path, manifest) in NAMED.items():
-        for name in {*values(objects, key)} - {"default"}:
-            found = {**manifest, "metadata": {"name": name}}
-            controlplane.admin.create(path.format(namespace), found)
+    put_what_is_named(controlplane, namespace)
     return namespace
 
 
