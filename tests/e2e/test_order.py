@@ -1,15 +1,19 @@
 """Before or after us: beside Istio's and Dapr's injectors a pod is the same in any order."""
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
+from tests.builders import policies
 from tests.e2e import acting, fakes
 from tests.e2e.acting import Place
+from tests.e2e.controlplane import waiting
 from tests.e2e.controlplane.client import Manifest
 from tests.e2e.installed import Installed
+from webhook import first
 
 WANTED = {
     "accelerator": "a100:2",
@@ -33,6 +37,16 @@ spec:
     scrape: {port: 9400}
     terminationGracePeriodSeconds: 90
 """
+
+MARKS = """
+apiVersion: kubectl-ml.io/v1alpha1
+kind: InjectionPolicy
+metadata: {name: marks}
+spec:
+  match: {namespaces: {names: [test-*]}}
+  inject: {mesh: {inject: "true"}, dapr: {enabled: "true", app-id: reco}}
+"""
+FIRST = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/0.mutate.kubectl-ml.io"
 
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -162,3 +176,40 @@ def test_a_pod_is_the_same_whoever_comes_first(
     assert {tuple(ours(one, "containers")) for one in made} == {
         ("main",) if workload is acting.job else ("main", "logs")
     }
+
+
+@pytest.fixture
+def registered(installed: Installed) -> Iterator[None]:
+    """Have bare pods that MARKS marks sent to us first, as `registrations --policies` writes it."""
+    admin = installed.control_plane.admin
+    before = admin.get(FIRST)
+    marks = policies(MARKS, with_library=False).injections
+    anew = copy.deepcopy(before)
+    [condition] = [
+        one for one in anew["webhooks"][0]["matchConditions"] if one["name"] == "read-by-others"
+    ]
+    condition["expression"] = first.expression(marks)
+    admin.patch(FIRST, {"webhooks": anew["webhooks"]})
+    yield
+    admin.patch(FIRST, {"webhooks": before["webhooks"]})
+
+
+def test_a_bare_pod_that_a_policy_marks_is_sent_first_where_it_is_registered(
+    installed: Installed, registered: None
+) -> None:
+    order = {"istio": "a", "dapr": "a"}
+    with (
+        installed.policies(MARKS),
+        acting.place(installed) as place,
+        injectors(place, order, again=False),
+    ):
+        waiting.until(lambda: marked(place), what="the registration to be in force")
+
+
+def marked(place: Place) -> bool:
+    """Create a bare pod, and tell whether both injectors saw its marks."""
+    place.kubectl("delete", "pod", "bare", "--ignore-not-found", "--force", "--grace-period=0")
+    place.apply(acting.pod("bare"))
+    spec = place.pod()["spec"]
+    names = {one["name"] for one in (*spec["containers"], *spec.get("initContainers", ()))}
+    return {"istio-proxy", "daprd"} <= names
