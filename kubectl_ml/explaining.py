@@ -10,7 +10,6 @@ import orjson
 from kubectl_ml import families, objects
 from kubectl_ml.documents import Document
 from policies import engine
-from policies.inject.provenance import ABSENT
 from policies.model import (
     Decision,
     Facts,
@@ -21,7 +20,7 @@ from policies.model import (
     Skip,
     Violation,
 )
-from policies.patch import Path, lookup, pointer
+from policies.patch import ABSENT, Path, lookup, pointer
 from policies.stages.undo import Added
 
 T = TypeVar("T")

@@ -24,7 +24,15 @@ def escape(token: str) -> str:
     return token.replace("~", "~0").replace("/", "~1") if "~" in token or "/" in token else token
 
 
-_MISSING = object()
+class Absent:
+    """The type of ABSENT, the value that was there where nothing was."""
+
+    def __repr__(self) -> str:
+        """Show it by its name."""
+        return "ABSENT"
+
+
+ABSENT = Absent()
 
 
 @lru_cache(maxsize=16384)
@@ -85,13 +93,16 @@ class Draft:
     An object being edited; `object` is its present state, the original is never changed.
 
     Edits assume that what they walk through are maps and lists, or absent (null counts as absent).
+    `touched` tells where something came to be in what was empty, and what was there: ABSENT, null,
+    an empty map or an empty list.
     """
 
-    __slots__ = ("_at", "_owned", "object", "original")
+    __slots__ = ("_at", "_owned", "object", "original", "touched")
 
     def __init__(self, original: Any) -> None:
         self.original = original
         self.object = original
+        self.touched: list[tuple[Path, Any]] = []
         self._owned: dict[int, Any] = {}  # by id; holding them keeps the ids from being reused
         self._at: dict[
             Path, Any
@@ -121,6 +132,8 @@ class Draft:
         container, last = self._container(path[:-1]), self._last(path)
         if container.get(last) is not None if container.__class__ is dict else True:
             self._at.clear()  # what is replaced may be known by its path
+        elif last in container:
+            self.touched.append((path, None))
         container[last] = value
 
     def append(self, path: Path, value: Any) -> int:
@@ -131,11 +144,15 @@ class Draft:
 
     def remove(self, path: Path) -> None:
         """Take out what is at `path`, and the maps and lists that this leaves empty but one."""
+        if not self.take_out(path) and len(path) > 2:
+            self.remove(path[:-1])
+
+    def take_out(self, path: Path) -> Any:
+        """Take out what is at `path` and nothing else; give what held it."""
         container = self._container(path[:-1])
         del container[self._last(path)]
         self._at.clear()
-        if not container and len(path) > 2:
-            self.remove(path[:-1])
+        return container
 
     def resolve(self, path: Path) -> Path:
         """Replace each (key, value) step by the index of its element."""
@@ -169,11 +186,12 @@ class Draft:
         else:
             step = path[-1]
             parent = self._container(path[:-1], list if step.__class__ is tuple else dict)
-            node = self._step(parent, step, make)
+            node = self._step(parent, path, make)
         known[path] = node
         return node
 
-    def _step(self, node: Any, step: Step, kind: type) -> Any:
+    def _step(self, node: Any, path: Path, kind: type) -> Any:
+        step = path[-1]
         if isinstance(step, tuple):
             index = element(node, *step)
             if index < 0:
@@ -183,6 +201,9 @@ class Draft:
         child = node.get(step) if node.__class__ is dict else node[step]
         if id(child) in self._owned:
             return child
+        if not child:
+            missing = child is None and node.__class__ is dict and step not in node
+            self.touched.append((path, ABSENT if missing else child))
         child = kind() if child is None else child.copy()
         node[step] = self._own(child)
         return child
@@ -206,10 +227,10 @@ def _compare(before: Any, after: Any, at: str, operations: JSONPatch) -> None:
 def _compare_maps(before: Any, after: Any, at: str, operations: JSONPatch) -> None:
     added = 0
     for key, value in after.items():
-        old = before.get(key, _MISSING)
+        old = before.get(key, ABSENT)
         if old is value:
             continue
-        if old is _MISSING:
+        if old is ABSENT:
             added += 1
             operations.append({"op": "add", "path": f"{at}/{escape(key)}", "value": value})
         else:

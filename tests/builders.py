@@ -340,8 +340,8 @@ def but_kueues(obj: Any) -> Any:
     spec.pop("suspend", None)
     if isinstance(spec.get("runPolicy"), dict):
         spec["runPolicy"].pop("suspend", None)
-        if not spec["runPolicy"]:
-            del spec["runPolicy"]
+    if not spec.get("runPolicy"):
+        spec.pop("runPolicy", None)
     gates = [one for one in spec.pop("schedulingGates", ()) if one != KUEUES_GATE]
     if gates:
         spec["schedulingGates"] = gates
@@ -353,5 +353,8 @@ def but_kueues(obj: Any) -> Any:
             record["policies"][name] = kept
             if entries and not kept:
                 del record["policies"][name]
+        held = str([*record["policies"].values()]) + "'/metadata/annotations/"
+        was = [one for one in record.pop("was", ()) if f"'{one[0]}" in held]
+        record |= {"was": was} if was else {}
         annotations[INJECTED] = json.dumps(record, separators=(",", ":"), sort_keys=True)
     return found

@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from policies import windows
-from policies.inject import resources
+from policies.inject import remains, resources
 from policies.inject.pod import Author, PodDraft, covers
 from policies.model import Inject, Manifest
+from policies.patch import ABSENT
 
 _PAIR = ("topologyKey", "whenUnsatisfiable")
 _OF_PODS = ("podAffinity", "podAntiAffinity")
@@ -154,9 +155,11 @@ def _priority(pod: PodDraft, author: Author, name: str) -> None:
     """
     unset = pod.get("priorityClassName") is None
     if pod.put(author, (*pod.spec, "priorityClassName"), name) and unset:
-        for member in ("priority", "preemptionPolicy"):
-            if pod.get(member) is not None:
-                pod.draft.remove((*pod.spec, member))
+        for member in remains.FOLLOWING["priorityClassName"]:
+            path, value = (*pod.spec, member), pod.get(member)
+            pod.draft.touched.append((path, ABSENT if value is None else value))
+            if value is not None:
+                pod.draft.remove(path)
 
 
 def _security_context(pod: PodDraft, author: Author, wanted: Manifest) -> None:

@@ -15,12 +15,12 @@ from functools import lru_cache
 from typing import Any
 
 from policies import quantity, windows
-from policies.inject import provenance
-from policies.inject.provenance import ABSENT, Claims
+from policies.inject import provenance, remains
+from policies.inject.provenance import Claims
 from policies.inject.wording import named, shown, told
 from policies.intents import INJECTED
 from policies.model import Skip, Violation
-from policies.patch import Draft, Path, element, lookup, pointer
+from policies.patch import ABSENT, Draft, Path, element, lookup, pointer
 
 LIMIT_RANGER = "kubernetes.io/limit-ranger"
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 -- a path
@@ -134,8 +134,9 @@ class PodDraft:
         """
         current = self.draft.get(path)
         if current is None or (unset is not None and current == unset and value != unset):
+            before = remains.before(self, path, current, value)
             self.draft.set(path, value)
-            self._claim(author, path, ABSENT if current is None else current)
+            self._claim(author, path, before)
             return True
         if covers(current, value):
             self._again(author, path)
@@ -269,9 +270,9 @@ class PodDraft:
         """Find the path that a claim's pointer stands for; None where nothing is."""
         if self.whole:
             return self._find((), at)
-        if at.startswith("/metadata/") and self.metadata is not None:
+        if f"{at}/".startswith("/metadata/") and self.metadata is not None:
             return self._find(self.metadata, at[len("/metadata") :])
-        if at.startswith("/spec/"):
+        if f"{at}/".startswith("/spec/"):
             # What a kind says of its pods outside their template is claimed from the object's root.
             return self._find(self.spec, at[len("/spec") :]) or self._find((), at)
         return None
@@ -287,9 +288,13 @@ class PodDraft:
         """
         if self.metadata is None:
             return
-        self._keep_up()
         path = (*self.metadata, "annotations", INJECTED)
+        was = self.prior.was
+        self._keep_up()
         if self.claims.by_policy:
+            if self.draft.get(path) is None:
+                self.draft.set(path, "")
+            self.claims.was = remains.deviations(self, was)
             text = provenance.write(self.claims)
             if self.draft.get(path) != text:
                 self.draft.set(path, text)
@@ -314,6 +319,11 @@ class PodDraft:
             if self.where(at) is not None:
                 self.claims.add(policy, at, before)
         self.prior = Claims()
+
+    def claimed(self, path: Path) -> bool:
+        """Tell whether what is at a path is a policy's, of this review or an earlier one."""
+        at = self.pointer(path)
+        return any(one.before(at) is not None for one in (self.claims, self.prior, self.known))
 
     def _claim(self, author: Author, path: Path, before: Any) -> None:
         self.claims.add(author.key, self.pointer(path), before)

@@ -3,8 +3,11 @@ Provenance: what each policy added, in the annotation `kubectl-ml.io/injected`.
 
     {"v":1,"policies":{"devices@3f9a21c0":[["/spec/containers/0/resources/limits/nvidia.com~1gpu"]]}}
 
-Beside them `revisions` tells which revision of what was mounted: `{"imagenet":"v3"}`.
-An entry is a JSON Pointer, followed, where a policy overrode, by the value that was there. The
+Beside them `revisions` tells which revision of what was mounted: `{"imagenet":"v3"}`, and `was`
+what stood where ours came, where that isn't what an API server has there by itself: an empty value
+that the user wrote (`[["/spec/volumes",[]]]`), or nothing (`[["/spec/suspend"]]`).
+An entry is a JSON Pointer, followed, where a policy overrode, by the value that was there; without
+one nothing was there but an API server's default, in `was` not even that. The
 annotation is rewritten each time and never trusted as permission: what it claims only says which
 values are ours to keep up, give back or take out.
 """
@@ -18,23 +21,12 @@ from typing import Any
 
 import orjson
 
-from policies.patch import Path, lookup, tokens
+from policies.patch import ABSENT, Path, lookup, tokens
 
 VERSION = 1
 MAX_BYTES = 16 * 1024  # over this only names and hashes stay
 MAX_READ_BYTES = 256 * 1024  # the API server's limit on all annotations together
 _INDEX = re.compile(r"/\d+(?=/|$)", re.ASCII)
-
-
-class Absent:
-    """The type of ABSENT, the value that was there where nothing was."""
-
-    def __repr__(self) -> str:
-        """Show it by its name."""
-        return "ABSENT"
-
-
-ABSENT = Absent()
 
 
 @dataclass(slots=True)
@@ -43,6 +35,7 @@ class Claims:
 
     by_policy: dict[str, dict[str, Any]] = field(default_factory=dict)
     revisions: dict[str, str] = field(default_factory=dict)  # of what is mounted
+    was: dict[str, Any] = field(default_factory=dict)  # by pointer: {}, [], null, ABSENT, a scalar
 
     def add(self, policy: str, pointer: str, before: Any = ABSENT) -> None:
         """Say that `policy` added what is at `pointer`."""
@@ -59,7 +52,9 @@ class Claims:
 
     def joined(self, other: Claims) -> Claims:
         """Give both claims as one; where both claim a place, this one's value before counts."""
-        union = Claims(revisions={**other.revisions, **self.revisions})
+        union = Claims(
+            revisions={**other.revisions, **self.revisions}, was={**other.was, **self.was}
+        )
         for claims in (other, self):
             for policy, pointer, before in claims:
                 union.add(policy, pointer, before)
@@ -84,7 +79,7 @@ class Claims:
 
     def without(self, left_out: Callable[[str], bool]) -> Claims:
         """Give the claims but those on the pointers that are left out."""
-        rest = Claims(revisions=self.revisions)
+        rest = Claims(revisions=self.revisions, was=self.was)
         for policy, found in self.by_policy.items():
             kept = {at: found[at] for at in found if not left_out(at)}
             if kept or not found:
@@ -132,21 +127,30 @@ def read(annotation: Any) -> Claims:
         for what, revision in (value.get("revisions") or {}).items():
             if isinstance(revision, str):
                 claims.revisions[what] = revision
-    except (orjson.JSONDecodeError, AttributeError, LookupError, TypeError):
+        claims.was.update(_read_was(value.get("was") or ()))
+    except (AttributeError, LookupError, TypeError, ValueError):
         return Claims()
     return claims
 
 
+def _read_was(entries: Any) -> Iterator[tuple[str, Any]]:
+    for at, *values in entries:
+        value = values[0] if values else ABSENT
+        if at.startswith("/") and not (isinstance(value, dict | list) and value):
+            yield at, value
+
+
 def write(claims: Claims) -> str:
     """Write the annotation's value: compact, sorted, and bounded."""
-    entries = {
-        policy: [[at] if found[at] is ABSENT else [at, found[at]] for at in sorted(found)]
-        for policy, found in claims.by_policy.items()
-    }
-    text = _dump(entries, claims.revisions)
+    entries = {policy: _entries(found) for policy, found in claims.by_policy.items()}
+    text = _dump(entries, revisions=claims.revisions, was=_entries(claims.was))
     if len(text) > MAX_BYTES:
         text = _dump({policy: [] for policy in entries})
     return text.decode()
+
+
+def _entries(found: dict[str, Any]) -> list[list[Any]]:
+    return [[at] if found[at] is ABSENT else [at, found[at]] for at in sorted(found)]
 
 
 def find(obj: Any, base: Path, pointer: str) -> Path | None:
@@ -167,8 +171,7 @@ def find(obj: Any, base: Path, pointer: str) -> Path | None:
     return path
 
 
-def _dump(entries: dict[str, Any], revisions: dict[str, str] | None = None) -> bytes:
-    value: dict[str, Any] = {"v": VERSION, "policies": entries}
-    if revisions:
-        value["revisions"] = revisions
+def _dump(entries: dict[str, Any], **more: Any) -> bytes:
+    value = {"v": VERSION, "policies": entries}
+    value |= {member: found for member, found in more.items() if found}
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

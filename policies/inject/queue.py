@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from policies.inject import remains
 from policies.inject.pod import Author, PodDraft, family_author
 from policies.intents import Intents
 from policies.model import Facts
@@ -65,8 +66,6 @@ _HELD = {
         for kind in ("PyTorchJob", "TFJob", "XGBoostJob", "PaddleJob", "JAXJob")
     },
 }
-# Their APIs write no `suspend: false` where nothing was written: there it is the user's word.
-_UNDEFAULTED = frozenset({"JobSet.jobset.x-k8s.io", "RayCluster.ray.io", "RayJob.ray.io"})
 _SUSPENDS = ("/spec/suspend", "/spec/runPolicy/suspend")
 _SCHEDULERS = {"volcano": "volcano", "kai": "kai-scheduler"}
 _DEFAULT_SCHEDULER = "default-scheduler"  # what the API server writes where nothing was set
@@ -195,7 +194,7 @@ def suspend(pod: PodDraft, kind: Kind, facts: Facts) -> None:
     if pod.claims.before(label) is None or lookup(obj, ("spec", "clusterSelector")):
         return  # a RayJob on a cluster that is there: Kueue leaves it alone
     if str(obj.get("apiVersion")).rpartition("/")[2] in versions:
-        unset = None if kind.name in _UNDEFAULTED else False
+        unset = None if kind.kind in remains.UNDEFAULTED else False
         pod.put(family_author(POLICY, DIGEST), kind.suspend.path, True, unset=unset, quiet=True)
 
 

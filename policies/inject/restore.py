@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.inject import provenance
+from policies.inject import provenance, remains
 from policies.inject.pod import PodDraft, covers
-from policies.inject.provenance import ABSENT, Claims
-from policies.patch import Path, Step, lookup
+from policies.inject.provenance import Claims
+from policies.patch import ABSENT, Path, Step, lookup
 
 _OURS = "manager"  # a TrainJob's runtime patches: one of them is wholly ours
 _MANAGER = "kubectl-ml.io/intents"
@@ -25,8 +25,9 @@ _APART = (_OURS, _TARGETS)  # of lists that several write
 def give_back(pod: PodDraft, old: Any, claims: Claims, *, old_base: PodDraft) -> None:
     """Put back what `claims` say was ours in `old`; the claims that still hold move to `pod`."""
     pod.claims.revisions.update(claims.revisions)
+    pod.claims.was.update(claims.was)
     sources = [(old_base.where(at), policy, before) for policy, at, before in claims]
-    for source, policy, before in sorted(sources, key=lambda item: _position(item[0] or ())):
+    for source, policy, before in sorted(sources, key=lambda item: remains.position(item[0] or ())):
         target = source and _give_back(pod, old, source, before)
         if target:
             pod.claims.add(policy, pod.pointer(target), before)
@@ -39,12 +40,8 @@ def withdraw(pod: PodDraft, old: Any, claims: Claims, *, old_base: PodDraft) -> 
         source = old_base.where(at)
         target = source and _counterpart(pod, old, source)
         if source and target and pod.draft.get(target) == lookup(old, source):
-            found[target] = before  # the same for all that claim it
-    for target, before in sorted(found.items(), key=lambda item: _position(item[0]), reverse=True):
-        if before is ABSENT:
-            pod.draft.remove(target)
-        else:
-            pod.draft.set(target, before)
+            found[pod.draft.resolve(target)] = before  # the same for all that claim it
+    remains.put_back(pod.draft, found, remains.places(pod, claims.was))
 
 
 def _give_back(pod: PodDraft, old: Any, source: Path, before: Any) -> Path | None:
@@ -63,6 +60,8 @@ def _give_back(pod: PodDraft, old: Any, source: Path, before: Any) -> Path | Non
         last = index
     target = (*parent, last)
     current = pod.draft.get(target)
+    if before is ABSENT:
+        before = remains.default(pod.draft.object, pod.draft.resolve(target))
     if current is None or (before is not ABSENT and current == before):
         pod.draft.set(target, value)
         return target
@@ -126,14 +125,10 @@ def _named(item: Any, key: str) -> Step:
     return key, item[key]
 
 
-def _position(path: Path) -> tuple[tuple[bool, Any], ...]:
-    return tuple((isinstance(step, int), step) for step in path)
-
-
 def claims_of(pod: PodDraft, annotation: Any) -> Claims:
     """Read the claims of an object's annotation that point at something it has."""
     claims = provenance.read(annotation)
-    kept = Claims(revisions=claims.revisions)
+    kept = Claims(revisions=claims.revisions, was=claims.was)
     for policy, found in claims.by_policy.items():
         kept.by_policy[policy] = {
             at: before for at, before in found.items() if pod.where(at) is not None

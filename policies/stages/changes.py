@@ -136,7 +136,8 @@ def settle(work: Work, before: Work, claims: Claims, anew: frozenset[str]) -> Cl
     """Take out what is to be set anew and give back the rest; tell which claims still hold."""
     old = before.draft.object
     whole = work.whole()
-    out, back = Claims(), Claims(revisions={} if "early" in anew else claims.revisions)
+    out = Claims(was=claims.was)
+    back = Claims(revisions={} if "early" in anew else claims.revisions, was=claims.was)
     for policy, at, value in claims:
         if not queue.is_kueues(at) or queue.is_dropped(work.draft.object, old, at):
             (out if _family(at) in anew else back).add(policy, at, value)

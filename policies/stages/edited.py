@@ -83,9 +83,9 @@ def _is_moved(at: Known, places: Iterable[Known], claimed: set[Known]) -> bool:
 
 
 def _is_there_still(one: Added, name: str, skipped: Iterable[Skip]) -> bool:
-    """Tell whether a policy finds its own work in what should be without it: others' was taken."""
+    """Tell whether a policy finds its own work in a list that should be without it."""
     within = pointer(one.path[:-1]) + "/"
-    return any(
+    return isinstance(one.path[-1], int) and any(
         skip.policy == name and skip.path.startswith(within) and skip.why.startswith(_ALREADY)
         for skip in skipped
     )

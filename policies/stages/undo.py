@@ -2,7 +2,6 @@
 Undoing: what we added is taken out and what we overrode is put back, as provenance tells.
 
 Nothing is half undone: where provenance doesn't tell enough, that is named and nothing changes.
-An empty map or list, or a null, that was there before counts as absent, as it does in Kubernetes.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from policies.inject import provenance, queue
+from policies.inject import provenance, queue, remains
 from policies.inject.pod import PodDraft, annotation
-from policies.inject.provenance import ABSENT, Claims
+from policies.inject.provenance import Claims
 from policies.intents import INJECTED, PREFIX
 from policies.model import Manifest
-from policies.patch import Draft, Path, lookup, pointer
+from policies.patch import ABSENT, Draft, Path, lookup, pointer
 from policies.stages import pod as pod_stage
 from policies.stages.context import Context
 from policies.stages.work import METADATA, Work
@@ -54,6 +53,7 @@ class _Undoing:
     draft: Draft
     authors: dict[Path, str] = field(default_factory=dict)
     found: dict[Path, Any] = field(default_factory=dict)  # what is ours, with what was there
+    was: dict[Path, Any] = field(default_factory=dict)  # what was there instead of the usual
     shells: list[Path] = field(default_factory=list)  # elements made to hold what is ours
     signed: list[Path] = field(default_factory=list)  # the provenance annotations
     left: dict[str, None] = field(default_factory=dict)  # an ordered set
@@ -70,6 +70,7 @@ class _Undoing:
         if not claims.by_policy:
             self.left[f"{pointer(at)} can't be read; undo by hand what was added"] = None
         self._claimed(pod, claims)
+        self.was.update(remains.places(pod, claims.was))
         self.signed.append(at)
 
     def _claimed(self, pod: PodDraft, claims: Claims) -> None:
@@ -111,24 +112,13 @@ class _Undoing:
                     self.shells.append(one)
 
     def carry_out(self) -> Manifest:
-        """Take out from the last to the first, so that what is still to go keeps its index."""
-        for path in sorted(self.found, key=_position, reverse=True):
-            before = self.found[path]
-            if before is not ABSENT:
-                self.draft.set(path, before)
-            else:
-                self._remove(path)
-        for path in self.signed:
-            self._remove(path)
-        for path in self.shells:
-            if _is_shell(lookup(self.draft.object, path)):
-                self.draft.remove(path)
+        """Take out all that is ours, and then the elements that held nothing else."""
+        signed = dict.fromkeys(self.signed, ABSENT)
+        remains.put_back(self.draft, self.found | signed, self.was)
+        empty = [path for path in self.shells if _is_shell(lookup(self.draft.object, path))]
+        remains.put_back(self.draft, dict.fromkeys(empty, ABSENT), self.was)
         done: Manifest = self.draft.object
         return done
-
-    def _remove(self, path: Path) -> None:
-        if lookup(self.draft.object, path[:-1]) is not None:
-            self.draft.remove(path)
 
 
 def account(context: Context) -> tuple[Added, ...]:
@@ -150,7 +140,7 @@ def account(context: Context) -> tuple[Added, ...]:
             value=lookup(obj, path),
             before=undoing.found[path],
         )
-        for path in sorted(undoing.found, key=_position)
+        for path in sorted(undoing.found, key=remains.position)
     )
 
 
@@ -216,7 +206,3 @@ def _is_shell(node: Any) -> bool:
     if isinstance(node, dict):
         return all(key in _KEYS or _is_shell(value) for key, value in node.items())
     return isinstance(node, list) and all(map(_is_shell, node))
-
-
-def _position(path: Path) -> tuple[tuple[bool, Any], ...]:
-    return tuple((isinstance(step, int), step) for step in path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import strategies as st
@@ -312,6 +313,80 @@ def workloads(draw: st.DrawFn) -> Manifest:
 
 def objects() -> st.SearchStrategy[Manifest]:
     return pods() | workloads()
+
+
+# What may be written empty or as null where something is added.
+_EMPTY: dict[str, tuple[tuple[str, Any], ...]] = {
+    "metadata": (("annotations", {}), ("annotations", None), ("labels", {}), ("labels", None)),
+    "spec": (
+        *(("volumes", []), ("volumes", None), ("tolerations", None), ("nodeSelector", {})),
+        *(("nodeSelector", {"pool": None}), ("affinity", None), ("imagePullSecrets", [])),
+        *(("affinity", {"nodeAffinity": {}}), ("affinity", {"nodeAffinity": None})),
+        *(("initContainers", []), ("initContainers", None), ("securityContext", {})),
+        *(("securityContext", None), ("schedulerName", None), ("priorityClassName", None)),
+        *(("topologySpreadConstraints", []), ("serviceAccountName", None)),
+        *(("resourceClaims", None), ("suspend", None), ("runPolicy", {}), ("runPolicy", None)),
+        *(("trainer", {}), ("trainer", None), ("trainer", {"env": []}), ("runtimePatches", [])),
+        *(("runtimePatches", None), ("terminationGracePeriodSeconds", None)),
+        *(("priority", 0), ("priority", 5)),
+    ),
+    "containers": (
+        *(("env", []), ("env", None), ("resources", {}), ("resources", None)),
+        *(("resources", {"limits": {}}), ("resources", {"limits": None, "requests": {}})),
+        *(("resources", {"limits": {"nvidia.com/gpu": None}}), ("volumeMounts", [])),
+        *(("volumeMounts", None), ("envFrom", None), ("envFrom", []), ("securityContext", {})),
+        *(("securityContext", None), ("resources", {"claims": []})),
+    ),
+}
+# What an API server writes where nothing was, in part or in whole.
+_DEFAULTS: dict[str, Manifest] = {
+    "metadata": {"uid": "1"},
+    "spec": {
+        "dnsPolicy": "ClusterFirst",
+        "restartPolicy": "Always",
+        "schedulerName": "default-scheduler",
+        "securityContext": {},
+        "terminationGracePeriodSeconds": 30,
+        "serviceAccountName": "default",
+        "completionMode": "NonIndexed",
+        "suspend": False,
+    },
+    "containers": {
+        "imagePullPolicy": "Always",
+        "resources": {},
+        "terminationMessagePath": "/dev/termination-log",
+    },
+}
+
+
+@st.composite
+def sparse(draw: st.DrawFn, whole: st.SearchStrategy[Manifest]) -> Manifest:
+    """Write empty maps and lists, nulls and the API server's defaults where something may come."""
+    obj = copy.deepcopy(draw(whole))
+    defaulted = draw(st.sampled_from((0, 1, 2)))  # not, wholly, in part
+    for name, node in list(_nodes(obj)):
+        for key, value in draw(st.lists(st.sampled_from(_EMPTY[name]), max_size=3)):
+            if not node.get(key):
+                node[key] = copy.deepcopy(value)
+        for key, value in _DEFAULTS[name].items() if defaulted else ():
+            if key in ("completionMode", "suspend") and "containers" in node:
+                continue  # a Job's
+            if defaulted == 1 or draw(st.booleans()):
+                node.setdefault(key, copy.deepcopy(value))
+    return obj
+
+
+def _nodes(node: Any, name: str = "") -> Iterator[tuple[str, Manifest]]:
+    """Find the metadata, the specs and the containers of an object, at any depth."""
+    if isinstance(node, dict):
+        if name in _EMPTY:
+            yield name, node
+        for key, value in list(node.items()):
+            yield from _nodes(value, key)
+    elif isinstance(node, list):
+        inner = "containers" if name in ("containers", "initContainers") else ""
+        for one in node:
+            yield from _nodes(one, inner)
 
 
 @st.composite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import orjson
@@ -23,7 +24,7 @@ DEFAULTS = ("default-scheduler", "default", 30)
 IMMUTABLE = {one.kind for one in catalogue.builtin().kinds.values() if one.immutable}
 
 
-@given(strategies.objects(), strategies.policies(), strategies.facts, STAGES)
+@given(strategies.sparse(strategies.objects()), strategies.policies(), strategies.facts, STAGES)
 def test_the_patch_makes_the_object_of_the_decision(
     obj: Manifest, given: str, facts: Facts, stage: str
 ) -> None:
@@ -32,7 +33,7 @@ def test_the_patch_makes_the_object_of_the_decision(
     assert applied(obj, decision) == decision.object
 
 
-@given(strategies.objects(), strategies.policies(), strategies.facts, STAGES)
+@given(strategies.sparse(strategies.objects()), strategies.policies(), strategies.facts, STAGES)
 def test_twice_changes_nothing_more(obj: Manifest, given: str, facts: Facts, stage: str) -> None:
     once = review(obj, given, facts, stage=stage).object
 
@@ -144,7 +145,7 @@ def test_every_pointer_of_the_provenance_resolves(obj: Manifest, given: str, sta
             assert any(resolves(place, pointer) for place in places), pointer
 
 
-@given(strategies.objects(), strategies.policies(), strategies.facts)
+@given(strategies.sparse(strategies.objects()), strategies.policies(), strategies.facts)
 def test_an_update_with_the_same_intents_adds_nothing(
     obj: Manifest, given: str, facts: Facts
 ) -> None:
@@ -163,19 +164,20 @@ def test_a_label_adds_nothing_even_where_nothing_was_ever_injected(
     assert review(labelled, given, facts, old=obj).patch == []
 
 
-@given(strategies.objects(), strategies.policies(), strategies.facts)
+@given(strategies.sparse(strategies.objects()), strategies.policies(), strategies.facts)
 def test_a_put_of_the_plain_object_gives_the_injected_one_back(
     obj: Manifest, given: str, facts: Facts
 ) -> None:
+    assume("'priority':" not in str(obj))  # which nobody can change once a pod is there
     stored = but_kueues(mutated(obj, given, facts))
 
     decision = review(obj, given, facts, old=stored)
 
-    assert decision.object == stored
+    assert but_kueues(decision.object) == stored
     assert decision.violations == ()
 
 
-@given(strategies.workloads(), strategies.policies(), strategies.facts)
+@given(strategies.sparse(strategies.workloads()), strategies.policies(), strategies.facts)
 def test_intents_that_go_take_with_them_what_they_brought(
     obj: Manifest, given: str, facts: Facts
 ) -> None:
@@ -191,7 +193,11 @@ def test_intents_that_go_take_with_them_what_they_brought(
     assert ends == [ends[0]] * 3
 
 
-@given(strategies.workloads(), strategies.workloads(), strategies.policies())
+@given(
+    strategies.sparse(strategies.workloads()),
+    strategies.sparse(strategies.workloads()),
+    strategies.policies(),
+)
 def test_changed_intents_end_where_new_ones_begin(
     obj: Manifest, other: Manifest, given: str
 ) -> None:
@@ -202,7 +208,13 @@ def test_changed_intents_end_where_new_ones_begin(
 
     found = mutated(changed, given, old=stored)
 
-    assert but_kueues(found) == but_kueues(mutated(changed, given))
+    ends = [but_kueues(one) for one in (found, mutated(changed, given))]
+    for one in ends:  # that the user's own value was empty before is remembered
+        annotations = one["metadata"].get("annotations") or {}
+        if INJECTED in annotations:
+            annotations[INJECTED] = json.loads(annotations[INJECTED])
+            annotations[INJECTED].pop("was", None)
+    assert ends[0] == ends[1]
 
 
 @given(strategies.broken(strategies.objects()), strategies.policies(), STAGES)
@@ -284,10 +296,10 @@ def lost(before: Any, after: Any, path: str = "") -> Any:
 
 
 def lean(value: Any) -> Any:
-    """Leave out maps and lists that hold nothing."""
+    """Leave out maps and lists that hold nothing, and nulls."""
     if isinstance(value, dict):
         found = {key: lean(one) for key, one in value.items()}
-        return {key: one for key, one in found.items() if one not in ({}, [])}
+        return {key: one for key, one in found.items() if one not in ({}, [], None)}
     return [lean(one) for one in value] if isinstance(value, list) else value
 
 
@@ -303,9 +315,9 @@ def resolves(obj: Any, pointer: str) -> bool:
 def without_intents(obj: Manifest) -> Manifest:
     """Take the intents of the workload itself out."""
     found = copy.deepcopy(obj)
-    annotations = found["metadata"].get("annotations", {})
+    annotations = found["metadata"].get("annotations") or {}
     for key in [key for key in annotations if key.startswith(PREFIX) and key != INJECTED]:
         del annotations[key]
-    if not annotations:
-        found["metadata"].pop("annotations", None)
+    if not annotations and obj["metadata"].get("annotations"):
+        del found["metadata"]["annotations"]
     return found

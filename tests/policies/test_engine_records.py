@@ -18,11 +18,11 @@ EXPERIMENT = "kubectl-ml.io/experiment"
 
 
 def pod(record: str = "", **spec: Any) -> Manifest:
-    annotations = {INJECTED: record} if record else {}
+    annotations = {"annotations": {INJECTED: record}} if record else {}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "one", "annotations": annotations},
+        "metadata": {"name": "one", **annotations},
         "spec": {"nodeName": "a", "containers": [{"name": "main", "image": "x"}], **spec},
     }
 
