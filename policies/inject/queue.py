@@ -114,7 +114,8 @@ def inject(
     author, name = _wanted(intents, given)
     system = system_of(facts)
     if name and system == "volcano" and kind in _OF_VOLCANO:
-        pod.put(author, _OF_VOLCANO[kind], name)
+        unset = remains.QUEUE if kind in _OWN_PODS else None
+        pod.put(author, _OF_VOLCANO[kind], name, unset=unset)
     member, mark = _MARKS[system]
     places, templates = list(places), list(templates) if kind in _PARENTS else []
     for place in places:
@@ -271,5 +272,5 @@ def queued_by(obj: Any, places: Iterable[Path], kind: str = "") -> str:
                 return "kai"
         if isinstance(annotations, dict) and annotations.get(VOLCANO):
             return "volcano"
-    path = _OF_VOLCANO.get(kind)
-    return "volcano" if path and lookup(obj, path) else ""
+    path = _OF_VOLCANO.get(kind)  # Volcano's own are in one, if in its default queue
+    return "volcano" if kind in _OWN_PODS or (path and lookup(obj, path)) else ""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SYSTEMS = ("managedFields", "uid", "generation", "resourceVersion")
 # Their APIs write no `suspend: false` where nothing was written: there it is the user's word.
 UNDEFAULTED = frozenset({"JobSet", "RayCluster", "RayJob"})
+QUEUE = "default"  # of Volcano's Jobs where none is written, says their CRD
 _TO_RESOURCE = len(("spec", "containers", 0, "resources", "limits", "cpu"))
 
 
@@ -212,6 +213,12 @@ def _of_suspend(obj: Any, path: Path) -> Any:
     return False if _is_served(obj) and obj.get("kind") not in UNDEFAULTED else ABSENT
 
 
+def _of_volcano(obj: Any, path: Path) -> Any:
+    own = str(obj.get("apiVersion")).startswith("batch.volcano.sh/") and _is_served(obj)
+    at = (("spec", "queue"), ("spec", "jobTemplate", "spec", "queue"))
+    return QUEUE if own and path in at else ABSENT
+
+
 def _is_served(obj: Any) -> bool:
     metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
     return any(metadata.get(member) for member in _SYSTEMS) or "completionMode" in spec
@@ -251,6 +258,7 @@ _DEFAULTS: dict[Any, Callable[[Any, Path], Any]] = {
     "priority": _by_plugin(0),
     "preemptionPolicy": _by_plugin("PreemptLowerPriority"),
     "suspend": _of_suspend,
+    "queue": _of_volcano,
     "labels": _of_job,
 }
 _RESOLVED = ("priority", "preemptionPolicy")

@@ -260,6 +260,32 @@ def test_a_request_of_one_policy_and_an_equal_limit_of_another_both_leave() -> N
     assert stripped(review(injected, added).object).object == obj
 
 
+@pytest.mark.parametrize("asked", [{}, {"queue": "team-a"}], ids=["not queued", "queued"])
+def test_the_queue_that_volcanos_definition_writes_is_nobodys_word(asked: dict[str, str]) -> None:
+    """Where none is written the API server writes `queue: default`, before we see it."""
+    task = {"name": "w", "template": {"spec": {"containers": [builders.container()]}}}
+    bare = {
+        "apiVersion": "batch.volcano.sh/v1alpha1",
+        "kind": "Job",
+        "metadata": {"name": "train", "annotations": builders.intents(accelerator="gpu", **asked)},
+        "spec": {"tasks": [task]},
+    }
+    there = copy.deepcopy(bare)
+    there["metadata"]["uid"] = "1"
+    there["spec"]["queue"] = "default"
+    facts = Facts(installed=frozenset({"volcano"}))
+
+    decisions = [review(one, facts=facts) for one in (bare, there)]
+
+    first, second = (one.object for one in decisions)
+    assert first["spec"].get("queue") == asked.get("queue")
+    assert second["spec"]["queue"] == asked.get("queue", "default")
+    assert first["spec"]["tasks"] == second["spec"]["tasks"]
+    assert first["metadata"]["annotations"] == second["metadata"]["annotations"]
+    assert [one.warnings for one in decisions] == [decisions[0].warnings] * 2
+    assert [stripped(one).object for one in (first, second)] == [bare, there]
+
+
 def test_a_job_gets_its_templates_labels_again_where_the_only_one_was_ours() -> None:
     """SetDefaults_Job copies them into metadata that has none, each time it is read."""
     stored = served(builders.job(queue="team-a"))
