@@ -22,7 +22,7 @@ def out_of_sync(program: str, pairs: Iterable[tuple[Manifest, Manifest]]) -> lis
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     return [
-        sorted(_differing(answer["normalized"], answer["predicted"])) if answer["modified"] else []
+        sorted(differing(answer["normalized"], answer["predicted"])) if answer["modified"] else []
         for answer in answers
     ]
 
@@ -32,11 +32,12 @@ def _applied(target: Manifest, live: Manifest) -> Manifest:
     return {**live, "metadata": {**live["metadata"], "annotations": annotations}}
 
 
-def _differing(one: Any, other: Any, path: str = "") -> set[str]:
+def differing(one: Any, other: Any, path: str = "") -> set[str]:
+    """Name the fields in which two objects differ."""
     if isinstance(one, dict) and isinstance(other, dict):
         keys = one.keys() | other.keys()
-        return set().union(*(_differing(one.get(k), other.get(k), f"{path}/{k}") for k in keys))
+        return set().union(*(differing(one.get(k), other.get(k), f"{path}/{k}") for k in keys))
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         pairs = enumerate(zip(one, other, strict=True))
-        return set().union(*(_differing(*each, f"{path}/{number}") for number, each in pairs))
+        return set().union(*(differing(*each, f"{path}/{number}") for number, each in pairs))
     return set() if one == other else {path}

@@ -221,8 +221,6 @@ def same(made: Manifest) -> Any:
     annotations.pop(acting.LAST_APPLIED, None)
     if made["kind"] == "Pod" and acting.INJECTED in annotations:
         annotations[acting.INJECTED] = pointed_at(made, json.loads(annotations[acting.INJECTED]))
-    elif acting.INJECTED in annotations:
-        annotations[acting.INJECTED] = without_default(annotations[acting.INJECTED])
     ids = {metadata.pop("uid"): "UID", metadata.pop("namespace"): "NAMESPACE"}
     for member in ("resourceVersion", "creationTimestamp", "managedFields"):
         metadata.pop(member, None)
@@ -236,17 +234,13 @@ def same(made: Manifest) -> Any:
     return _sorted(json.loads(text))
 
 
-def without_default(record: str) -> str:
-    """Leave out that `suspend` was false: the server writes that before us, a manifest needn't."""
-    return record.replace('"/spec/suspend",false]', '"/spec/suspend"]')
-
-
 def pointed_at(made: Manifest, record: Any) -> Any:
     """Replace pointers by the values they point at."""
-    return {
+    values = {
         policy: sorted(json.dumps(_value(made, *claim), sort_keys=True) for claim in claims)
         for policy, claims in record["policies"].items()
     }
+    return {**record, "policies": values}
 
 
 def _value(made: Any, pointer: str, *before: Any) -> Any:
