@@ -11,16 +11,17 @@ from __future__ import annotations
 import copy
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from kubectl_ml import objects, rollouts
+from kubectl_ml import objects, quotas, rollouts
 from kubectl_ml.cluster import Cluster
 from kubectl_ml.errors import ClusterError, NotAllowed, NotFound, PluginError, Unreachable
+from kubectl_ml.fitting import Fitting, Verdict
 from policies import engine
 from policies.intents import INJECTED, PREFIX, written
-from policies.model import Decision, Facts, JSONPatch, Manifest, PolicySet
-from policies.patch import lookup
+from policies.model import Decision, Facts, JSONPatch, Manifest, PolicySet, Request, User
+from policies.patch import Draft, lookup
 from policies.workloads import catalogue, demand, locate
 from policies.workloads.catalogue import Kind
 
@@ -29,6 +30,7 @@ _SERVERS = (
     "selfLink", "uid",
 )  # fmt: skip
 _JOBS_LABELS = ("controller-uid", "job-name")
+_KUEUES = (("spec", "suspend"), ("spec", "runPolicy", "suspend"))  # once the object is there
 _PROBES = (("inject", "true"), ("experiment", "probe"))  # intents that go to every template
 
 
@@ -62,11 +64,11 @@ class Knowing:
         if owner := _controller(found):
             return f"it belongs to {owner}, which is what to adopt"
         places = list(_metadata(found, kind, self.policies))
+        request = objects.request(found, namespace=self.namespace, user=self.facts.user)
         if any(INJECTED in each for each in places):
-            return "it was brought in already"
+            return self._again(request, kind)
         if not any(map(written, places)):
             return "it has no intents; what policies give all pods comes with its next ones"
-        request = objects.request(found, namespace=self.namespace, user=self.facts.user)
         if demand.of(found, kind, catalogue.of(self.policies), {}).notes == ("it is over",):
             return "it is over"
         decision = engine.review(request, self.policies, self.facts)
@@ -74,7 +76,34 @@ class Knowing:
             return "its templates have all that they can carry"
         return Adoption(found=found, kind=kind, decision=decision)
 
-    def effects(self, adoption: Adoption, after: Manifest, quotas: list[Manifest]) -> Iterator[str]:
+    def _again(self, request: Request, kind: Kind) -> Adoption | str:
+        """
+        Tell what is to be written where templates carry other intents than the workload has.
+
+        So it is where the intents were changed while no webhook acted. What was brought in since
+        then is taken out and brought in anew, but for what Kueue has taken over.
+        """
+        found = request.object
+        already = "it was brought in already"
+        if kind.immutable or kind.name == "Pod":
+            return already
+        bare = engine.bare(request, self.policies)
+        if bare.left:
+            return f"{already}; whether with today's intents can't be told: {bare.left[0]}"
+        anew = replace(request, object=bare.object)
+        decision = engine.review(anew, self.policies, self.facts)
+        made = Draft(decision.object)
+        for path in _KUEUES:
+            if lookup(found, path) is not None and lookup(made.object, path) is not None:
+                made.set(path, lookup(found, path))
+        if _carried(found, kind, self.policies) == _carried(made.object, kind, self.policies):
+            return already
+        draft = Draft(found)
+        draft.object = made.object
+        decision = replace(decision, object=made.object, patch=draft.patch())
+        return Adoption(found=found, kind=kind, decision=decision)
+
+    def effects(self, adoption: Adoption, after: Manifest, limits: list[Manifest]) -> Iterator[str]:
         """Say what becomes of the pods that are there."""
         found, kind, known = adoption.found, adoption.kind, catalogue.of(self.policies)
         if adoption.anew:
@@ -95,7 +124,7 @@ class Knowing:
             told = ", ".join(f"{text} {name}" for name, text in asked.items())
             yield f"its pods ask for up to {told}, those of the surge counted"
         if kind.name in rollouts.ROLLED:
-            yield from rollouts.over(quotas, rollouts.more(then, now))
+            yield from rollouts.over(limits, rollouts.more(then, now))
 
 
 def _controller(found: Manifest) -> str:
@@ -113,6 +142,12 @@ def _metadata(found: Manifest, kind: Kind, policies: PolicySet) -> Iterator[Any]
             yield lookup(found, (*template.metadata, "annotations")) or {}
 
 
+def _carried(found: Manifest, kind: Kind, policies: PolicySet) -> list[Any]:
+    """List the intents of each template."""
+    _, *templates = _metadata(found, kind, policies)
+    return [written(each) for each in templates]
+
+
 def _rolls(found: Manifest, after: Manifest, kind: Kind, policies: PolicySet) -> bool:
     """Tell whether a template changes, and with it the pods that are made from it."""
     return any(
@@ -123,12 +158,34 @@ def _rolls(found: Manifest, after: Manifest, kind: Kind, policies: PolicySet) ->
     )
 
 
-def quotas(cluster: Cluster) -> list[Manifest]:
-    """Read the namespace's quotas, as far as one may."""
+def resource_quotas(cluster: Cluster) -> list[Manifest]:
+    """Read the namespace's ResourceQuotas, as far as one may."""
     try:
         return cluster.find_all("v1", "ResourceQuota")
     except (NotAllowed, NotFound):
         return []
+
+
+def quota_verdicts(
+    cluster: Cluster, knowing: Knowing, waiting: list[Adoption]
+) -> list[tuple[Adoption, Verdict]]:
+    """
+    Tell what QuotaPolicies say of each that waits, one after another.
+
+    What is there is charged as if it were injected, so its adoption takes nothing more; a pod
+    that is made anew is charged with what it will ask for.
+    """
+    if not waiting or not knowing.policies.quotas:
+        return []
+    seen = quotas.look(cluster, knowing.policies)
+    if any(one.group_by.by == "user" for one in knowing.policies.quotas):
+        seen.facts = replace(seen.facts, user=User(username=cluster.username()))
+    fitting, found = Fitting(seen=seen), []
+    for one in waiting:
+        known = len(fitting.verdicts)
+        fitting.add(fresh(one.found) if one.anew else one.found)
+        found += [(one, verdict) for verdict in fitting.verdicts[known:]]
+    return found
 
 
 # --- asking the server, and writing ------------------------------------------------------------

@@ -101,6 +101,7 @@ def adopt(
     knowing = _knowing(cluster, options, session)
     waiting = _waiting(cluster, knowing, names)
     _check(waiting, options)
+    _check_quotas(cluster, knowing, waiting, session)
     _preview(cluster, knowing, waiting, options)
     if waiting and options.dry_run == submit.NONE:
         _ask(ctx, waiting, options)
@@ -164,6 +165,28 @@ def _check(waiting: list[Adoption], options: Options) -> None:
         )
 
 
+def _check_quotas(
+    cluster: Cluster, knowing: Knowing, waiting: list[Adoption], session: submit.Session
+) -> None:
+    """Raise where a QuotaPolicy would refuse what has to be made anew, before it is deleted."""
+    try:
+        found = adopting.quota_verdicts(cluster, knowing, waiting)
+    except PluginError as error:
+        session.warn(f"no QuotaPolicy was asked: {error.message}")
+        return
+    refused = []
+    for one, verdict in found:
+        sentences = [f"{verdict.policy}: {sentence}" for sentence in verdict.sentences]
+        if one.anew and not verdict.fits:
+            refused += [f"{objects.title(one.found)}: {each}" for each in sentences]
+        else:
+            for each in sentences:
+                submit.note(f"{submit.reference(one.found)}: {each}")
+    if refused:
+        hint = "nothing was changed; kubectl ml quota shows who holds what"
+        raise Refused(tuple(refused), hint=hint)
+
+
 def _preview(cluster: Cluster, knowing: Knowing, waiting: list[Adoption], options: Options) -> None:
     """Show what changes, and what that does to the pods that are there."""
     if options.dry_run == submit.CLIENT:
@@ -172,11 +195,11 @@ def _preview(cluster: Cluster, knowing: Knowing, waiting: list[Adoption], option
         for one in waiting:
             adopting.check_acting(cluster, one, knowing.policies)
         afters = [_sent(cluster, one, dry_run=True) for one in waiting]
-    quotas = adopting.quotas(cluster) if waiting else []
+    limits = adopting.resource_quotas(cluster) if waiting else []
     for one, after in zip(waiting, afters, strict=True):
         for line in _diff(one.found, after):
             click.echo(line, err=True, nl=False)
-        for effect in knowing.effects(one, after, quotas):
+        for effect in knowing.effects(one, after, limits):
             submit.note(f"{submit.reference(one.found)}: {effect}")
 
 

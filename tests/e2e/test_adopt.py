@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.e2e import acting
 from tests.e2e.acting import Place
+from tests.e2e.controlplane import waiting
 from tests.e2e.controlplane.client import Manifest
 
 WANTED = {"accelerator": "a100:2", "experiment": "e"}
@@ -152,6 +153,29 @@ def test_what_only_the_workload_carries_is_brought_in_too(plain: Place):
     assert done.returncode == 0, done.stderr
     labels = plain.get("StatefulSet", "held")["metadata"]["labels"]
     assert labels["kueue.x-k8s.io/queue-name"] == "team-a"
+
+
+def test_intents_that_changed_while_no_webhook_acted_are_brought_in(plain: Place):
+    plain.enable()
+    plain.apply(acting.deployment("web", **WANTED))
+    plain.pods(1, injected)
+    plain.label(enabled=None)
+    probe = acting.pod("probe", accelerator="gpu")
+    waiting.until(
+        lambda: not acting.devices(plain.would_be(probe)), what="the webhook to stay away"
+    )
+    manifest = acting.deployment("web", **{**WANTED, "accelerator": "a100:4"})
+    plain.apply(manifest)
+    plain.enable()
+    assert acting.carried(plain.get("Deployment", "web")) == WANTED
+
+    done = adopt(plain, "deployment/web", "--yes")
+
+    assert done.stdout == "deployment.apps/web adopted\n", done.stderr
+    carried = {**WANTED, "accelerator": "a100:4"}
+    assert acting.carried(plain.get("Deployment", "web")) == carried
+    plain.pods(1, lambda pod: acting.devices(pod) == {"nvidia.com/gpu": "4"})
+    _stays(plain, manifest, "deployment/web")
 
 
 def test_where_the_webhook_does_not_act_nothing_is_adopted(plain: Place):

@@ -327,6 +327,122 @@ def test_a_quota_without_room_for_the_rollout_is_named(
     )
 
 
+QUOTAS = "/apis/kubectl-ml.io/v1alpha1/quotapolicies"
+
+
+@pytest.fixture
+def quota(server: APIServer) -> APIServer:
+    """Give each namespace four A100s, no more than two of them to one workload."""
+    server.kinds["kubectl-ml.io/v1alpha1"] = {"QuotaPolicy": "quotapolicies"}
+    server.kinds["v1"] = {**server.kinds.get("v1", {}), "Pod": "pods"}
+    server.objects["/api/v1/namespaces/ml"] = {"metadata": {"name": "ml", "uid": "ml"}}
+    server.objects[f"{QUOTAS}/gpus"] = {
+        "apiVersion": "kubectl-ml.io/v1alpha1",
+        "kind": "QuotaPolicy",
+        "metadata": {"name": "gpus", "uid": "gpus"},
+        "spec": {
+            "groupBy": "namespace",
+            "budget": {"accelerators.a100": 4},
+            "perWorkload": {"accelerators.a100": 2},
+        },
+    }
+    return server
+
+
+def pod(name: str, count: int) -> Manifest:
+    """Give a pod that is older than the webhook: it has no devices, whatever it asks for."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "annotations": {"kubectl-ml.io/accelerator": f"a100:{count}"}},
+        "spec": {"containers": [{"name": "main", "image": "x"}]},
+    }
+
+
+def test_what_a_quota_would_refuse_is_refused_before_it_is_deleted(
+    quota: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    quota.add("/api/v1/namespaces/ml/pods/one", pod("one", 3))
+
+    outcome = ml("adopt", "pod/one", "--replace", "--yes")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == (
+        'error: Pod "one": gpus: one asks for 3 a100, and one workload may have 2; ask for 1 less\n'
+        "hint: nothing was changed; kubectl ml quota shows who holds what\n"
+    )
+    assert {method for method, _, _ in quota.requests} == {"GET"}
+
+
+def test_a_quota_that_is_used_up_is_named_with_who_holds_it(
+    quota: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    del quota.objects[f"{QUOTAS}/gpus"]["spec"]["perWorkload"]
+    quota.add(JOB, job())  # 2 of the 4
+    quota.add("/api/v1/namespaces/ml/pods/one", pod("one", 2))
+    quota.add("/api/v1/namespaces/ml/pods/two", pod("two", 1))
+
+    outcome = ml("adopt", "pod/one", "pod/two", "--replace", "--yes")
+
+    assert outcome.code == 1
+    assert outcome.err == (
+        'error: Pod "two": gpus: namespace ml has 2 of 4 a100 in use and 2 reserved (run 2); '
+        "two asks for 1, 1 too many\n"
+        "hint: nothing was changed; kubectl ml quota shows who holds what\n"
+    )
+    assert {method for method, _, _ in quota.requests} == {"GET"}
+
+
+def test_what_counts_already_is_adopted_and_what_a_quota_says_of_it_is_said(
+    quota: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    """It is charged as if it were injected, so its adoption takes nothing more."""
+    quota.add(WEB, deployment())
+
+    outcome = ml("adopt", "deployment/web", "--dry-run=client")
+
+    assert (outcome.code, outcome.out) == (0, "deployment.apps/web adopted (dry run)\n")
+    assert (
+        "deployment.apps/web: gpus: web asks for 10 a100, and one workload may have 2; "
+        "ask for 8 less\n" in outcome.err
+    )
+
+
+def test_intents_that_changed_while_no_webhook_acted_are_brought_in(
+    server: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    server.carries = True
+    server.add(WEB, deployment())
+    ml("adopt", "deployment/web", "--yes")
+    server.objects[WEB]["metadata"]["annotations"]["kubectl-ml.io/accelerator"] = "a100:4"
+
+    outcome = ml("adopt", "deployment/web", "--yes")
+
+    assert (outcome.code, outcome.out) == (0, "deployment.apps/web adopted\n"), outcome.err
+    assert "-        kubectl-ml.io/accelerator: a100:2\n" in outcome.err
+    assert server.objects[WEB]["spec"]["template"]["metadata"]["annotations"] == {
+        "kubectl-ml.io/accelerator": "a100:4"
+    }
+    again = ml("adopt", "deployment/web")
+    assert again.err.endswith("nothing to do: it was brought in already\n")
+
+
+def test_a_record_that_cant_be_undone_is_left_alone_and_said(
+    server: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    gone = RECORD % '"/spec/template/metadata/annotations/kubectl-ml.io~1shm"'
+    server.add(WEB, changed(annotations={**WANTED, "kubectl-ml.io/injected": gone}))
+
+    outcome = ml("adopt", "deployment/web", "--yes")
+
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err.endswith(
+        "nothing to do: it was brought in already; whether with today's intents can't be told: "
+        "intents: /spec/template/metadata/annotations/kubectl-ml.io~1shm is gone, so it was edited "
+        "since; put it back, or take out by hand what was added\n"
+    )
+
+
 def test_an_intent_that_cant_be_used_is_refused_before_anything_is_asked(
     server: APIServer, ml: Callable[..., Outcome]
 ) -> None:
