@@ -41,6 +41,10 @@ VERBS = {
         module="kubectl_ml.commands.fn",
         summary="Render a ResourceList: a KRM function for kustomize and kpt",
     ),
+    "argocd": Verb(
+        module="kubectl_ml.commands.argocd",
+        summary="Write what Argo CD is to ignore of what the webhook adds",
+    ),
     "demand": Verb(
         module="kubectl_ml.commands.demand",
         summary="Count the pods, devices, cpu and memory that manifests ask for",

@@ -5,6 +5,7 @@ What Argo CD says of an object: Synced or not, by its own diff library.
 kubectl's apply leaves, and it compares by a merge of three.
 """
 
+import itertools
 import json
 import subprocess
 from collections.abc import Iterable
@@ -12,11 +13,21 @@ from typing import Any
 
 from tests.e2e.acting import LAST_APPLIED
 from tests.e2e.controlplane.client import Manifest
+from tests.kubectl_ml.program import BIN
+
+PLUGIN = BIN / "kubectl-ml"
 
 
-def out_of_sync(program: str, pairs: Iterable[tuple[Manifest, Manifest]]) -> list[list[str]]:
-    """Name, for each pair of target and live object, the fields that differ."""
-    lines = [json.dumps({"target": one, "live": _applied(one, live)}) for one, live in pairs]
+def out_of_sync(
+    program: str,
+    pairs: Iterable[tuple[Manifest, Manifest]],
+    ignored: Iterable[list[str]] = itertools.repeat([]),
+) -> list[list[str]]:
+    """Name, for each pair of target and live object, the fields that differ and aren't ignored."""
+    lines = [
+        json.dumps({"target": one, "live": _applied(one, live), "ignore": expressions})
+        for (one, live), expressions in zip(pairs, ignored, strict=False)
+    ]
     done = subprocess.run(  # noqa: S603 -- our own program
         (program,), input="\n".join(lines), capture_output=True, text=True, timeout=120, check=True
     )
@@ -25,6 +36,28 @@ def out_of_sync(program: str, pairs: Iterable[tuple[Manifest, Manifest]]) -> lis
         sorted(differing(answer["normalized"], answer["predicted"])) if answer["modified"] else []
         for answer in answers
     ]
+
+
+def rules(manifests: Iterable[Manifest], *flags: str) -> list[list[str]]:
+    """Give for each manifest what `kubectl ml argocd` says Argo CD is to ignore of it."""
+    named = [
+        {**one, "metadata": {**one["metadata"], "name": f"n{number}"}}
+        for number, one in enumerate(manifests)
+    ]
+    done = subprocess.run(  # noqa: S603 -- our own program
+        (str(PLUGIN), "argocd", "-f", "-", "-o", "json", *flags),
+        input=json.dumps({"apiVersion": "v1", "kind": "List", "items": named}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = {
+        one["name"]: one["jqPathExpressions"]
+        for one in json.loads(done.stdout)["ignoreDifferences"]
+    }
+    return [found.get(one["metadata"]["name"], []) for one in named]
 
 
 def _applied(target: Manifest, live: Manifest) -> Manifest:

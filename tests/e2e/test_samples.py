@@ -263,10 +263,7 @@ def test_argo_cd_says_synced(tried: list[Tried], member: str) -> None:
 
     These are lists that its merge takes as a whole; docs/how-to/argo-cd.md says what to do.
     """
-    try:
-        program = build.ensure(modules=(build.ARGO_CD,))["argocd"]
-    except errors.NotAvailableError as error:
-        pytest.skip(str(error))
+    program = _argo_cd()
     seen = [one for one in tried if one.plain.ok and getattr(one, member).ok]
     sent = [_wanting(one.sample) for one in seen]
     sent = [_queued(each) for each in sent] if member == "queued" else sent
@@ -284,6 +281,42 @@ def test_argo_cd_says_synced(tried: list[Tried], member: str) -> None:
     }
     assert len(seen) > 200
     assert sorted(shown) == SHOWN[member]
+
+
+@pytest.mark.parametrize("member", ["admitted", "queued"])
+def test_argo_cd_says_synced_of_all_with_the_rules_that_the_plugin_writes(
+    tried: list[Tried], member: str
+) -> None:
+    program = _argo_cd()
+    seen = [one for one in tried if one.plain.ok and getattr(one, member).ok]
+    sent = [_wanting(one.sample) for one in seen]
+    sent = [_queued(each) for each in sent] if member == "queued" else sent
+    rules = argocd.rules(sent)
+
+    ours = argocd.out_of_sync(
+        program, zip(sent, (getattr(one, member).body for one in seen), strict=True), rules
+    )
+    alone = [one.sample.manifest for one in seen]
+    without = argocd.out_of_sync(program, zip(alone, (one.plain.body for one in seen), strict=True))
+
+    shown = {
+        one.sample.named(): left
+        for one, paths, before in zip(seen, ours, without, strict=True)
+        if (left := _lists(paths) - _lists(before))
+    }
+    assert shown == {}
+
+
+def _lists(paths: list[str]) -> set[str]:
+    """Cut paths at the outermost list: one that differs anyway is Git's in whole."""
+    return {re.split("/[0-9]", path)[0] for path in paths}
+
+
+def _argo_cd() -> str:
+    try:
+        return build.ensure(modules=(build.ARGO_CD,))["argocd"]
+    except errors.NotAvailableError as error:
+        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("member", ["folded", "admitted", "queued"])

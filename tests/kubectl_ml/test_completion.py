@@ -31,6 +31,7 @@ def test_offers_the_commands_with_what_they_do() -> None:
         "adopt\tBring in workloads from before the webhook acted",
         "lint\tFind intents that can't be used, with file and line",
         "fn\tRender a ResourceList: a KRM function for kustomize and kpt",
+        "argocd\tWrite what Argo CD is to ignore of what the webhook adds",
         "demand\tCount the pods, devices, cpu and memory that manifests ask for",
         "quota\tShow what groups may use, what they use, and who holds it",
         "gpus\tList the cluster's devices by class and node: what is free, and who holds them",
