@@ -12,7 +12,7 @@ from kubectl_ml import tables
 from kubectl_ml.fitting import Verdict
 from kubectl_ml.quotas import Holder, Use
 from policies.quota.ledger import Amounts
-from policies.quota.verdicts import amount, label
+from policies.quota.verdicts import amount, label, told
 
 HEADERS = ("POLICY", "GROUP", "OF", "BUDGET", "USED", "RESERVED", "FREE", "")
 BAR = 8
@@ -39,11 +39,11 @@ def show(uses: Sequence[Use], form: str, *, holders: bool, headers: bool) -> Non
 def _cells(use: Use, key: str, *, wide: bool) -> list[str]:
     used, reserved = use.used.get(key, _ZERO), use.reserved.get(key, _ZERO)
     figures = (use.budget[key], used, reserved, use.free(key))
-    cells = [use.policy.name, use.group, label(key), *(amount(key, one) for one in figures)]
+    cells = [use.policy.name, use.group, label(key), *(told(key, one) for one in figures)]
     cells.append(bar(use.budget[key], used, reserved))
     if wide:
         held = [one for one in use.holders if one.amounts.get(key)]
-        cells.append(", ".join(f"{one.name} {amount(key, one.amounts[key])}" for one in held))
+        cells.append(", ".join(f"{one.name} {told(key, one.amounts[key])}" for one in held))
     return cells
 
 
@@ -73,7 +73,7 @@ def _holders(uses: Sequence[Use], *, headers: bool) -> None:
 def written(amounts: Amounts) -> str:
     """Write amounts in a cell: `8 a100, 2 pods`."""
     found = sorted(amounts.items())
-    return ", ".join(f"{amount(key, value)} {label(key)}" for key, value in found if value)
+    return ", ".join(f"{told(key, value)} {label(key)}" for key, value in found if value)
 
 
 def _item(use: Use) -> dict[str, Any]:

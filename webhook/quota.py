@@ -68,6 +68,12 @@ class Outcome:
             else:
                 self.audits.append(one)
 
+    def take(self, other: Outcome) -> None:
+        """Say what another outcome says, too."""
+        self.violations += other.violations
+        self.warnings += other.warnings
+        self.audits += other.audits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
@@ -112,8 +118,8 @@ class Quotas:
         raised = list(_raised(asked))
         for charge in raised:
             outcome.add(charge, verdicts.alone(charge, asked.name, asked.kind.name))
-        if outcome.violations:
-            return outcome
+        if outcome.violations:  # what else is too much is said at once, and nothing is reserved
+            raised = [one for one in raised if not one.endless]
         await self._reserve(asked, raised, outcome, now=time.time())
         return outcome
 
@@ -203,33 +209,58 @@ class Quotas:
     async def _reserve(
         self, asked: _Asked, raised: list[Charge], outcome: Outcome, *, now: float
     ) -> None:
+        """
+        Reserve in every ledger or in none.
+
+        What was reserved for a create that is refused goes back: nobody else reserves for that
+        uid. An update's hold may be that of an earlier one, too, which was let through; so what
+        all ledgers say of an update is found out first, and what is reserved of it then stays
+        until its object is seen.
+        """
+        keep = not (asked.request.dry_run or outcome.violations)
+        if keep and asked.version and len(raised) > 1:
+            trial = Outcome()
+            await self._reserve_each(asked, raised, trial, now=now, keep=False)
+            if trial.violations:
+                outcome.take(trial)
+                return
+        kept = await self._reserve_each(asked, raised, outcome, now=now, keep=keep)
+        if outcome.violations and keep and not asked.version:
+            for charge in kept:
+                account = (charge.policy.name, charge.group)
+                await self._ledgers.release(account, charge.policy.digest, key_of(asked.uid))
+
+    async def _reserve_each(
+        self, asked: _Asked, raised: list[Charge], outcome: Outcome, *, now: float, keep: bool
+    ) -> list[Charge]:
+        """Ask each ledger, and give the charges that it holds now; `keep=False` finds out only."""
         kept: list[Charge] = []
         for charge in sorted(raised, key=lambda one: one.policy.name):
             hold = await self._hold(asked, charge, now)
             if hold is None:
                 continue
+            anyway = charge.exempt or charge.policy.enforcement != "Deny"
             try:
                 short = await self._ledgers.reserve(
                     (charge.policy.name, charge.group),
                     charge.policy.digest,
                     hold,
                     budgets.of(charge.policy, charge.group, now),
-                    anyway=charge.exempt or charge.policy.enforcement != "Deny",
-                    keep=not asked.request.dry_run,
+                    anyway=anyway,
+                    keep=keep,
                 )
             except (Busy, Conflicting, NotReachable) as error:
                 self._recorder.reserved(charge.policy.name, "busy")
                 self._log.warning("nothing could be reserved in time", error=str(error))
-                outcome.violations.append(_try_again(charge, asked.name))
+                if not outcome.violations:
+                    outcome.violations.append(_try_again(charge, asked.name))
                 break
-            if not short:
+            if anyway or not short:
                 kept.append(charge)
             outcome.add(charge, self._sentences(asked, charge, short))
-            self._recorder.reserved(charge.policy.name, "refused" if short else "reserved")
-        if outcome.violations and not asked.request.dry_run:
-            for charge in kept:
-                account = (charge.policy.name, charge.group)
-                await self._ledgers.release(account, charge.policy.digest, key_of(asked.uid))
+            if short or keep:
+                self._recorder.reserved(charge.policy.name, "refused" if short else "reserved")
+        return kept
 
     def _sentences(
         self, asked: _Asked, charge: Charge, short: tuple[Short, ...]

@@ -19,7 +19,7 @@ def of(policy: QuotaPolicy, group: str, now: float | None) -> Amounts:
     The policy's own, then the first override for the group, then those of the first schedule that
     holds: each replaces the figures that it names.
     """
-    schedule = next(_holding(policy.schedules, now), None)
+    schedule = schedule_of(policy, now)
     amounts: dict[str, Decimal] = {}
     for budget, overrides in (
         (policy.budget, policy.overrides),
@@ -28,6 +28,11 @@ def of(policy: QuotaPolicy, group: str, now: float | None) -> Amounts:
         amounts |= budget.amounts
         amounts |= next(_for(overrides, group), Budget(amounts={})).amounts
     return amounts
+
+
+def schedule_of(policy: QuotaPolicy, now: float | None) -> Schedule | None:
+    """Give the schedule that holds at `now`: the first of several."""
+    return next(_holding(policy.schedules, now), None)
 
 
 def keys(policy: QuotaPolicy) -> frozenset[str]:

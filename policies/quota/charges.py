@@ -29,6 +29,7 @@ from policies.workloads.requests import PodRequest
 from policies.workloads.shares import Share
 
 PODS = "pods"
+_COUNT = "devices"  # devices without weights; no budget has a key of that name
 NONE = "<none>"  # the group of what has no label, no creator, no queue
 CREATOR = intents.CREATOR
 _POD = "Pod"
@@ -52,6 +53,7 @@ class Charge:
 
     `steady` is what it asks for now, without a peak. `endless` are keys without an upper bound.
     `surge` is the part of `amounts` that a rolling update adds, by the field `surge_field`.
+    `devices` is their number, whatever they weigh. `schedule` names the one that holds.
     `exempt`: an exception lets it off; it counts still.
     """
 
@@ -62,6 +64,8 @@ class Charge:
     endless: frozenset[str] = frozenset()
     surge: Amounts = field(default_factory=dict)
     surge_field: str = ""
+    devices: Decimal = _ZERO
+    schedule: str = ""
     exempt: bool = False
 
 
@@ -144,6 +148,7 @@ def charge(
     peak, steady = (_amounts(one, quota.keys) for one in (counted.peak, counted.steady))
     surging = _SURGE.get(kind.name, "")
     surge = {name: value - steady.get(name, _ZERO) for name, value in peak.items()}
+    schedule = budgets.schedule_of(quota.policy, facts.now)
     return Charge(
         policy=quota.policy,
         group=group_of(quota.policy.group_by, request, target, facts),
@@ -152,6 +157,8 @@ def charge(
         endless=frozenset(_endless(counted.peak, quota.keys)),
         surge={name: value for name, value in surge.items() if value > 0} if surging else {},
         surge_field=surging,
+        devices=counted.peak.amounts.values.get(_COUNT, _ZERO),
+        schedule=schedule.title if schedule else "",
         exempt=quota.lets_off(target, facts.now),
     )
 
@@ -240,7 +247,7 @@ def _by_class(accelerators: Mapping[str, Accelerator]) -> demand.Also:
     def also(request: PodRequest, spec: Any, classes: Mapping[str, str]) -> None:
         amounts = request.amounts.values
         may = nodes.of_pod(spec)
-        weighed = _ZERO
+        weighed = count = _ZERO
         for resource in [name for name in amounts if requests.is_device(name)]:
             named = accelerators.get(classes.get(resource, ""))
             within = nodes.both(may, nodes.of_labels(named.node_selector)) if named else may
@@ -254,8 +261,11 @@ def _by_class(accelerators: Mapping[str, Accelerator]) -> demand.Also:
                 amounts[f"{DEVICES}.{one.name}"] = amounts[resource]
             weights = [named.weight] if named else [one.weight for one in found] or [1]
             weighed += amounts[resource] * Decimal(str(max(weights)))
+            count += amounts[resource]
         if weighed:
             amounts[DEVICES] = weighed
+        if count:
+            amounts[_COUNT] = count
 
     return also
 

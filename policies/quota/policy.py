@@ -41,6 +41,12 @@ class Schedule:
     budget: Budget
     overrides: tuple[Budget, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """Name it: by its name, or by when it holds (`20:00-06:00 Europe/Berlin`)."""
+        hours = "-".join(f"{one // 60:02}:{one % 60:02}" for one in (self.start, self.end))
+        return self.name or f"{hours} {self.time_zone}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaPolicy:

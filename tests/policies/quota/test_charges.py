@@ -367,9 +367,84 @@ def test_a_workload_alone_can_be_too_much_or_without_bound() -> None:
     )
     assert [one.message for one in said] == [
         "bert asks for 4 accelerators, and one workload may have 2; ask for 2 less",
-        f"reco asks for accelerators without an upper bound; {fix}",
-        f"reco asks for a100 without an upper bound; {fix}",
+        f"reco asks for accelerators and a100 without an upper bound; {fix}",
     ]
+
+
+def test_what_is_measured_is_too_much_and_written_for_people() -> None:
+    obj = with_devices(0)
+    requests = {"cpu": "3500m", "memory": "1Gi"}
+    obj["spec"]["containers"][0]["resources"] = {"requests": requests}
+    (charge,) = charges(obj, quota(budget={"cpu": 4, "memory": "1Gi"}))
+    shorts = [
+        Short(
+            name=name,
+            budget=charge.amounts[name],
+            used=charge.amounts[name] / 2,
+            reserved=Decimal(0),
+            asks=charge.amounts[name],
+        )
+        for name in ("cpu", "memory")
+    ]
+
+    said = [one.message for one in verdicts.over(charge, shorts, [], "one")]
+
+    assert said == [
+        "namespace ml has 1.75 of 3.5 cpu in use; one asks for 3.5, 1.75 too much",
+        "namespace ml has 512Mi of 1Gi memory in use; one asks for 1Gi, 512Mi too much",
+    ]
+
+
+def test_a_weighed_amount_says_how_many_devices_it_is() -> None:
+    heavy = (
+        "kind: Accelerator\nmetadata: {name: a100}\nspec: {resource: nvidia.com/gpu, weight: 4, "
+        "nodeSelector: {nvidia.com/gpu.product: NVIDIA-A100-SXM4-80GB}}\n---\n"
+    )
+    text = heavy + quota(budget={"accelerators": 6}, perWorkload={"accelerators": 3})
+    (charge,) = charges(workload("Job", accelerator="a100:1"), text)
+    short = Short(
+        name="accelerators", budget=Decimal(6), used=Decimal(4), reserved=Decimal(0),
+        asks=Decimal(4),
+    )  # fmt: skip
+
+    said = [
+        *verdicts.alone(charge, "bert", "Job.batch"),
+        *verdicts.over(charge, [short], [("sweep", {"accelerators": Decimal(4)})], "bert"),
+    ]
+
+    assert [one.message for one in said] == [
+        "bert asks for 4 accelerators (1 device by weight), and one workload may have 3; "
+        "ask for 1 less",
+        "namespace ml has 4 of 6 accelerators in use (sweep 4); bert asks for 4 (1 device by "
+        "weight), 2 too many",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group_by", "group", "words"),
+    [
+        ("namespace", "ml", "namespace ml"),
+        ("user", "ada", "user ada"),
+        ("user", "<none>", "group <none> (nobody is known to have made it)"),
+        ("queue", "<none>", "group <none> (no queue is named)"),
+        ({"namespaceLabel": "example.com/team"}, "nlp", "team nlp"),
+        (
+            {"namespaceLabel": "example.com/team"},
+            "<none>",
+            "group <none> (the namespace has no label example.com/team)",
+        ),
+        ("object.metadata.labels.project", "bert", "group bert"),
+        (
+            "object.metadata.labels.project",
+            "<none>",
+            "group <none> (the policy's groupBy gives no name)",
+        ),
+    ],
+)
+def test_a_sentence_names_the_group(group_by: Any, group: str, words: str) -> None:
+    (policy,) = policies(quota(groupBy=group_by, budget={"pods": 1})).quotas
+
+    assert verdicts.who(policy, group) == words
 
 
 def test_an_exception_lets_off_until_it_expires() -> None:
