@@ -168,7 +168,7 @@ class Usage:
             uid, met = owner, set[str]()
             while (entry := self._entries.get(uid)) and uid not in met:
                 met.add(uid)
-                if policy in entry.charges and not entry.terminating:
+                if policy in entry.covers and not entry.terminating:
                     charged = entry
                 uid = entry.owner
             if charged is None:

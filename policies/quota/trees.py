@@ -6,8 +6,9 @@ What objects use together: trees by controller, and what each adds to the groups
         Pod Pod Pod     Pod Pod
 
 A tree uses the larger of what its root asks for at its peak and what its members ask for now; so
-owned pods are free within what their owner is charged with, and what is more is charged. A member
-that is being deleted is its root's business.
+owned pods are free within what their owner is charged with, and what is more is charged. A Pod runs
+itself: what it asks for makes room for nothing that names it as its owner. A member that is being
+deleted is its root's business, what it owns and isn't being deleted counts.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from policies.quota.ledger import Amounts
 
 Account: TypeAlias = tuple[str, str]  # policy, group
 
+POD = "Pod"
 _ZERO = Decimal(0)
 
 
@@ -38,6 +40,11 @@ class Entry:
     terminating: bool
     charges: Mapping[str, Charge]
     steady: Mapping[str, Amounts]
+
+    @property
+    def covers(self) -> frozenset[str]:
+        """Name the policies under which its members are free within its own charge."""
+        return frozenset() if self.kind == POD else frozenset(self.charges)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,21 +102,23 @@ class Forest:
         if entry.uid in met:
             return
         met.add(entry.uid)
-        own = frozenset(entry.charges)
-        for name in own - covered:
-            charge = entry.charges[name]
-            yield (name, charge.group), _most(charge.amounts, self.used_by_members(entry, name))
+        for name, charge in entry.charges.items():
+            if name in covered:
+                continue
+            inner = self.used_by_members(entry, name) if name in entry.covers else {}
+            yield (name, charge.group), _most(charge.amounts, inner)
         for member in self._members_of(entry):
-            yield from self._contributions(member, covered | own, met)
+            yield from self._contributions(member, covered | entry.covers, met)
 
     def _used_by_members(self, entry: Entry, policy: str, met: set[str]) -> Amounts:
         used: Amounts = {}
         for member in self._members_of(entry):
-            if member.uid in met or member.terminating:
+            if member.uid in met:
                 continue
             met.add(member.uid)
-            inner = self._used_by_members(member, policy, met)
-            used = total(used, _most(member.steady.get(policy, {}), inner))
+            own = {} if member.terminating else member.steady.get(policy, {})
+            together = total if member.kind == POD else _most
+            used = total(used, together(own, self._used_by_members(member, policy, met)))
         return used
 
     def _members_of(self, entry: Entry) -> list[Entry]:
