@@ -85,9 +85,10 @@ def _forbidden(message: str, asked: Asked) -> ClusterError:
         namespace = found["namespace"]
         place = f'in namespace "{namespace}"' if namespace else "in the whole cluster"
         flag = f" -n {namespace}" if namespace else " -A"
+        role = "Role" if namespace else "ClusterRole"
         return NotAllowed(
             f"you lack the right to {found['verb']} {resource} {place}",
-            hint="an admin can give it with a Role; check with: "
+            hint=f"an admin can give it with a {role}; check with: "
             f"kubectl auth can-i {found['verb']} {resource}{flag}",
             status=403,
         )

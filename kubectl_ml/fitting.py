@@ -34,6 +34,7 @@ class Verdict:
     asks: Amounts
     sentences: tuple[str, ...]
     to_go: tuple[Holder, ...]
+    never: Amounts = field(default_factory=dict)  # by how much it asks for more than the budget
 
     @property
     def fits(self) -> bool:
@@ -70,6 +71,7 @@ class Fitting:
                 listed = [(one.name, one.amounts) for one in holders if counted or one.name != name]
                 found += verdicts.over(charge, short, listed, name)
             mine = [one for one in holders if (one.namespace, one.name) == (namespace, one.name)]
+            never = _never(charge, short)
             others = [one for one in mine if (one.kind, one.name) != (kind.name, name)]
             self.verdicts.append(
                 Verdict(
@@ -79,7 +81,8 @@ class Fitting:
                     object=objects.reference(manifest, namespace=namespace),
                     asks=charge.amounts,
                     sentences=tuple(one.message for one in found),
-                    to_go=tuple(to_go(short, others)) if found else (),
+                    to_go=tuple(to_go(short, others)) if found and not never else (),
+                    never=never if found else {},
                 )
             )
 
@@ -127,6 +130,12 @@ class Fitting:
         return Ledger(
             policy=charge.policy.name, group=charge.group, used=use.used, holds={hold.key: hold}
         )
+
+
+def _never(charge: Charge, shorts: Iterable[Short]) -> Amounts:
+    """Find what is asked for beyond the whole budget, which nothing that goes makes room for."""
+    over = {one.name: charge.amounts.get(one.name, _ZERO) - one.budget for one in shorts}
+    return {name: value for name, value in over.items() if value > 0}
 
 
 def _until() -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kubectl_ml.backends.backend import Backend
     from kubectl_ml.cluster import Cluster
+    from kubectl_ml.errors import NotAllowed
     from policies.model import Facts, PolicySet
 
     Word = click.ParamType[str]
@@ -219,8 +220,10 @@ all_namespaces = click.option(
 )
 
 
-def read_policies(paths: tuple[str, ...], *, library: bool) -> PolicySet:
-    """Load what `--policies` and `--no-library` ask for."""
+def read_policies(
+    paths: tuple[str, ...], *, library: bool, hidden: dict[str, NotAllowed] | None = None
+) -> PolicySet:
+    """Load what `--policies` and `--no-library` ask for; `hidden`: see `in_force.objects`."""
     from policies import load
     from policies.errors import InvalidPolicies
     from policies.model import PolicySet
@@ -230,7 +233,7 @@ def read_policies(paths: tuple[str, ...], *, library: bool) -> PolicySet:
 
         files = tuple(path for path in paths if path != CLUSTER)
         base = read_policies(files, library=library)
-        return in_force.policies(asked_cluster(), base, _warn)
+        return in_force.policies(asked_cluster(), base, _warn, hidden)
     if not paths:
         return load.library() if library else PolicySet()
     try:

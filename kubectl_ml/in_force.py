@@ -17,10 +17,15 @@ from policies import load, variables
 from policies.model import API_VERSION, Facts, Manifest, PolicySet
 
 
-def policies(cluster: Cluster, base: PolicySet, warn: Callable[[str], None]) -> PolicySet:
-    """Put the cluster's policies over `base`."""
+def policies(
+    cluster: Cluster,
+    base: PolicySet,
+    warn: Callable[[str], None],
+    hidden: dict[str, NotAllowed] | None = None,
+) -> PolicySet:
+    """Put the cluster's policies over `base`; `hidden`: see `objects`."""
     usable = []
-    for one in objects(cluster):
+    for one in objects(cluster, hidden):
         faults = load.judged(one)
         if faults:
             reasons = "; ".join(fault.sentence for fault in faults)
@@ -30,10 +35,15 @@ def policies(cluster: Cluster, base: PolicySet, warn: Callable[[str], None]) -> 
     return load.over(base, usable)
 
 
-def objects(cluster: Cluster) -> list[Manifest]:
-    """Read every policy of the cluster as it is there, those that can't be used among them."""
-    found = list(_objects(cluster))
-    if not found and not cluster.serves(API_VERSION, load.KINDS[0]):
+def objects(cluster: Cluster, hidden: dict[str, NotAllowed] | None = None) -> list[Manifest]:
+    """
+    Read every policy of the cluster as it is there, those that can't be used among them.
+
+    Kinds that may not be listed are put into `hidden` with the server's answer; without it that
+    is an error.
+    """
+    found = list(_objects(cluster, hidden))
+    if not found and not hidden and not cluster.serves(API_VERSION, load.KINDS[0]):
         raise PluginError(
             "--policies cluster: this cluster has no policies; kubectl-ml isn't installed there",
             hint="kubectl apply -k manifests/crds, or give a directory: --policies DIR",
@@ -41,17 +51,31 @@ def objects(cluster: Cluster) -> list[Manifest]:
     return found
 
 
-def _objects(cluster: Cluster) -> Iterator[Manifest]:
+def _objects(cluster: Cluster, hidden: dict[str, NotAllowed] | None) -> Iterator[Manifest]:
     for kind in load.KINDS:
         try:
             yield from cluster.find_all(API_VERSION, kind, namespace=None)
         except (NotInstalled, NotFound):
             continue  # a kind that this cluster doesn't have
-        except NotAllowed:
-            if kind != "NamespacedDataSource":
+        except NotAllowed as error:
+            if kind == "NamespacedDataSource":
+                yield from _of_own_namespace(cluster, kind, hidden)
+            elif hidden is None:
                 raise
-            # Who may not look into every namespace sees those of their own.
-            yield from cluster.find_all(API_VERSION, kind)
+            else:
+                hidden[kind] = error
+
+
+def _of_own_namespace(
+    cluster: Cluster, kind: str, hidden: dict[str, NotAllowed] | None
+) -> Iterator[Manifest]:
+    """Read those that one sees who may not look into every namespace."""
+    try:
+        yield from cluster.find_all(API_VERSION, kind)
+    except NotAllowed as error:
+        if hidden is None:
+            raise
+        hidden[kind] = error
 
 
 def facts(cluster: Cluster) -> Facts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import groupby
 from typing import Any
 
 import click
@@ -12,10 +13,14 @@ from kubectl_ml import tables
 from kubectl_ml.fitting import Verdict
 from kubectl_ml.quotas import Holder, Use
 from policies.quota.ledger import Amounts
+from policies.quota.policy import QuotaPolicy
 from policies.quota.verdicts import amount, label, told
 
 HEADERS = ("POLICY", "GROUP", "OF", "BUDGET", "USED", "RESERVED", "FREE", "")
 BAR = 8
+EACH = "(each workload)"
+NOTHING = "-"
+_SAID = {"Warn": " (only warns)", "Audit": " (only records)"}
 _ZERO = Decimal(0)
 
 
@@ -29,7 +34,10 @@ def show(uses: Sequence[Use], form: str, *, holders: bool, headers: bool) -> Non
     else:
         wide = form == "wide"
         titles = (*HEADERS, *(("HOLDERS",) if wide else ()))
-        rows = [_cells(one, key, wide=wide) for one in uses for key in sorted(one.budget)]
+        rows = []
+        for policy, of_policy in groupby(uses, key=lambda one: one.policy):
+            rows += [_cells(one, key, wide=wide) for one in of_policy for key in sorted(one.budget)]
+            rows += _per_workload(policy, wide=wide)
         click.echo(tables.table(titles, rows, headers))
         if holders and any(one.holders for one in uses):
             click.echo()
@@ -40,11 +48,21 @@ def _cells(use: Use, key: str, *, wide: bool) -> list[str]:
     used, reserved = use.used.get(key, _ZERO), use.reserved.get(key, _ZERO)
     figures = (use.budget[key], used, reserved, use.free(key))
     cells = [use.policy.name, use.group, label(key), *(told(key, one) for one in figures)]
-    cells.append(bar(use.budget[key], used, reserved))
+    cells.append(bar(use.budget[key], used, reserved) + _SAID.get(use.policy.enforcement, ""))
     if wide:
         held = [one for one in use.holders if one.amounts.get(key)]
-        cells.append(", ".join(f"{one.name} {told(key, one.amounts[key])}" for one in held))
+        names = ", ".join(f"{one.name} {told(key, one.amounts[key])}" for one in held)
+        cells.append(names or NOTHING)
     return cells
+
+
+def _per_workload(policy: QuotaPolicy, *, wide: bool) -> list[list[str]]:
+    """Give the rows of what one workload may have, whoever else has what."""
+    said = _SAID.get(policy.enforcement, "").strip() or NOTHING
+    return [
+        [policy.name, EACH, label(key), told(key, most), *[NOTHING] * 3, said, *[NOTHING] * wide]
+        for key, most in sorted(policy.per_workload.items())
+    ]
 
 
 def bar(budget: Decimal, used: Decimal, reserved: Decimal) -> str:
@@ -73,13 +91,23 @@ def _holders(uses: Sequence[Use], *, headers: bool) -> None:
 def written(amounts: Amounts) -> str:
     """Write amounts in a cell: `8 a100, 2 pods`."""
     found = sorted(amounts.items())
-    return ", ".join(f"{told(key, value)} {label(key)}" for key, value in found if value)
+    return ", ".join(_counted(key, value) for key, value in found if value)
+
+
+def _counted(key: str, value: Decimal) -> str:
+    word = label(key)
+    if value == 1 and key in ("pods", "accelerators"):
+        word = word.removesuffix("s")
+    return f"{told(key, value)} {word}"
 
 
 def _item(use: Use) -> dict[str, Any]:
     return {
         "policy": use.policy.name,
         "group": use.group,
+        "enforcement": use.policy.enforcement,
+        "schedule": use.schedule or None,
+        "perWorkload": texts(use.policy.per_workload.items()),
         "budget": texts(use.budget.items()),
         "used": texts(use.used.items()),
         "reserved": texts(use.reserved.items()),
@@ -112,15 +140,29 @@ def verdicts(found: Sequence[Verdict], form: str) -> None:
         return
     if not found:
         click.echo("No quota covers what is here.", err=True)
+    for obj, of_object in groupby(found, key=lambda one: one.object):
+        _verdicts(obj, list(of_object))
+
+
+def _verdicts(obj: str, found: Sequence[Verdict]) -> None:
+    """Print what policies say of one object; those that it asks nothing of say nothing."""
+    if not any(one.sentences or any(one.asks.values()) for one in found):
+        click.echo(f"{obj} fits: it asks for nothing that a quota bounds")
     for one in found:
-        if not one.sentences:
-            click.echo(f"{one.object} fits: {one.policy}, {one.group}: {written(one.asks) or '0'}")
+        if not one.sentences and any(one.asks.values()):
+            click.echo(f"{obj} fits: {one.policy}, {one.group}: {written(one.asks)}")
         for sentence in one.sentences:
             word = "Warning" if one.fits else "error"
             click.echo(f"{word}: {one.policy}: {sentence}", err=True)
         if one.to_go:
             names = ", ".join(f"{each.name} ({written(each.amounts)})" for each in one.to_go)
             click.echo(f"hint: it fits once this is gone: {names}", err=True)
+        for key, over in one.never.items():
+            click.echo(
+                f"hint: it never fits: the whole budget is {told(key, one.asks[key] - over)} "
+                f"{label(key)}; ask for {told(key, over)} less",
+                err=True,
+            )
 
 
 def _verdict(one: Verdict) -> dict[str, Any]:
@@ -132,4 +174,5 @@ def _verdict(one: Verdict) -> dict[str, Any]:
         "fits": one.fits,
         "sentences": list(one.sentences),
         "toGo": [holder(each) for each in one.to_go],
+        "never": texts(one.never.items()),
     }

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from kubectl_ml import in_force, objects
+from kubectl_ml import in_force, objects, reach
 from kubectl_ml.cluster import Cluster
 from kubectl_ml.errors import NotAllowed, NotFound, NotInstalled
 from policies import engine, quantity
-from policies.model import API_VERSION, Facts, Manifest, Match, PolicySet
+from policies.model import API_VERSION, Facts, Manifest, Match, PolicySet, User
 from policies.quota import budgets, reading
 from policies.quota.charges import NONE
 from policies.quota.ledger import Amounts
@@ -27,6 +27,7 @@ from policies.workloads import catalogue
 from policies.workloads.catalogue import Kind
 
 _ZERO = Decimal(0)
+_NAMESPACE = "namespaceObject"  # what an expression calls it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Use:
     used: Amounts
     reserved: Amounts
     holders: tuple[Holder, ...]
+    schedule: str = ""  # the one that holds
 
     def free(self, key: str) -> Decimal:
         """Tell how much is left; less than nothing where the budget is overdrawn."""
@@ -68,6 +70,7 @@ class Seen:
     statuses: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # by policy
     notes: dict[str, None] = field(default_factory=dict)  # an ordered set
     hidden: list[str] = field(default_factory=list)  # kinds that can't be listed elsewhere
+    hidden_here: list[str] = field(default_factory=list)  # nor in our namespace
 
     def use(self, policy: QuotaPolicy, group: str) -> Use:
         """Tell what a group uses."""
@@ -92,9 +95,12 @@ class Seen:
                 f"{policy.name} has no status; its groups are counted by what you may see"
             ] = None
         budget = budgets.of(policy, group, self.facts.now)
+        schedule = budgets.schedule_of(policy, self.facts.now)
+        if schedule is not None:
+            self.notes[f"{policy.name}: the budget is that of schedule {schedule.title}"] = None
         return Use(
             policy=policy, group=group, budget=budget, used=used, reserved=reserved,
-            holders=holders,
+            holders=holders, schedule=schedule.title if schedule else "",
         )  # fmt: skip
 
     def groups(self, policy: QuotaPolicy) -> list[str]:
@@ -108,21 +114,34 @@ class Seen:
     def of_namespace(self, policy: QuotaPolicy) -> list[str]:
         """Name the groups that a namespace is in, by its name, its labels or its workloads."""
         by = policy.group_by
+        labels = self.facts.namespaces.get(self.namespace)
+        if not reach.may_reach(policy.match, self.namespace, labels):
+            return []
         if by.by == "namespace":
             return [self.namespace]
-        labels = self.facts.namespaces.get(self.namespace)
         if by.by == "namespaceLabel" and labels is not None:
             return [labels.get(by.of) or NONE]
-        return [
+        found = {
             group
-            for (name, group), holders in sorted(self.holders.items())
+            for (name, group), holders in self.holders.items()
             if name == policy.name and any(one.namespace == self.namespace for one in holders)
-        ]
+        }
+        if by.by == "user" and self.facts.user.username:
+            found.add(self.facts.user.username)
+        if not found and policy.budget.amounts:
+            word = "label" if by.by == "namespaceLabel" else by.by
+            self.notes[
+                f"{policy.name} groups by {word}; nothing that you may see of namespace "
+                f'"{self.namespace}" is in a group of it yet'
+            ] = None
+        return sorted(found)
 
     def possible(self, policy: QuotaPolicy) -> set[str]:
         """Name every group that is known, idle ones too."""
         by, found = policy.group_by, set(self.groups(policy))
         for namespace, labels in self.facts.namespaces.items():
+            if not reach.may_reach(policy.match, namespace, labels):
+                continue
             if by.by == "namespace":
                 found.add(namespace)
             elif by.by == "namespaceLabel":
@@ -136,21 +155,27 @@ def look(cluster: Cluster, policies: PolicySet) -> Seen:
     seen = Seen(policies=policies, facts=facts, namespace=cluster.namespace)
     if not policies.quotas:
         return seen
+    if any(one.group_by.by == "user" for one in policies.quotas):
+        seen.facts = replace(facts, user=User(username=cluster.username()))
     _statuses(cluster, seen)
     _workloads(cluster, seen)
     by_labels = [one.name for one in policies.quotas if asks_labels(one)]
     if by_labels and cluster.namespace not in facts.namespaces:
+        go = "groups or chooses" if len(by_labels) == 1 else "group or choose"
         seen.notes[
             f'the labels of namespace "{cluster.namespace}" are hidden: you can\'t get namespaces; '
-            f"{', '.join(by_labels)} groups or chooses by them, so holders may be missing"
+            f"{', '.join(by_labels)} {go} by them, so holders may be missing"
         ] = None
     return seen
 
 
 def asks_labels(policy: QuotaPolicy) -> bool:
     """Tell whether a namespace's labels decide what a policy makes of its workloads."""
-    return policy.group_by.by in ("namespaceLabel", "expression") or _chooses_by_labels(
-        policy.match
+    by = policy.group_by
+    return (
+        by.by == "namespaceLabel"
+        or (by.by == "expression" and _NAMESPACE in by.of)
+        or _chooses_by_labels(policy.match)
     )
 
 
@@ -158,7 +183,7 @@ def _chooses_by_labels(match: Match) -> bool:
     namespaces = match.namespaces
     return (
         (namespaces is not None and namespaces.selector is not None)
-        or any("namespaceObject" in expression for _, expression in match.conditions)
+        or any(_NAMESPACE in expression for _, expression in match.conditions)
         or (match.exclude is not None and _chooses_by_labels(match.exclude))
     )
 
@@ -196,6 +221,11 @@ def _workloads(cluster: Cluster, seen: Seen) -> None:
         seen.notes[
             f"other namespaces' workloads are hidden: you can't list {', '.join(seen.hidden)} there"
         ] = None
+    if seen.hidden_here:
+        seen.notes[
+            f'workloads of namespace "{seen.namespace}" are hidden: you can\'t list '
+            f"{', '.join(seen.hidden_here)} there"
+        ] = None
 
 
 def _hold(seen: Seen) -> None:
@@ -228,8 +258,8 @@ def _listed(cluster: Cluster, kind: Kind, seen: Seen) -> Iterator[Manifest]:
         seen.hidden.append(kind.plural)
         try:
             yield from cluster.find_all(version, kind.kind)
-        except NotAllowed as error:
-            seen.notes[error.message] = None
+        except NotAllowed:
+            seen.hidden_here.append(kind.plural)
 
 
 def _read(found: Any, key: str) -> Amounts:

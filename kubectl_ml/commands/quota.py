@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 
 import click
 
 from kubectl_ml import flags, named, objects, quota_output, quotas, submit
 from kubectl_ml.cluster import Cluster, Target
-from kubectl_ml.errors import PluginError
+from kubectl_ml.errors import NotAllowed, PluginError
 from kubectl_ml.fitting import Fitting
 from kubectl_ml.quotas import Seen, Use
-from policies.model import User
 
 EVERY_SECONDS = 2.0  # --watch
+ROLE = "kubectl-ml-view"
+_KIND = "QuotaPolicy"
+_COUNTS_NOTHING = ("GuardPolicy",)
 _CLEAR = "\x1b[H\x1b[2J"
 
 
@@ -78,10 +80,9 @@ def quota(
         raise click.UsageError("-f is for `kubectl ml quota check -f FILENAME`")
     cluster = submit.Session(target).cluster
     while True:
-        policies = flags.read_policies(policies_ or (flags.CLUSTER,), library=not no_library)
-        seen = quotas.look(cluster, policies)
+        seen = _look(cluster, policies_ or (flags.CLUSTER,), library=not no_library)
         if filenames:
-            return _check(cluster, seen, filenames, output)
+            return _check(seen, filenames, output)
         found = _wanted(seen, group, everywhere=all_namespaces)
         if watch and sys.stdout.isatty():
             click.echo(_CLEAR, nl=False)
@@ -98,9 +99,35 @@ def _say(seen: Seen) -> None:
         click.echo(f"note: {note}", err=True)
 
 
-def _check(cluster: Cluster, seen: Seen, filenames: tuple[str, ...], output: str) -> int:
-    if any(one.group_by.by == "user" for one in seen.policies.quotas):
-        seen.facts = replace(seen.facts, user=User(username=cluster.username()))
+def _look(cluster: Cluster, policies_: tuple[str, ...], *, library: bool) -> Seen:
+    hidden: dict[str, NotAllowed] = {}
+    policies = flags.read_policies(policies_, library=library, hidden=hidden)
+    _check_hidden(hidden)
+    seen = quotas.look(cluster, policies)
+    _say_hidden(seen, hidden)
+    return seen
+
+
+def _check_hidden(hidden: Mapping[str, NotAllowed]) -> None:
+    """Raise where the quotas themselves may not be read."""
+    if _KIND in hidden:
+        raise NotAllowed(
+            hidden[_KIND].message,
+            hint=f"an admin can bind the ClusterRole {ROLE} to you in the whole cluster; "
+            "quotas from files: --policies DIR",
+        )
+
+
+def _say_hidden(seen: Seen, hidden: Mapping[str, NotAllowed]) -> None:
+    kinds = [one for one in hidden if one not in _COUNTS_NOTHING]
+    if kinds and seen.policies.quotas:
+        seen.notes[
+            f"{', '.join(kinds)} objects are hidden: you can't list them, and they may change what "
+            "workloads ask for"
+        ] = None
+
+
+def _check(seen: Seen, filenames: tuple[str, ...], output: str) -> int:
     fitting = Fitting(seen=seen)
     for document in named.in_files(filenames, recursive=False):
         if document.value is not None:

@@ -10,26 +10,17 @@ from tests.e2e.test_quota import job
 
 CONTROL_PLANE = "quota"
 A100 = "accelerators.a100"
-READERS = "/apis/rbac.authorization.k8s.io/v1"
+READERS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
 
 
 def let_read(place: Place) -> None:
     """Let everyone read policies, as the page on quotas says."""
-    if place.admin.request("GET", f"{READERS}/clusterroles/policies").ok:
-        return
-    rule = {"apiGroups": ["kubectl-ml.io"], "resources": ["*"], "verbs": ["get", "list"]}
-    place.admin.create(
-        f"{READERS}/clusterroles", {"metadata": {"name": "policies"}, "rules": [rule]}
-    )
-    group = "rbac.authorization.k8s.io"
-    place.admin.create(
-        f"{READERS}/clusterrolebindings",
-        {
-            "metadata": {"name": "policies"},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "policies"},
-            "subjects": [{"apiGroup": group, "kind": "Group", "name": "system:authenticated"}],
-        },
-    )
+    role = "kubectl-ml-view"
+    if not place.admin.request("GET", f"{READERS}/{role}").ok:
+        place.admin.kubectl(
+            "create", "clusterrolebinding", role,
+            f"--clusterrole={role}", "--group=system:authenticated",
+        )  # fmt: skip
 
 
 def shown(place: Place, *args: str) -> list[dict[str, object]]:

@@ -102,6 +102,9 @@ def test_json(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
             {
                 "policy": "gpus",
                 "group": "vision",
+                "enforcement": "Deny",
+                "schedule": None,
+                "perWorkload": {},
                 "budget": {A100: "16"},
                 "used": {A100: "16"},
                 "reserved": {},
@@ -301,6 +304,7 @@ def test_a_group_of_a_user(server: APIServer, ml: Callable[..., Outcome], tmp_pa
 
     assert outcome.err == (
         "error: gpus: user ann has 0 of 2 a100 in use; gpt asks for 3, 1 too many\n"
+        "hint: it never fits: the whole budget is 2 a100; ask for 1 less\n"
     )
 
 
@@ -322,3 +326,155 @@ def test_labels_decide_where_namespaces_are_chosen_by_them(
     outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 1))
 
     assert (outcome.code, outcome.out) == (1, "")
+
+
+def test_who_may_not_read_quotas_is_told_what_to_ask_for(
+    two_teams: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    two_teams.answers[("GET", POLICIES)] = forbidden(
+        'quotapolicies.kubectl-ml.io is forbidden: User "ann" cannot list resource "quotapolicies" '
+        'in API group "kubectl-ml.io" at the cluster scope'
+    )
+
+    assert ml("quota") == Outcome(
+        code=1,
+        out="",
+        err="error: you lack the right to list quotapolicies.kubectl-ml.io in the whole cluster\n"
+        "hint: an admin can bind the ClusterRole kubectl-ml-view to you in the whole cluster; "
+        "quotas from files: --policies DIR\n",
+    )
+
+
+def test_other_policies_that_may_not_be_read_are_said(
+    two_teams: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    two_teams.kinds[GROUP] |= {"GuardPolicy": "guardpolicies", "PolicyException": "exceptions"}
+    for plural in ("guardpolicies", "exceptions"):
+        two_teams.answers[("GET", f"/apis/{GROUP}/{plural}")] = forbidden("no")
+
+    outcome = ml("quota", "--no-headers")
+
+    assert outcome == Outcome(
+        code=0,
+        out="gpus   nlp   a100   16   10   2   4   █████▒░░\n",
+        err="note: PolicyException objects are hidden: you can't list them, and they may change "
+        "what workloads ask for\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("match", "shown"),
+    [
+        pytest.param({"namespaces": {"names": ["m*"]}}, True, id="its name"),
+        pytest.param({"namespaces": {"names": ["other"]}}, False, id="another name"),
+        pytest.param(
+            {"namespaces": {"selector": {"matchLabels": {"team": "vision"}}}},
+            False,
+            id="another's labels",
+        ),
+        pytest.param({"exclude": {"namespaces": {"names": ["ml"]}}}, False, id="left out"),
+        pytest.param(
+            {"exclude": {"namespaces": {"names": ["ml"]}, "kinds": ["Job.batch"]}},
+            True,
+            id="only some workloads left out",
+        ),
+    ],
+)
+def test_a_quota_that_never_reaches_the_namespace_is_not_shown(
+    two_teams: APIServer, ml: Callable[..., Outcome], match: Any, shown: bool
+) -> None:
+    policy(two_teams, groupBy="namespace", match=match)
+
+    assert bool(json.loads(ml("quota", "-ojson").out)["items"]) is shown
+
+
+def test_hidden_labels_may_fit(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    namespaces = {"selector": {"matchLabels": {"team": "nlp"}}}
+    policy(two_teams, groupBy="namespace", match={"namespaces": namespaces})
+    for path in ("/api/v1/namespaces", "/api/v1/namespaces/ml"):
+        two_teams.answers[("GET", path)] = forbidden("no")
+
+    outcome = ml("quota", "-ojson")
+
+    assert [one["group"] for one in json.loads(outcome.out)["items"]] == ["ml"]
+    assert outcome.err == (
+        'note: the labels of namespace "ml" are hidden: you can\'t get namespaces; gpus groups or '
+        "chooses by them, so holders may be missing\n"
+    )
+
+
+def test_what_one_workload_may_have_and_what_only_warns(
+    server: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    limits = {"accelerators": 8, "memory": "64Gi"}
+    policy(server, "q", groupBy="namespace", perWorkload=limits, enforcement="Warn")
+    job(server, "ml", "bert", 4)
+
+    assert ml("quota", "-owide", "--no-headers").out.splitlines() == [
+        "q   ml                a100           16     4   0   12   ██░░░░░░ (only warns)   bert 4",
+        "q   (each workload)   accelerators   8      -   -   -    (only warns)            -",
+        "q   (each workload)   memory         64Gi   -   -   -    (only warns)            -",
+    ]
+
+
+def test_the_schedule_that_holds_is_said(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    always = {"name": "surge", "timeZone": "Europe/Berlin", "budget": {A100: 32}}
+    policy(server, groupBy="namespace", schedules=[always])
+
+    outcome = ml("quota", "--no-headers")
+
+    assert outcome == Outcome(
+        code=0,
+        out="gpus   ml   a100   32   0   0   32   ░░░░░░░░\n",
+        err="note: gpus: the budget is that of schedule surge\n",
+    )
+    assert json.loads(ml("quota", "-ojson").out)["items"][0]["schedule"] == "surge"
+
+
+def test_your_own_group_is_shown_before_it_uses_anything(
+    server: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    policy(server, groupBy="user", budget={A100: 2})
+    review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    server.answers[("POST", review)] = (201, {"status": {"userInfo": {"username": "ann"}}})
+
+    assert ml("quota", "--no-headers") == Outcome(
+        code=0, out="gpus   ann   a100   2   0   0   2   ░░░░░░░░\n", err=""
+    )
+
+
+def test_a_namespace_in_no_group_yet_is_said(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    policy(server, groupBy="queue")
+
+    assert ml("quota", "--no-headers").err == (
+        "No quota holds here.\n"
+        'note: gpus groups by queue; nothing that you may see of namespace "ml" is in a group of '
+        "it yet\n"
+    )
+
+
+def test_what_is_hidden_in_the_namespace_too(
+    two_teams: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    for path in ("apis/batch/v1/jobs", "apis/batch/v1/namespaces/ml/jobs"):
+        two_teams.answers[("GET", f"/{path}")] = forbidden("no")
+
+    assert ml("quota", "--no-headers").err == (
+        "note: other namespaces' workloads are hidden: you can't list jobs there\n"
+        'note: workloads of namespace "ml" are hidden: you can\'t list jobs there\n'
+    )
+
+
+def test_what_asks_for_nothing_fits(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    (tmp_path / "pod.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: idle}\n"
+        "spec: {containers: [{name: main, image: x}]}\n"
+    )
+
+    assert ml("quota", "check", "-f", str(tmp_path / "pod.yaml")) == Outcome(
+        code=0,
+        out="Pod/ml/idle fits: it asks for nothing that a quota bounds\n",
+        err="",
+    )
