@@ -221,6 +221,66 @@ def test_a_pod_with_a_forged_owner_gains_nothing(replicas: Installed, team: Plac
         assert "forged asks for 2, 1 too many" in refused.stderr
 
 
+def test_a_pod_makes_no_room_for_what_names_it_as_its_owner(
+    replicas: Installed, team: Place
+) -> None:
+    with applied(replicas, quota(budget={GPUS: 4})):
+        in_force(replicas)
+        team.apply(acting.pod("first", accelerator="a100:2"))
+        owner = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "name": "first",
+            "uid": team.get("Pod", "first")["metadata"]["uid"],
+            "controller": True,
+        }
+        second = acting.pod("second", accelerator="a100:2")
+        second["metadata"]["ownerReferences"] = [owner]
+        team.apply(second)
+        settles(replicas, team, 4)
+        refused = team.try_apply(acting.pod("third", accelerator="a100:1"))
+        assert "has 4 of 4 a100 in use (first 4); third asks for 1, 1 too many" in refused.stderr
+
+
+def test_a_resize_in_place_counts(replicas: Installed, team: Place) -> None:
+    pod = acting.pod("resized")
+    pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1"}}
+    pod["spec"]["nodeSelector"] = NOWHERE  # the nodes here are old to the API server: no resize
+    with applied(replicas, quota(budget={"cpu": 2})):
+        in_force(replicas)
+        team.apply(pod)
+        path = f"{team.path('Pod')}/resized"
+        name = pod["spec"]["containers"][0]["name"]
+
+        def resized(cpu: str) -> Answer:
+            containers = [{"name": name, "resources": {"requests": {"cpu": cpu}}}]
+            return team.admin.request(
+                "PATCH",
+                f"{path}/resize",
+                {"spec": {"containers": containers}},
+                content_type="application/strategic-merge-patch+json",
+            )
+
+        def uses(cpu: str) -> None:
+            waiting.until(
+                lambda: summed_up(replicas, team.name).get("used") == {"cpu": cpu},
+                what=f"{cpu} cpu in use: {summed_up(replicas, team.name)}",
+            )
+
+        uses("1")
+        refused = resized("3")
+        sentence = (
+            f"gpus: namespace {team.name} has 1 of 2 cpu in use (resized 1); "
+            "resized asks for 2 more, 1 too much\n"
+        )
+        assert refused.status == 403
+        assert sentence in refused.body["message"]
+        assert resized("2").ok
+        uses("2")
+        assert resized("500m").ok
+        uses("500m")
+
+
 def test_what_was_there_before_the_policy_counts(replicas: Installed, team: Place) -> None:
     team.apply(job("early", 3))
     with applied(replicas, quota(budget={GPUS: 4})):
