@@ -19,6 +19,8 @@ from policies.workloads import catalogue, locate, requests
 
 _POD = catalogue.builtin().kinds["", "Pod"]
 _OVER = ("Succeeded", "Failed")
+_KEEPS_OFF = ("NoSchedule", "NoExecute")
+_CORDONED = "node.kubernetes.io/unschedulable"  # what `spec.unschedulable` says, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class NodeDevices:
     allocatable: int
     schedulable: bool
     pods: tuple[PodUse, ...] | None
+    taints: tuple[str, ...] = ()  # that keep pods off which don't tolerate them: `key=value:Effect`
 
     @property
     def allocated(self) -> int | None:
@@ -114,7 +117,15 @@ def _of_node(
             allocatable=_whole(allocatable.get(resource, "0")),
             schedulable=not lookup(node, ("spec", "unschedulable")) and _is_ready(node),
             pods=None if pods is None else tuple(_holding(pods, resource)),
+            taints=tuple(_taints(node)),
         )
+
+
+def _taints(node: Manifest) -> Iterator[str]:
+    for one in lookup(node, ("spec", "taints")) or ():
+        if one["effect"] in _KEEPS_OFF and one["key"] != _CORDONED:
+            value = f"={one['value']}" if one.get("value") else ""
+            yield f"{one['key']}{value}:{one['effect']}"
 
 
 def _is_ready(node: Manifest) -> bool:

@@ -31,7 +31,7 @@ UNKNOWN = "?"
     type=click.Choice(["table", "wide", "json", "yaml"]),
     default="table",
     show_default=True,
-    help="What to print; wide adds who holds what.",
+    help="What to print; wide adds taints and who holds what.",
 )
 @flags.cluster
 @flags.verbosity
@@ -42,8 +42,9 @@ def gpus(
     List the cluster's devices by class and by node: what is free, and who holds them.
 
     REQUESTABLE is the largest request of one pod that a node can take now, AT-MOST the largest
-    that one could take if it were empty. A node that fits several classes counts in each. Classes
-    are the library's and those of --policies; `--policies cluster` knows the cluster's own.
+    that one could take if it were empty, for a pod that tolerates its taints. A node that fits
+    several classes counts in each. Classes are the library's and those of --policies;
+    `--policies cluster` knows the cluster's own.
 
     \b
     Examples:
@@ -97,6 +98,7 @@ def _node(one: NodeDevices) -> dict[str, Any]:
         "requestable": one.requestable,
         "atMost": one.at_most,
         "schedulable": one.schedulable,
+        "taints": list(one.taints),
         "holders": [
             {"namespace": pod.namespace, "name": pod.name, "count": pod.count}
             for pod in one.pods or ()
@@ -115,7 +117,7 @@ def _print(
         ]
         click.echo(tables.table(CLASS_HEADERS, rows, headers))
         click.echo()
-    titles = (*NODE_HEADERS, *(("HOLDERS",) if wide else ()))
+    titles = (*NODE_HEADERS, *(("TAINTS", "HOLDERS") if wide else ()))
     rows = [_cells(one, wide=wide) for one in found]
     click.echo(tables.table(titles, rows, headers))
 
@@ -126,7 +128,7 @@ def _cells(one: NodeDevices, *, wide: bool) -> list[str]:
     cells += [_cell(figure) for figure in figures]
     if wide:
         held = [f"{pod.namespace}/{pod.name} {pod.count}" for pod in one.pods or ()]
-        cells.append(", ".join(held) or "-")
+        cells += [",".join(one.taints) or "-", ", ".join(held) or "-"]
     return cells
 
 

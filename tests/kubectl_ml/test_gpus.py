@@ -39,8 +39,10 @@ def pod(server: APIServer, name: str, count: int, on: str = "", phase: str = "Ru
 def fleet(server: APIServer) -> APIServer:
     server.kinds["v1"] = {**server.kinds["v1"], "Node": "nodes"}
     node(server, "one", 8)
-    node(server, "two", 4)
-    node(server, "out", 8, unschedulable=True)
+    taint = {"key": "dedicated", "value": "ml", "effect": "NoSchedule"}
+    node(server, "two", 4, taints=[taint, {"key": "soft", "effect": "PreferNoSchedule"}])
+    cordoned = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    node(server, "out", 8, unschedulable=True, taints=[cordoned])
     node(server, "plain", 0)
     pod(server, "bert", 3, on="one")
     pod(server, "done", 4, on="two", phase="Succeeded")
@@ -55,9 +57,9 @@ def test_by_class_and_by_node(fleet: APIServer, ml: Callable[..., Outcome]) -> N
     assert [line.split() for line in outcome.out.splitlines()] == [
         ["t4", "3", "20", "3", "17", "5", "8", "-"],
         [],
-        ["one", "t4", GPU, "8", "3", "5", "5", "8", "ml/bert", "3"],
-        ["two", "t4", GPU, "4", "0", "4", "4", "4", "-"],
-        ["out", "t4", GPU, "8", "0", "8", "0", "0", "-"],
+        ["one", "t4", GPU, "8", "3", "5", "5", "8", "-", "ml/bert", "3"],
+        ["two", "t4", GPU, "4", "0", "4", "4", "4", "dedicated=ml:NoSchedule", "-"],
+        ["out", "t4", GPU, "8", "0", "8", "0", "0", "-", "-"],
     ]
 
 
