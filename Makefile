@@ -52,7 +52,9 @@ reference: $(READY) ## write docs/reference/ anew
 	@$(BIN)/python scripts/reference.py
 
 generate: $(READY) ## write the manifests that come from the catalogue and the schemas anew
-	@mkdir -p build && $(BIN)/python -m webhook.registrations >build/50-webhooks.yaml
+	@mkdir -p build && $(BIN)/python scripts/catalogue_json.py >build/catalogue.json
+	@mv build/catalogue.json policies/workloads/catalogue.json
+	@$(BIN)/python -m webhook.registrations >build/50-webhooks.yaml
 	@mv build/50-webhooks.yaml manifests/base/50-webhooks.yaml
 	@$(BIN)/python -m webhook.usage_role >build/25-usage.yaml
 	@mv build/25-usage.yaml manifests/base/25-usage.yaml

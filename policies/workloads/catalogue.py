@@ -1,19 +1,26 @@
-"""The catalogue of workload kinds, read from `catalogue.yaml` into frozen values."""
+"""
+The catalogue of workload kinds, read into frozen values.
+
+It is written in `catalogue.yaml`; `make generate` makes `catalogue.json` of it, which every start
+reads in a fortieth of the time.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path as File
 from typing import Any
 
-import yaml
-
 from policies.model import PolicySet
 from policies.patch import Path, lookup
 from policies.workloads.paths import each, path
 from policies.workloads.written_counts import Count, PathCount, count, path_count
+
+SOURCE = File(__file__).with_name("catalogue.yaml")
+MADE = SOURCE.with_suffix(".json")
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -170,8 +177,7 @@ class Catalogue:
 @lru_cache(maxsize=1)
 def builtin() -> Catalogue:
     """Read the catalogue that comes with the engine."""
-    text = File(__file__).with_name("catalogue.yaml").read_text("utf-8")
-    entries = {one["kind"]: one for one in yaml.load(text, Loader=yaml.CSafeLoader)}
+    entries = {one["kind"]: one for one in json.loads(MADE.read_text("utf-8"))}
     return assemble([kind(_derived(entry, entries)) for entry in entries.values()])
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -298,9 +301,19 @@ def test_what_the_catalogue_says_of_early_and_rejected_fields_a_custom_kind_says
 
 def test_the_catalogue_is_yaml_that_every_parser_reads() -> None:
     """libyaml takes `{a: b ?? 1}`, which the specification and other parsers don't."""
-    text = Path(catalogue.__file__).with_name("catalogue.yaml").read_text()
+    text = catalogue.SOURCE.read_text()
 
     assert yaml.load(text, yaml.SafeLoader) == yaml.load(text, yaml.CSafeLoader)
+
+
+def test_what_is_read_of_the_catalogue_is_not_stale() -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/catalogue_json.py"], cwd=Path(__file__).parents[3],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+
+    assert catalogue.MADE.read_text() == done.stdout, "stale: run `make generate`"
+    assert json.loads(done.stdout) == yaml.safe_load(catalogue.SOURCE.read_text())
 
 
 DRIVER = {"name": "driver", "template": "spec.driver.template"}
