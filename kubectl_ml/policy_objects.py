@@ -156,6 +156,11 @@ def named(found: Sequence[Held], word: str) -> Held:
     if fitting:
         words = ", ".join(f"{one.kind}/{one.name}" for one in fitting)
         raise PluginError(f'"{word}" names several objects', hint=f"write one of {words}")
+    if kind := next((kind for kind in load.KINDS if is_kind(kind, word)), ""):
+        raise PluginError(
+            f'"{word}" is a kind, and no policy is named so; write the name of one',
+            hint=f"kubectl ml policy list --kind {kind} lists them",
+        )
     from kubectl_ml.suggest import did_you_mean
 
     near = did_you_mean(name if slash else word, [one.name for one in found])

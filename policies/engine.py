@@ -231,7 +231,7 @@ def _of_workload(context: Context) -> Decision:
 def _of_our_own(context: Context) -> Decision:
     request = context.request
     violations = own.judge(request)
-    warnings = () if violations else own.unsent(request, context.facts, context.catalogue)
+    warnings = () if violations else own.noted(request, context)
     return Decision(object=request.object, violations=violations, warnings=warnings)
 
 

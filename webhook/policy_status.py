@@ -37,15 +37,15 @@ class PolicyStatus:
     api: Api
     objects: Objects
     leader: Leader
-    unsent: Callable[[Manifest], tuple[str, ...]]  # what of a policy nothing sends to us
+    idle: Callable[[str, Manifest], tuple[str, ...]]  # what of a kind's policy does nothing
 
     def follow(self) -> Iterator[None]:
         """Write what isn't written yet, once."""
         for (kind, _), held in self.objects.held.items():
             if not self.leader.holds:
                 break
-            unsent = self.unsent(held.value) if kind == "GuardPolicy" and not held.faults else ()
-            wanted = condition(held, datetime.now(UTC), unsent)
+            idle = () if held.faults else self.idle(kind, held.value)
+            wanted = condition(held, datetime.now(UTC), idle)
             if wanted is not None:
                 self._write(kind, held, wanted)
                 yield
@@ -101,18 +101,18 @@ class PolicyStatus:
         self.api.ask("POST", f"/api/v1/namespaces/{namespace}/events", what="an event", body=event)
 
 
-def condition(held: Held, now: datetime, unsent: tuple[str, ...] = ()) -> dict[str, Any] | None:
+def condition(held: Held, now: datetime, idle: tuple[str, ...] = ()) -> dict[str, Any] | None:
     """
     Make the `Ready` condition of an object; None where it says that already.
 
-    One that is in force says what it names that nothing sends to the webhook.
+    One that is in force says what of it does nothing in this cluster.
     """
     generation = held.value["metadata"].get("generation", 0)
     wanted = {
         "type": "Ready",
         "status": "False" if held.faults else "True",
         "reason": "Unusable" if held.faults else "InForce",
-        "message": "\n".join(held.faults or unsent)[:MAX_MESSAGE],
+        "message": "\n".join(held.faults or idle)[:MAX_MESSAGE],
         "observedGeneration": generation,
     }
     ready = [one for one in _conditions(held) if one.get("type") == "Ready"]

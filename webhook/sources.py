@@ -17,13 +17,13 @@ from webhook.counting import Counting, counting
 from webhook.facts import FactsSource, OfflineFacts
 from webhook.following import Followed, Follower
 from webhook.handlers import PolicySource, Quotas
+from webhook.idle import Idle
 from webhook.leader import RENEW_SECONDS, Leader
 from webhook.policy_files import PolicyFiles
 from webhook.policy_objects import ClusterPolicies
 from webhook.policy_status import PolicyStatus
 from webhook.recount import RECOUNT_SECONDS
 from webhook.settings import FactsFrom, Settings
-from webhook.unsent import Unsent
 
 STATUS_SECONDS = 0.5  # between two looks at what is to be written
 
@@ -54,8 +54,8 @@ def of(
     policies = ClusterPolicies(api=api, files=files, recorder=recorder, log=log)
     identity = f"{socket.gethostname()}-{os.getpid()}"
     leader = Leader(api, namespace=settings.namespace, identity=identity)
-    unsent = Unsent(facts=facts, policies=policies)
-    status = PolicyStatus(api=api, objects=policies, leader=leader, unsent=unsent.of)
+    idle = Idle(facts=facts, policies=policies)
+    status = PolicyStatus(api=api, objects=policies, leader=leader, idle=idle.of)
     counted = counting(
         api,
         namespace=settings.namespace,

@@ -124,11 +124,7 @@ def _bounded(held: Held, subjects: Subjects) -> Iterator[Found]:
     """Find budgets of classes that nothing can be of: they bound nothing."""
     about = About(held=held, rule="budget")
     classes = subjects.policies.accelerators
-    for path, budget in reading.budgets_of(held.spec):
-        for key in budget if isinstance(budget, dict) else ():
-            devices, dot, name = key.partition(".")
-            if devices != reading.DEVICES or not dot or name in classes:
-                continue
-            written = findings.field_path(at("spec", *path, key))
-            message = f'{written}: there is no device class "{name}", so this bounds nothing'
-            yield about(ERROR, message + did_you_mean(name, classes), at("spec", *path, key))
+    for path, name in reading.of_no_class(held.spec, classes):
+        written = findings.field_path(at("spec", *path))
+        message = f'{written}: there is no device class "{name}", so this bounds nothing'
+        yield about(ERROR, message + did_you_mean(name, classes), at("spec", *path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -152,6 +152,17 @@ def budgets_of(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...],
         if isinstance(one, dict):
             for path, budget in budgets_of(one):
                 yield ("schedules", number, *path), budget
+
+
+def of_no_class(
+    spec: Mapping[str, Any], classes: Container[str]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Find budgets of classes that aren't there: the path of each below `spec`, and the class."""
+    for path, budget in budgets_of(spec):
+        for key in budget if isinstance(budget, dict) else ():
+            devices, dot, name = key.partition(".")
+            if devices == DEVICES and dot and name not in classes:
+                yield (*path, key), name
 
 
 def _key_fault(key: str) -> str:

@@ -7,9 +7,9 @@ a rule became stricter can still be written.
 
 from __future__ import annotations
 
-from policies import asked, guarding, load
-from policies.model import Facts, Request, Violation
-from policies.workloads.catalogue import Catalogue
+from policies import idle, load
+from policies.model import Request, Violation
+from policies.stages.context import Context
 
 
 def judge(request: Request) -> tuple[Violation, ...]:
@@ -25,13 +25,16 @@ def judge(request: Request) -> tuple[Violation, ...]:
     )
 
 
-def unsent(request: Request, facts: Facts, catalogue: Catalogue) -> tuple[str, ...]:
-    """Say what a guard of the cluster names that nothing sends to the webhook."""
-    if request.kind != "GuardPolicy":
-        return ()
-    guard = guarding.guard_policy(request.name or _name(request.object), request.object["spec"])
-    named = f'GuardPolicy "{guard.name}"'
-    return tuple(f"{named}: {one}" for one in asked.unsent(guard, facts, catalogue))
+def noted(request: Request, context: Context) -> tuple[str, ...]:
+    """Say what of a policy that can be used does nothing in this cluster."""
+    name = request.name or _name(request.object)
+    spec = request.object["spec"]
+    found: tuple[str, ...] = ()
+    if request.kind == "GuardPolicy":
+        found = idle.of_guard(name, spec, context.facts, context.catalogue)
+    elif request.kind == "QuotaPolicy":
+        found = idle.of_quota(spec, context.prepared.policies)
+    return tuple(f'{request.kind} "{name}": {one}' for one in found)
 
 
 def _name(obj: object) -> str:

@@ -125,6 +125,26 @@ def test_what_became_of_a_policy_is_in_its_status(installed: Installed) -> None:
     ]
 
 
+def test_a_budget_of_no_device_class_is_told_in_the_status(installed: Installed) -> None:
+    quota = own("QuotaPolicy", "idle", {"budget": {"accelerators.a1000": 4}})
+    with applied(installed, quota):
+        waiting.until(
+            lambda: ready(installed, "quotapolicies/idle"), what="the status to be written"
+        )
+        status = ready(installed, "quotapolicies/idle")
+        with applied(installed, own("Accelerator", "a1000", {"resource": "example.com/a1000"})):
+            waiting.until(
+                lambda: ready(installed, "quotapolicies/idle")["Ready"][2] == "",
+                what="the status to be written anew",
+            )
+
+    message = (
+        'spec.budget["accelerators.a1000"]: there is no device class "a1000", so this bounds '
+        'nothing; did you mean "a100"?'
+    )
+    assert status == {"Ready": ("True", "InForce", message)}
+
+
 def test_a_policy_that_cant_be_used_is_refused_as_it_is_applied(installed: Installed) -> None:
     bad = own("InjectionPolicy", "bad", {"inject": {"accelerator": "a100:0"}})
 

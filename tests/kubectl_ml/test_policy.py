@@ -158,6 +158,12 @@ def test_objects_that_can_be_applied_again(policy: Callable[..., Outcome]) -> No
     ("args", "code", "sentence"),
     [
         (["gpu-pod"], 1, 'there is no policy "gpu-pod"; did you mean "gpu-pods"?'),
+        (
+            ["quotas"],
+            1,
+            '"quotas" is a kind, and no policy is named so; write the name of one\n'
+            "hint: kubectl ml policy list --kind QuotaPolicy lists them",
+        ),
         (["--kind", "GuardPolcy"], 2, '--kind "GuardPolcy": there is no such kind; did you mean'),
     ],
 )

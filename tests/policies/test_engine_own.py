@@ -129,3 +129,29 @@ def test_a_guard_that_names_what_nothing_sends_is_warned_about(
             for what in missing
         ],
     )
+
+
+def test_a_budget_of_a_class_that_isnt_there_is_warned_about() -> None:
+    quota = {
+        "apiVersion": "kubectl-ml.io/v1alpha1",
+        "kind": "QuotaPolicy",
+        "metadata": {"name": "mine"},
+        "spec": {
+            "budget": {"accelerators": 8, "accelerators.a1000": 4},
+            "overrides": [{"group": "nlp", "budget": {"accelerators.a100": 1, "pods": 3}}],
+        },
+    }
+    request = Request(
+        operation="CREATE", group="kubectl-ml.io", version="v1alpha1", kind="QuotaPolicy",
+        name="mine", object=quota,
+    )  # fmt: skip
+
+    decision = engine.review(request, LIBRARY, Facts())
+
+    assert (decision.violations, decision.warnings) == (
+        (),
+        (
+            'QuotaPolicy "mine": spec.budget["accelerators.a1000"]: there is no device class '
+            '"a1000", so this bounds nothing; did you mean "a100"?',
+        ),
+    )

@@ -1,11 +1,11 @@
-"""What guards of the cluster name that no registration sends to us, worked out once a version."""
+"""What of a policy in the cluster does nothing there; of guards, worked out once a version."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from policies import asked, guarding
+from policies import idle
 from policies.model import Facts, Manifest, PolicySet
 from policies.workloads import catalogue
 from policies.workloads.catalogue import Catalogue
@@ -43,17 +43,24 @@ class _Known:
 
 
 @dataclass(slots=True, kw_only=True)
-class Unsent:
-    """Says for a GuardPolicy what of it nobody asks us about."""
+class Idle:
+    """Says of a GuardPolicy what nobody asks us about, of a QuotaPolicy what bounds nothing."""
 
     facts: FactsSource
     policies: PolicySource
     _known: dict[str, _Known] = field(default_factory=dict)
 
-    def of(self, value: Manifest) -> tuple[str, ...]:
-        """Give a sentence for each kind."""
+    def of(self, kind: str, value: Manifest) -> tuple[str, ...]:
+        """Give a sentence for each part of a policy that can be used."""
+        if self.policies.unready or kind not in ("GuardPolicy", "QuotaPolicy"):
+            return ()
+        if kind == "QuotaPolicy":
+            return idle.of_quota(value["spec"], self.policies.current)
+        return self._of_guard(value)
+
+    def _of_guard(self, value: Manifest) -> tuple[str, ...]:
         facts = self.facts.known
-        if facts is None or facts.sent is None or self.policies.unready:
+        if facts is None or facts.sent is None:
             return ()
         name, kinds = value["metadata"]["name"], catalogue.of(self.policies.current)
         known = self._known.get(name)
@@ -63,7 +70,6 @@ class Unsent:
             or known.sent is not facts.sent
             or known.catalogue is not kinds
         ):
-            guard = guarding.guard_policy(name, value["spec"])
-            found = asked.unsent(guard, facts, kinds)
+            found = idle.of_guard(name, value["spec"], facts, kinds)
             known = self._known[name] = _Known(value, facts.sent, kinds, found)
         return known.sentences
