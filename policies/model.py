@@ -6,7 +6,7 @@ Manifests stay plain JSON objects; what admins write becomes frozen values here,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,6 +18,7 @@ JSONPatch: TypeAlias = list[dict[str, Any]]
 
 DOMAIN = "kubectl-ml.io"
 API_VERSION = f"{DOMAIN}/v1alpha1"
+ENFORCED = "pod-security.kubernetes.io/enforce"  # the label of a namespace
 
 
 # --- what a decision is made from -----------------------------------------------------------
@@ -65,6 +66,9 @@ class Facts:
     kube_version: tuple[int, int] = (1, 36)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # name -> labels
     namespace_objects: Mapping[str, Manifest] = field(default_factory=dict)  # what else is known
+    # By namespace: its LimitRanges, and its ResourceQuotas with what is used.
+    limit_ranges: Mapping[str, Sequence[Manifest]] = field(default_factory=dict)
+    resource_quotas: Mapping[str, Sequence[Manifest]] = field(default_factory=dict)
     installed: frozenset[str] | None = None
     user: User = User()
     now: float | None = None  # seconds since 1970; None: no clock, and nothing has expired

@@ -4,7 +4,8 @@ What containers must say of their resources, and within which bounds: `checks.re
     resources: {requests: [cpu, memory], limits: [memory], max: {cpu: 64}, min: {memory: 64Mi}}
 
 `min` and `max` are those of a LimitRange: of requests and of limits. A request that isn't written
-is the limit, as the API server has it; what a pod says for all its containers counts for each.
+is the limit, as the API server has it; what a pod says for all its containers counts for each, and
+a template has the defaults of the namespace's LimitRanges.
 Containers that we add are left out: their resources are ours to choose.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies import quantity
+from policies.guard import limit_ranges
 from policies.guard.containers import at, items
 from policies.guard.subject import Check, Subject
 
@@ -40,8 +42,9 @@ def compiled(check: Mapping[str, Any]) -> Check:
 
     def judge(subject: Subject) -> Iterator[str]:
         ours = subject.given().containers
-        whole = at(subject.spec, "resources") or {}
-        for one in (*items(subject.spec, "initContainers"), *items(subject.spec, "containers")):
+        spec = limit_ranges.defaulted(subject.spec, subject.ranges)
+        whole = at(spec, "resources") or {}
+        for one in (*items(spec, "initContainers"), *items(spec, "containers")):
             if (one.get("name"), one.get("image")) not in ours:
                 for side in sides:
                     yield from _judge(side, one, whole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -33,6 +33,7 @@ class Subject:
     uses: frozenset[str] = frozenset()  # the intents that not every kind can use and this one can
     autoscaling: str = ""  # knative, kserve
     given: Callable[[], Given]
+    ranges: Sequence[Manifest] = ()  # LimitRanges, whose defaults the pod has yet to get
 
     @property
     def spec(self) -> Any:

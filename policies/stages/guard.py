@@ -15,12 +15,16 @@ from policies.guard.subject import Given, Subject
 from policies.inject.prepared import Rule
 from policies.inject.sound import is_sound_metadata
 from policies.match import Target
-from policies.model import DOMAIN, Decision, Manifest, Violation
+from policies.model import DOMAIN, ENFORCED, Decision, Facts, Manifest, Violation
 from policies.patch import lookup
 from policies.stages.context import Context
 from policies.stages.work import Outcome, Work
 from policies.workloads import pods
 from policies.workloads.locate import Template
+
+_NAMESPACE = "namespace"  # who speaks where no policy does
+# Kinds of others whose templates are the pods' as they are written; those of Kubernetes are.
+_PLAIN = ("JobSet.jobset.x-k8s.io", "LeaderWorkerSet.leaderworkerset.x-k8s.io")
 
 
 def pod(context: Context, obj: Any) -> Verdict:
@@ -65,6 +69,7 @@ def template(work: Work, at: Template, intents: known.Intents, outcome: Outcome)
         uses=work.kind.uses | {"roles"},
         autoscaling=work.kind.autoscaling,
         given=lambda: _given(context, target, intents, work.rules()),
+        ranges=context.facts.limit_ranges.get(context.request.namespace, ()),
     )
     _collect(_judged(context, target, obj, before, subject=subject), outcome)
     if context.prepared.guards.of_objects:
@@ -78,6 +83,37 @@ def template(work: Work, at: Template, intents: known.Intents, outcome: Outcome)
         )
         verdict = _judged(context, whole, obj, before, subject=subject, templates=True)
         _collect(verdict, outcome)
+
+
+def by_namespace(work: Work, at: Template, outcome: Outcome) -> None:
+    """Judge what a template makes by what its namespace refuses of pods."""
+    context, namespace = work.context, work.context.request.namespace
+    if not _speaks(namespace, context.facts):
+        return
+    if work.kind.template or (work.kind.name not in _PLAIN and "." in work.kind.group):
+        return  # it makes no pods, or an operator makes more of its template than is there
+    if pods.origin(_metadata(work.draft.object), context.catalogue).owner:
+        return  # which was judged
+    made = work.made(at)
+    if not isinstance(made, dict):
+        return
+    from policies.guard import namespaces  # here, because a terminal rarely knows of any bounds
+
+    for message in namespaces.violations(made, namespace, context.facts):
+        violation = Violation(policy=_NAMESPACE, message=message)
+        outcome.violations += [violation] if violation not in outcome.violations else []
+    for message in namespaces.shortages(made, namespace, context.facts):
+        line = f"{_NAMESPACE}: {message}"
+        outcome.warnings += [line] if line not in outcome.warnings else []
+
+
+def _speaks(namespace: str, facts: Facts) -> bool:
+    """Tell whether there is anything to judge by."""
+    return (
+        namespace in facts.limit_ranges
+        or namespace in facts.resource_quotas
+        or ENFORCED in facts.namespaces.get(namespace, {})
+    )
 
 
 def _collect(verdict: Verdict, outcome: Outcome) -> None:

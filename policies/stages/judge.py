@@ -64,6 +64,7 @@ def templates(work: Work, outcome: Outcome) -> None:
             if warning:
                 pod.warn(warning)
         outcome.collect(pod)
+        guard.by_namespace(trial, template, outcome)
         if work.context.prepared.guards:
             guard.template(trial, template, intents, outcome)
 

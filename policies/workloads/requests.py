@@ -207,6 +207,13 @@ def _annotated(obj: Any, template: Template, request: PodRequest) -> None:
         request.amounts.add(share, int(number))
 
 
+def of_pod(spec: Mapping[str, Any]) -> PodRequest:
+    """Tell what a pod asks for."""
+    request = PodRequest()
+    _of_pod(spec, _list(spec.get("containers")), request)
+    return request
+
+
 def of_container(container: Mapping[str, Any]) -> PodRequest:
     """Tell what one container asks for, or what describes one."""
     request = PodRequest()
