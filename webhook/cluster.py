@@ -1,9 +1,10 @@
 """
 Facts from the cluster, kept fresh: the namespaces, what is installed, the version.
 
-Two threads ask the API server: one follows the namespaces (list, then watch from there on), one
-looks each minute at what doesn't change by itself. What they find replaces the facts as a whole.
-While the API server is away, what was known last stays in force.
+Threads ask the API server: three follow the namespaces, their LimitRanges and their ResourceQuotas
+(list, then watch from there on), one looks each minute at what doesn't change by itself. What they
+find replaces the facts as a whole; bounds, of which a quota's change with each pod, are read as
+they are. While the API server is away, what was known last stays in force.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import itertools
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from structlog.typing import FilteringBoundLogger
 
 from policies import variables
 from policies.model import DOMAIN, Facts, Manifest, Request
+from webhook.bounds import Bounds
 from webhook.errors import NotReachable, NotReady
-from webhook.following import PACE, Collection, Follower, Pace, Recorder, Watcher
+from webhook.following import PACE, Allowed, Collection, Follower, Pace, Recorder, Watcher
 from webhook.runtimes import Launchers
 from webhook.served_fields import ServedFields
 
@@ -97,13 +99,18 @@ class ClusterFacts:
         self._launchers = Launchers(api=api, changed=self._take_launchers)
         self._found: tuple[tuple[int, int], frozenset[str], Fields, Sent] | None = None
         self._logged: tuple[tuple[int, int], list[str]] | None = None
+        self._ranges, self._quotas = Bounds(), Bounds()
 
     # What the server asks, in its own thread
 
     @property
     def unready(self) -> str:
         """Say why there are no facts yet; nothing where there are."""
-        return "" if self._current else "the cluster's namespaces and API groups aren't read yet"
+        return (
+            ""
+            if self._current
+            else "the cluster's namespaces, their bounds and API groups aren't read yet"
+        )
 
     @property
     def known(self) -> Facts | None:
@@ -140,6 +147,8 @@ class ClusterFacts:
         )
         for name, follow, seconds in (
             ("namespaces", namespaces.follow, 0.0),
+            ("limit ranges", self._bounds("limitranges", self._ranges), 0.0),
+            ("resource quotas", self._bounds("resourcequotas", self._quotas), 0.0),
             ("discovery", self._follow_discovery, self._pace.discovery_seconds),
             *((name, one.follow, 0.0) for name, one in self._launchers.collections()),
         ):
@@ -153,6 +162,15 @@ class ClusterFacts:
                 every_seconds=seconds,
                 stopped=self._stopped,
             ).start()
+
+    def _bounds(self, plural: str, into: Bounds) -> Callable[[], Iterator[None]]:
+        def listed(found: list[Any]) -> None:
+            into.listed(found)
+            with self._lock:
+                self._publish()
+
+        source = Allowed(self._api.objects("", "v1", plural))
+        return Collection(source=source, listed=listed, changed=into.changed, optional=True).follow
 
     def stop(self) -> None:
         """Ask no more."""
@@ -198,8 +216,10 @@ class ClusterFacts:
         yield
 
     def _publish(self) -> None:
-        """Replace the facts, once both halves are there; the lock is held."""
+        """Replace the facts, once all parts are there; the lock is held."""
         if self._namespaces is None or self._found is None:
+            return
+        if not (self._ranges.read and self._quotas.read):
             return
         version, systems, fields, asked_about = self._found
         read = version, sorted(systems)
@@ -207,6 +227,8 @@ class ClusterFacts:
             kube_version=version,
             namespaces={name: labels_of(one) for name, one in self._namespaces.items()},
             namespace_objects=self._namespaces,
+            limit_ranges=self._ranges.by_namespace,
+            resource_quotas=self._quotas.by_namespace,
             installed=systems,
             fields=fields,
             launchers=self._launchers.known,

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from webhook.apiserver import Expired, NotFound, Watched
+from webhook.apiserver import Expired, Forbidden, NotFound, Watched
 from webhook.errors import NotReachable
 
 
@@ -190,3 +190,21 @@ class Collection:
             raise NotServed(str(error)) from error
         self.listed(answer["items"])
         return str(answer["metadata"]["resourceVersion"])
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What may not be read, by rights that are older than we are, is as good as not there."""
+
+    source: Watcher
+
+    def list(self) -> Any:
+        """Give the list as the API server does."""
+        try:
+            return self.source.list()
+        except Forbidden as error:
+            raise NotFound(str(error)) from error
+
+    def watch(self, version: str) -> Iterator[Watched]:
+        """Follow the changes from a version on, until the server ends it."""
+        return self.source.watch(version)

@@ -14,8 +14,7 @@ from typing import Any, Protocol
 
 from policies.workloads import catalogue, trainings
 from policies.workloads.catalogue import Kind
-from webhook.apiserver import Forbidden, NotFound, Watched
-from webhook.following import Collection, Watcher
+from webhook.following import Allowed, Collection, Watcher
 
 Name = tuple[str, str]  # namespace or "", name
 
@@ -60,7 +59,7 @@ class Launchers:
             known = self._found.get(kind.kind, frozenset())
             self._take(kind, known | {name} if is_one else known - {name})
 
-        source = _Allowed(self.api.objects(kind.group, kind.versions[0], kind.plural))
+        source = Allowed(self.api.objects(kind.group, kind.versions[0], kind.plural))
         return Collection(source=source, listed=listed, changed=changed, optional=True)
 
     def _take(self, kind: Kind, found: frozenset[Name]) -> None:
@@ -76,21 +75,3 @@ def _type(kind: Kind) -> Mapping[str, str]:
 def _launcher(runtime: Any) -> Name | None:
     found = trainings.launcher_of(runtime)
     return found and found[1:]
-
-
-@dataclass(frozen=True, slots=True)
-class _Allowed:
-    """What may not be read is as good as not there."""
-
-    source: Watcher
-
-    def list(self) -> Any:
-        """Give the list as the API server does."""
-        try:
-            return self.source.list()
-        except Forbidden as error:
-            raise NotFound(str(error)) from error
-
-    def watch(self, version: str) -> Iterator[Watched]:
-        """Follow the changes from a version on, until the server ends it."""
-        return self.source.watch(version)

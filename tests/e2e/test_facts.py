@@ -198,3 +198,66 @@ def test_a_train_job_gets_the_field_that_its_definition_has(
         admin.patch(definition, {"spec": {"versions": versions}})
 
     assert newest == {"runtimePatches"}
+
+
+def bounded(installed: Installed, namespace: str, plural: str, spec: Any) -> None:
+    """Make a LimitRange or a ResourceQuota, and wait until it is in force."""
+    admin, path = installed.control_plane.admin, f"/api/v1/namespaces/{namespace}/{plural}"
+    admin.create(path, {"metadata": {"name": "bounds"}, "spec": spec})
+    if plural == "resourcequotas":
+        waiting.until(
+            lambda: admin.get(f"{path}/bounds").get("status", {}).get("used"), what="the quota"
+        )
+
+
+def test_what_a_namespace_refuses_of_pods_is_refused_of_their_job(installed: Installed):
+    """Each is asked about twice: a Pod of the API server, where we don't act, and a Job of us."""
+    admin = installed.control_plane.admin
+    level = {"pod-security.kubernetes.io/enforce": "baseline"}
+    here, plain = installed.namespace({**ENABLED, **level}), installed.namespace(level)
+    limits = [
+        {"type": "Container", "max": {"cpu": "4"}, "maxLimitRequestRatio": {"cpu": "2"}},
+        {"type": "Pod", "max": {"cpu": "6"}},
+    ]
+    for namespace in (here, plain):
+        bounded(installed, namespace, "limitranges", {"limits": limits})
+        bounded(installed, namespace, "resourcequotas", {"hard": {"requests.memory": "4Gi"}})
+    memory = {"memory": "1Gi"}
+    small, large = {"cpu": "3", **memory}, {"cpu": "5", **memory}
+    cases = {
+        "fits": ([{"limits": small}], {}),
+        "fits by defaults": ([{"requests": memory}], {}),
+        "more than a container may": ([{"limits": large}], {}),
+        "more than a pod may": ([{"limits": {"cpu": "4", **memory}}, {"limits": small}], {}),
+        "too far from the request": (
+            [{"requests": {"cpu": "1", **memory}, "limits": {"cpu": "3"}}],
+            {},
+        ),
+        "no memory": ([{"limits": {"cpu": "1"}}], {}),
+        "more memory than there is": ([{"limits": {"memory": "8Gi"}}], {}),
+        "not baseline": ([{"limits": small}], {"hostNetwork": True}),
+    }
+
+    def verdicts(resources: list[Any], more: Any) -> tuple[bool, bool]:
+        containers = [
+            {"name": f"c{number}", "image": "registry.example.com/a:1", "resources": one}
+            for number, one in enumerate(resources)
+        ]
+        spec = {"restartPolicy": "Never", "containers": containers, **more}
+        metadata = {"metadata": {"name": "asked"}}
+        job = {**metadata, "spec": {"template": {"spec": spec}}}
+        pods = f"/api/v1/namespaces/{plain}/pods?dryRun=All"
+        jobs = f"/apis/batch/v1/namespaces/{here}/jobs?dryRun=All"
+        return (
+            admin.request("POST", pods, {**metadata, "spec": spec}).ok,
+            admin.request("POST", jobs, job).ok,
+        )
+
+    waiting.until(
+        lambda: not verdicts(*cases["no memory"])[1] and not verdicts(*cases["not baseline"])[1],
+        what="the bounds to be known",
+        timeout_seconds=5,
+    )
+    found = {name: verdicts(*case) for name, case in cases.items()}
+
+    assert found == {name: (name.startswith("fits"),) * 2 for name in cases}

@@ -138,7 +138,11 @@ def test_the_webhook_may_read_what_it_needs_and_no_more(kubectl: str) -> None:
 
     ours, read = ["kubectl-ml.io"], ["get", "list", "watch"]
     assert objects["ClusterRole", "kubectl-ml"]["rules"] == [
-        {"apiGroups": [""], "resources": ["namespaces"], "verbs": read},
+        {
+            "apiGroups": [""],
+            "resources": ["namespaces", "limitranges", "resourcequotas"],
+            "verbs": read,
+        },
         {"apiGroups": ours, "resources": ["*"], "verbs": read},
         {"apiGroups": ours, "resources": ["*/status"], "verbs": ["patch"]},
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},

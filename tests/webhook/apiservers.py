@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+_BOUNDS = ("limitranges", "resourcequotas")
+
 
 @dataclass(kw_only=True)
 class State:
@@ -30,6 +32,8 @@ class State:
     oldest: int = 0  # a watch from before that is 410
     closing: bool = False
     lease: Any = None
+    bounds_refusal: int = 0  # answer what bounds pods with this
+    bounds: list[tuple[str, str, Any]] = field(default_factory=list)  # type, plural, object
 
     @property
     def version(self) -> int:
@@ -58,6 +62,15 @@ class State:
         with self.changed:
             self.events.append((self.version + 1, "DELETED", name))
             del self.namespaces[name]
+            self.changed.notify_all()
+
+    def bound(self, plural: str, name: str, *, gone: bool = False, **rest: Any) -> None:
+        """Make or change a LimitRange or a ResourceQuota, or delete it."""
+        with self.changed:
+            version = str(501 + len(self.bounds))
+            metadata = {"name": name, "namespace": "ml", "resourceVersion": version}
+            kind = "DELETED" if gone else "MODIFIED"
+            self.bounds.append((kind, plural, {"metadata": metadata, **rest}))
             self.changed.notify_all()
 
     def end_watches(self, *, forget: bool = False) -> None:
@@ -96,21 +109,29 @@ class _Handler(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         state = self.state
         watch = query.get("watch", "").lower() == "true"
-        state.asked.append(f"watch {query['resourceVersion']}" if watch else url.path)
+        plural = url.path.rpartition("/")[2]
+        if plural in _BOUNDS and not (state.closing or state.refusal):
+            self._bounded(plural, int(query["resourceVersion"]) - 500 if watch else None)
+        else:
+            self._get(url.path, int(query["resourceVersion"]) if watch else None)
+
+    def _get(self, path: str, watch: int | None) -> None:
+        state = self.state
+        state.asked.append(path if watch is None else f"watch {watch}")
         if state.closing:  # a connection that was kept open is gone like the rest
             self.close_connection = True
         elif state.refusal:
             self._answer(state.refusal, {"kind": "Status", "message": "not today"})
-        elif url.path in state.lists and not watch:
-            self._list(state.lists[url.path])
-        elif url.path.startswith("/apis/coordination.k8s.io/") and state.lease:
+        elif path in state.lists and watch is None:
+            self._list(state.lists[path])
+        elif path.startswith("/apis/coordination.k8s.io/") and state.lease:
             self._answer(200, state.lease)
-        elif url.path.startswith("/apis/") and url.path != "/apis/":  # our own kinds among them
+        elif path.startswith("/apis/") and path != "/apis/":  # our own kinds among them
             self._answer(404, {"kind": "Status", "code": 404, "message": "not found"})
         elif self.path in (said := state.discovery()):
             self._answer(200, said[self.path])
-        elif watch:
-            self._watch(int(query["resourceVersion"]))
+        elif watch is not None:
+            self._watch(watch)
         else:
             self._list([state.namespace(name, state.version) for name in state.namespaces])
 
@@ -138,6 +159,31 @@ class _Handler(BaseHTTPRequestHandler):
             self._event("ERROR", gone)
         else:
             self._events(sent, began)
+        self._chunk(b"")
+
+    def _bounded(self, plural: str, sent: int | None) -> None:
+        """List what bounds pods, or follow it."""
+        state = self.state
+        if state.bounds_refusal:
+            self._answer(state.bounds_refusal, {"kind": "Status", "message": "not today"})
+            return
+        if sent is None:
+            kept = [each for kind, one, each in state.bounds if one == plural and kind != "DELETED"]
+            items = list({each["metadata"]["name"]: each for each in kept}.values())
+            version = str(500 + len(state.bounds))
+            self._answer(200, {"metadata": {"resourceVersion": version}, "items": items})
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while not state.closing:
+            with state.changed:
+                state.changed.wait_for(lambda sent=sent: len(state.bounds) > sent or state.closing)
+                news, sent = state.bounds[sent:], len(state.bounds)
+            for kind, one, each in news:
+                if one == plural:
+                    self._event(kind, each)
         self._chunk(b"")
 
     def _events(self, sent: int, began: int) -> None:

@@ -126,6 +126,51 @@ def test_expressions_see_the_namespace(tmp_path: Path, api: apiservers.ApiServer
     assert refused["status"]["message"].splitlines()[0] == "g: at 100ml"
 
 
+def test_what_bounds_pods_is_followed(tmp_path: Path, api: apiservers.ApiServer) -> None:
+    limits = {"type": "Container", "default": {"cpu": "1"}}
+    api.state.bound("limitranges", "bounds", spec={"limits": [limits]})
+    review = reviews.review(reviews.deployment(), namespace="ml")
+
+    def said() -> str:
+        response = served.validate(review)
+        return str(response.get("status", {}).get("message", "")).partition("\n")[0]
+
+    with webhook(tmp_path, api) as served:
+        serving.until(lambda: said() == "")
+        api.state.bound("limitranges", "bounds", spec={"limits": [{**limits, "min": {"cpu": "2"}}]})
+        serving.until(lambda: "less than the min 2 of LimitRange" in said())
+        api.state.bound("limitranges", "bounds", gone=True)
+        serving.until(lambda: said() == "")
+        api.state.bound("resourcequotas", "most", spec={"hard": {"limits.cpu": "4"}})
+        serving.until(lambda: said() != "")
+        refused = said()
+
+    assert refused == (
+        'namespace: container "main" has no cpu limit, which ResourceQuota "most" asks for; write '
+        "resources.limits.cpu"
+    )
+
+
+def test_rights_from_before_bounds_were_read(tmp_path: Path, api: apiservers.ApiServer) -> None:
+    api.state.bounds_refusal = 403
+    with webhook(tmp_path, api) as served:
+        assert env(served, "ml") == NLP
+        assert served.events("the cluster can't be read") == []
+
+
+def test_not_ready_before_it_is_known_what_bounds_pods(
+    tmp_path: Path, api: apiservers.ApiServer
+) -> None:
+    api.state.bounds_refusal = 500
+    with started(tmp_path, api) as served:
+        serving.until(lambda: len(served.events("the cluster can't be read")) >= 2)
+        ready = served.call("/readyz", method="GET")[0]
+        api.state.bounds_refusal = 0
+        serving.until(lambda: served.call("/readyz", method="GET")[0] == 200)
+
+    assert ready == 503
+
+
 def test_a_namespace_that_went_is_forgotten(tmp_path: Path, api: apiservers.ApiServer) -> None:
     with webhook(tmp_path, api) as served:
         api.state.remove("ml")
@@ -146,7 +191,7 @@ def test_no_answer_before_the_cluster_is_read(tmp_path: Path, api: apiservers.Ap
         read = served.events("cluster read")
         injected = env(served, "ml")
 
-    message = "the cluster's namespaces and API groups aren't read yet"
+    message = "the cluster's namespaces, their bounds and API groups aren't read yet"
     assert (ready[0], ready[1]["message"]) == (503, message)
     assert healthy == 200
     assert (early[0], early[1]["uid"]) == (503, reviews.UID)
