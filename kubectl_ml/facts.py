@@ -3,7 +3,8 @@ What `render` may assume of the cluster, read from the file that `--facts` names
 
     kubeVersion: "1.34"                     # default: 1.36
     namespaces:
-      ml: {labels: {team: nlp}}             # what policies match on; annotations, too
+      ml: {labels: {team: nlp}}             # what policies match on; annotations, limitRanges
+                                            # and resourceQuotas (lists of objects), too
     user: {username: ann, groups: [nlp]}    # who applies the manifests
     installed: [kueue, knative]             # default: every known system
     launchers: [mpi, ml/mpi]                # runtimes of TrainJobs whose launcher is a node
@@ -18,8 +19,9 @@ from typing import Any
 
 from kubectl_ml.errors import PluginError
 from policies import manifests
-from policies.model import Facts, User
+from policies.model import Facts, Manifest, User
 
+_OF_NAMESPACES = ("labels", "annotations", "limitRanges", "resourceQuotas")
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:[.+-].*)?")
 
 
@@ -79,6 +81,8 @@ class _Reader:
                 ).items()
                 if found
             },
+            limit_ranges=self.objects(top.get("namespaces") or {}, "limitRanges"),
+            resource_quotas=self.objects(top.get("namespaces") or {}, "resourceQuotas"),
             installed=frozenset(self.strings(top["installed"], "installed"))
             if top.get("installed") is not None
             else default.installed,
@@ -121,12 +125,30 @@ class _Reader:
         }
 
     def texts(self, found: Any, field: str, member: str) -> Mapping[str, str]:
-        namespace = self.mapping(found or {}, field, ("labels", "annotations"))
+        namespace = self.mapping(found or {}, field, _OF_NAMESPACES)
         texts = self.mapping(namespace.get(member) or {}, f"{field}.{member}")
         for key, value in texts.items():
             if not isinstance(value, str):
                 raise self.fault(f"{field}.{member}.{key}", f"{value!r} is no string; quote it")
         return texts
+
+    def objects(self, found: Any, member: str) -> Mapping[str, Sequence[Manifest]]:
+        """Read each namespace's objects of one kind."""
+        return {
+            name: [
+                dict(self.mapping(one, f"namespaces.{name}.{member}[{number}]"))
+                for number, one in enumerate(
+                    self.listed(value[member], f"namespaces.{name}.{member}")
+                )
+            ]
+            for name, value in self.mapping(found, "namespaces").items()
+            if value and value.get(member)
+        }
+
+    def listed(self, found: Any, field: str) -> list[Any]:
+        if not isinstance(found, list):
+            raise self.fault(field, "is no list of objects")
+        return found
 
     def user(self, found: Any) -> User:
         user = self.mapping(found, "user", ("username", "groups"))

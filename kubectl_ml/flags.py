@@ -253,7 +253,7 @@ def read_facts(paths: tuple[str, ...]) -> Facts:
         return Facts()
     from kubectl_ml import in_force
 
-    return in_force.facts(asked_cluster())
+    return in_force.bounded(asked_cluster())
 
 
 def asked_cluster() -> Cluster:

@@ -7,7 +7,7 @@ A policy that the webhook leaves out is left out here, too, and said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from kubectl_ml import injection
@@ -86,6 +86,33 @@ def facts(cluster: Cluster) -> Facts:
         namespaces={name: one["metadata"].get("labels") or {} for name, one in found.items()},
         namespace_objects=found,
     )
+
+
+def bounded(cluster: Cluster) -> Facts:
+    """Read what bounds pods, too, for those who judge them."""
+    return replace(
+        facts(cluster),
+        limit_ranges=_by_namespace(cluster, "LimitRange"),
+        resource_quotas=_by_namespace(cluster, "ResourceQuota"),
+    )
+
+
+def _by_namespace(cluster: Cluster, kind: str) -> Mapping[str, Sequence[Manifest]]:
+    """Read what bounds pods, as far as one may: in every namespace, else in one's own."""
+    grouped: dict[str, list[Manifest]] = {}
+    for everywhere in (True, False):
+        try:
+            found = (
+                cluster.find_all("v1", kind, namespace=None)
+                if everywhere
+                else cluster.find_all("v1", kind)
+            )
+        except (NotAllowed, NotFound):
+            continue
+        for one in found:
+            grouped.setdefault(one["metadata"]["namespace"], []).append(one)
+        break
+    return grouped
 
 
 def _namespaces(cluster: Cluster) -> Mapping[str, Manifest]:

@@ -28,6 +28,7 @@ CORE = {
         "Service": "services",
         "PersistentVolumeClaim": "persistentvolumeclaims",
         "ResourceQuota": "resourcequotas",
+        "LimitRange": "limitranges",
         "Namespace": "namespaces",
     },
     "apps/v1": {

@@ -289,3 +289,28 @@ def test_lint_of_the_clusters_policies(in_cluster: APIServer, ml: Callable[..., 
     assert outcome.out.startswith(
         'cluster:1:1: error: GuardPolicy "bad": policies: spec.rules[0].expression: line 1, '
     )
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_check_knows_what_bounds_pods_there(
+    in_cluster: APIServer,
+    ml: Callable[..., Outcome],
+    tmp_path: Path,
+    allowed: bool,
+) -> None:
+    limits = [{"type": "Container", "max": {"cpu": "2"}}]
+    found = {"metadata": {"name": "b", "namespace": "ml"}, "spec": {"limits": limits}}
+    in_cluster.objects["/api/v1/namespaces/ml/limitranges/b"] = found
+    if not allowed:  # but in one's own namespace
+        in_cluster.answers[("GET", "/api/v1/limitranges")] = forbidden("no")
+    file = tmp_path / "job.yaml"
+    file.write_text(
+        "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {template: {spec: "
+        "{restartPolicy: Never, containers: [{name: main, image: a, resources: "
+        "{limits: {cpu: 4}}}]}}}}"
+    )
+
+    outcome = ml("policy", "check", "-f", file, "-n", "ml", "--no-library", "--policies=cluster")
+
+    assert outcome.code == 1
+    assert 'more than the max 2 of LimitRange "b"' in outcome.out

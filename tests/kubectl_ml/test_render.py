@@ -230,6 +230,32 @@ def test_facts_say_which_annotations_a_namespace_has(tmp_path: Path) -> None:
     assert env(json.loads(found.out))["O"] == "o"
 
 
+def test_facts_say_what_bounds_pods(tmp_path: Path) -> None:
+    facts, job = tmp_path / "facts.yaml", tmp_path / "job.yaml"
+    facts.write_text(
+        "namespaces:\n"
+        "  eu:\n"
+        "    limitRanges:\n"
+        "    - metadata: {name: bounds}\n"
+        "      spec: {limits: [{type: Container, max: {cpu: 2}}]}\n"
+        "    resourceQuotas:\n"
+        "    - metadata: {name: team}\n"
+        "      spec: {hard: {requests.memory: 1Gi}}\n"
+    )
+    job.write_text(
+        "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {template: {spec: "
+        "{restartPolicy: Never, containers: [{name: main, image: a, resources: "
+        "{limits: {cpu: 4, memory: 2Gi}}}]}}}}"
+    )
+
+    inside = invoke("render", "-f", job, "--facts", facts, "-n", "eu")
+    outside = invoke("render", "-f", job, "--facts", facts, "-n", "us")
+
+    assert (inside.code, outside.code, outside.err) == (1, 0, "")
+    assert 'than the max 2 of LimitRange "bounds"' in inside.err
+    assert 'more than the 1Gi of ResourceQuota "team"' in inside.err
+
+
 FAULTY_FACTS = [
     pytest.param(
         "kubeversion: '1.30'", 'unknown key "kubeversion"; did you mean "kubeVersion"?', id="key"
@@ -268,6 +294,11 @@ FAULTY_FACTS = [
         'fields.TrainJob.trainer.kubeflow.org: "podOverrides" is no field of it; known: '
         "runtimePatches, podTemplateOverrides, podSpecOverrides",
         id="fields-that-are-none",
+    ),
+    pytest.param(
+        "namespaces: {eu: {limitRanges: {a: b}}}",
+        "namespaces.eu.limitRanges: is no list of objects",
+        id="bounds-that-are-no-list",
     ),
     pytest.param("{", "line 2: did not find expected node content", id="yaml"),
 ]
