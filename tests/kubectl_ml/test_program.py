@@ -273,7 +273,11 @@ def test_help_does_not_load_the_engine_or_other_commands(command: str) -> None:
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on the PATH")
 def test_a_cold_start_costs_at_most_three_and_a_half_kubectls(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_bytes(POD)
-    cache = {"PYTHONPYCACHEPREFIX": str(tmp_path / "cache"), "PATH": os.environ["PATH"]}
+    cache = {
+        "PYTHONPYCACHEPREFIX": str(tmp_path / "cache"),
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),  # where kubectl has its cache
+    }
     ours = [str(BIN / "kubectl-ml"), "render", "-f", str(tmp_path / "pod.yaml")]
     theirs = ["kubectl", "version", "--client"]
     seconds(ours, cache)  # the first start compiles
