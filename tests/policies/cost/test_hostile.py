@@ -102,6 +102,18 @@ def test_conditions_pay_too() -> None:
     assert OF_A_POLICY in found[0]
 
 
+def test_a_text_that_leaves_no_letter_to_mark_matches_with_is_refused_with_the_reason() -> None:
+    text = "object.metadata.name.find('a') == ''"
+    known = guards(rule(text))
+    letters = "".join(map(chr, range(0xE000, 0xF8FF)))
+
+    assert said(review(known, HOSTILE_POD | {"metadata": {"name": letters}})) == [
+        f"g0: No. (`{text}` can't be evaluated: OUT_OF_RANGE: the text has all 6,399 letters of "
+        "Unicode that are for private use)"
+    ]
+    assert said(review(known, HOSTILE_POD | {"metadata": {"name": letters[1:]}})) == []
+
+
 def test_ordinary_rules_over_a_large_pod_are_far_from_the_budget() -> None:
     ordinary = (
         "object.spec.containers[0].env.all(e, e.name.startsWith('E') && e.value != 'secret')",
