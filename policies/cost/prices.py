@@ -3,7 +3,7 @@ What calls cost by the sizes of what they get, in units of a tenth of a microsec
 
 The prices are the worst that was measured, rounded up: a compare of bytes that agree to the last
 one, a regular expression whose automaton doesn't fit its memory. A function that isn't named here
-costs what the slowest linear one in Python does.
+costs what the slowest linear one in Python does, and each call of it what reading an address does.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ _BYTE = 1 / 50
 _COMPARED = 0.3  # two values
 _COMPARED_BYTE = 1 / 3000
 _COPIED = 0.3  # an element of the list that a comprehension gathers, each turn
-_PYTHON_ELEMENT, _PYTHON_BYTE = 5.0, 2.0
+_PYTHON_CALL, _PYTHON_ELEMENT, _PYTHON_BYTE = 100.0, 5.0, 2.0
+_MATCH = 4.0  # a letter, which may be a match of its own
+_GROWN_ELEMENT, _GROWN_BYTE = 12.0, 1 / 15  # of a map, to Python and back
 _STEP = 1 / 16  # a byte in one state of a regular expression
 _STATE = 2.0  # to compile one
 _LETTERS = 500  # states of a class of Unicode
+_CLASS = 16_000.0  # to look one up
 _MAX_REPEAT = 1000  # RE2 refuses more, nested ones multiplied
 _REPEATS = re.compile(r"\{(\d+)(?:,(\d*))?\}")
+_CLASSES = re.compile(r"\\[pP]")
 _WIDE = re.compile(r"\\[pP]|\(\?[a-zA-Z]*i|\[\[?:?\^")
 
 
@@ -74,6 +78,11 @@ def depth(value: Any) -> int:
     return found
 
 
+def weight(constant: bytes) -> int:
+    """Tell as how many nodes a text counts that an expression holds itself."""
+    return 1 + len(constant) // 10
+
+
 def nodes(count: int) -> float:
     """Price what an expression is made of, once through."""
     return 2 + count / 5
@@ -93,7 +102,9 @@ def _letters(*given: Any) -> float:
 
 def _in_python(*given: Any) -> float:
     sizes = [size(one) for one in given]
-    return 10 + sum(_PYTHON_ELEMENT * one.elements + _PYTHON_BYTE * one.bytes for one in sizes)
+    return _PYTHON_CALL + sum(
+        _PYTHON_ELEMENT * one.elements + _PYTHON_BYTE * one.bytes for one in sizes
+    )
 
 
 def _find(*given: Any) -> float:
@@ -131,8 +142,26 @@ def _format(*given: Any) -> float:
 
 
 def _regex(text: Any, pattern: Any, *more: Any) -> float:
-    states = _states(pattern) if isinstance(pattern, str) else 0
-    return _in_python(*more) + _linear(text, pattern) + states * (_STATE + _length(text) * _STEP)
+    if not isinstance(pattern, str):
+        return _in_python(text, pattern, *more)
+    work = _states(pattern) * (_STATE + _length(text) * _STEP)
+    return _linear(text, pattern, *more) + work + _CLASS * len(_CLASSES.findall(pattern))
+
+
+def _first_match(text: Any, pattern: Any) -> float:
+    return _PYTHON_CALL + _length(text) / 4 + _regex(text, pattern)
+
+
+def _all_matches(text: Any, pattern: Any, *most: Any) -> float:
+    return _PYTHON_CALL + _length(text) * _MATCH + _regex(text, pattern, *most)
+
+
+def _insert(gathered: Any, *more: Any) -> float:
+    """Price what is added to a map, which is copied with all that it holds."""
+    sizes = [size(one) for one in (gathered, *more)]
+    return _PYTHON_CALL + sum(
+        _GROWN_ELEMENT * one.elements + _GROWN_BYTE * one.bytes for one in sizes
+    )
 
 
 def _states(pattern: str) -> int:
@@ -190,6 +219,7 @@ _PRICES: Mapping[str, Callable[..., float]] = {
     LINEAR: _linear, OTHERWISE: _in_python, MEMBERSHIP: _membership, LOOP: _loop, TURN: _turn,
     "@find": _find, "@replace": _replace, "@split": _split, "@join": _join, "@format": _format,
     "@regex": _regex, "@pairs": _pairs, "@sort": _sort, "@range": _range, "@letters": _letters,
+    "@first": _first_match, "@every": _all_matches, "@insert": _insert,
 }  # fmt: skip
 _MOST_PARAMETERS = 6
 
@@ -199,9 +229,9 @@ _MOST_PARAMETERS = 6
 FREE = frozenset({
     "_&&_", "_||_", "!_", "_?_:_", "@not_strictly_false", "-_", "_-_", "_*_", "_/_", "_%_",
     "type", "dyn", "_?._", "optional.of", "optional.none", "optional.ofNonZeroValue", "hasValue",
-    "value", "or", "orValue",
+    "value", "or",
 })  # fmt: skip
-FREE_TARGET = frozenset({"_[_]", "_[?_]", "cel.@mapInsert"})
+FREE_TARGET = frozenset({"_[_]", "_[?_]", "orValue"})
 # What looks no further than at what it is given.
 PREFIXES = frozenset({"startsWith", "endsWith"})
 # What compares no further than the smaller of two.
@@ -209,22 +239,18 @@ COMPARISONS = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
 OF_ALL: Mapping[str, str] = {
     "contains": "@find", "indexOf": "@find", "lastIndexOf": "@find", "replace": "@replace",
     "split": "@split", "join": "@join", "format": "@format", "matches": "@regex",
-    "find": "@regex", "findAll": "@regex", "strings.quote": "@letters",
+    "find": "@first", "findAll": "@every", "cel.@mapInsert": "@insert", "strings.quote": "@letters",
     "sets.contains": "@pairs", "sets.equivalent": "@pairs", "sets.intersects": "@pairs",
     "distinct": "@pairs", "sort": "@sort",
     "@sortByAssociatedKeys": "@sort", "lists.range": "@range",
 }  # fmt: skip
-_NATIVE = frozenset({
+# What the runtime does itself, at a price for each thing it gets; the rest is done in Python.
+NATIVE = frozenset({
     "_+_", "_[_]", "_[?_]", "startsWith", "endsWith", "lowerAscii", "upperAscii", "trim",
     "reverse", "charAt", "substring", "string", "bytes", "int", "uint", "double",
     "bool", "timestamp", "duration", "flatten", "slice", "first", "last", "math.@max", "math.@min",
-    "cel.@mapInsert",
+    "orValue",
 })  # fmt: skip
-
-
-def of_each(name: str) -> str:
-    """Name the price of each thing that a call gets, where it isn't the price of all of them."""
-    return LINEAR if name in _NATIVE or name in COMPARISONS else OTHERWISE
 
 
 # --- the prices as functions of the runtime ------------------------------------------------------
@@ -255,7 +281,7 @@ def declared(cel: Any) -> list[Any]:
 
 
 def _counts(name: str) -> range:
-    return range(1, 2 if name == LINEAR else _MOST_PARAMETERS + 1)
+    return range(0 if name == OTHERWISE else 1, 2 if name == LINEAR else _MOST_PARAMETERS + 1)
 
 
 def value_of(cel: Any, name: str, value: Callable[[str], tuple[Any, float]]) -> Any:

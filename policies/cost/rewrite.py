@@ -20,24 +20,33 @@ from policies.cost import EVERY, OVERLAID, kinds, prices
 from policies.cost.kinds import Kind
 from policies.cost.tree import Body, Form, Node, Tree
 
-_NULL, _BOOL, _INT, _STRING = 1, 2, 3, 6  # fields of a constant
+_NULL, _BOOL, _INT, _STRING, _BYTES = 1, 2, 3, 6, 7  # fields of a constant
 _TARGET, _FUNCTION, _ARGUMENTS = 1, 2, 3  # of a call
 _TURN, _RANGE, _GATHERED, _INIT = 1, 2, 3, 4  # of a loop
 _WHILE, _STEP, _RESULT, _TURN_2 = 5, 6, 7, 8
 
 
 def metered(tree: Tree) -> int:
-    """Rewrite a tree in place, and give the number of its nodes."""
+    """Rewrite a tree in place, and give the number of its nodes, a long text as several."""
     used = {name: _members(tree.root, name) for name in OVERLAID}
     root = _Rewriting(tree).node(tree.root)
     for name, members in used.items():
         if members:
             root = _bound(name, _call(f"@{name}", _text(",".join(sorted(members)))), root)
     tree.root = root
-    count = 0
     for count, one in enumerate(_all(root), 1):
         one.number = one.number or _FRESH + count
-    return count
+    return _weight(root)
+
+
+def _weight(root: Node) -> int:
+    return sum([prices.weight(_own_text(one)) for one in _all(root)])
+
+
+def _own_text(node: Node) -> bytes:
+    if node.form is not Form.CONSTANT:
+        return b""
+    return b"".join(one for at in (_STRING, _BYTES) for one in node.body.get(at, ()))
 
 
 def _all(node: Node) -> Iterator[Node]:
@@ -94,11 +103,10 @@ class _Rewriting:
             return self._size(node, given)
         if name == "@in":
             return self._membership(node, given)
-        if name in prices.OF_ALL:
-            return self._of_all(node, given, prices.OF_ALL[name])
+        if name not in prices.NATIVE:
+            return self._of_all(node, given, prices.OF_ALL.get(name, prices.OTHERWISE))
         free = 1 if name in prices.FREE_TARGET else 0
-        price = prices.of_each(name)
-        paid = [self._paid(one, price) for one in given[free:]]
+        paid = [self._paid(one) for one in given[free:]]
         return _with(node, [*map(self.node, given[:free]), *paid])
 
     # --- calls ------------------------------------------------------------------------------------
@@ -134,14 +142,14 @@ class _Rewriting:
     def _of_all(self, node: Node, given: Sequence[Node], price: str) -> Node:
         return self._named(given, lambda *refs: _if(_call(price, *refs), _with(node, refs)))
 
-    def _paid(self, node: Node, price: str = prices.LINEAR) -> Node:
+    def _paid(self, node: Node) -> Node:
         """Let what a node gives be paid for before it is used."""
         kind = self._kind(node)
         if self._is_small(node) or kind is Kind.HOLDS_OPTIONALS:
             return self.node(node)
 
         def priced(one: Node) -> Node:
-            return _if(_call(price, _unwrapped(one) if kind is Kind.OPTIONAL else one), one)
+            return _if(_call(prices.LINEAR, _unwrapped(one) if kind is Kind.OPTIONAL else one), one)
 
         return self._named([node], priced)
 
@@ -174,7 +182,7 @@ class _Rewriting:
             body[at] = [self.node(one) for one in body[at]]
         if turns:
             self._loops.pop()
-        nodes = _constant(_INT, sum(1 for at in (_WHILE, _STEP) for _ in _all(body[at][0])))
+        nodes = _constant(_INT, sum(_weight(body[at][0]) for at in (_WHILE, _STEP)))
         if turns and gathers:
             gathered = _call("size", _name(node.text(_GATHERED)))
             body[_WHILE] = [_if(_call(prices.TURN, nodes, gathered), body[_WHILE][0])]

@@ -30,12 +30,15 @@ H = "object.metadata.annotations.half"
 N = "object.metadata.annotations.needle"
 A = "object.spec.containers[0].args"
 E = "object.spec.containers[0].env"
+LABELS = "object.metadata.labels"
 
 
 PLUS = "+".join(["x"] * 20)
 SIZES = " || ".join([f"{S}.size() < 5"] * 150 + ["true"])
 BODY = " && ".join(["x != 'b'"] * 600)
 TEXTS = ", ".join([S] * 150)
+BLOCKS = " && ".join(["isCIDR('2001:db8::/32')"] * 250)
+LETTERS = f"'{'a' * 7000}'.upperAscii() != 'a'"
 DIGITS, ONES = "%.1000f" * 500, ", ".join(["1.0"] * 500)
 
 
@@ -107,6 +110,10 @@ STOPPED: dict[str, str] = {
     "a regular expression in a loop": f"{A}.all(x, !{H}.matches('(a|aa)*b'))",
     "a pattern from the object": f"{S}.matches({H})",
     "a regular expression over all": f"{S}.matches('(a|b)*c(a|b)*d(a|b){{50}}e')",
+    "a class of Unicode in a loop": _nested("v0.matches('\\\\pL')", 2, LABELS),
+    "all matches": f"{S}.findAll('a').size() == 0",
+    "all matches, in a loop": f"{A}.all(x, {H}.findAll('a').size() > 0)",
+    "the first match, in a loop": f"{A}.all(x, {H}.find('b') == '')",
     # lists that grow
     "a list of lists of lists": doubled("[1]", "[x, x]", 20) + " == [object]",
     "a list of itself": doubled(f"[{A}]", "[x, x, x, x]") + ".size() == 0",
@@ -133,6 +140,9 @@ STOPPED: dict[str, str] = {
     "slices in a loop": f"{A}.all(x, {A}.slice(0, 2999).size() > 0)",
     "flatten in a loop": f"{A}.all(x, [{A}, {A}].flatten().size() > 0)",
     "transform a list": f"{E}.transformList(i, v, {E})" + ".size() == 0",
+    "a map of a map": f"{E}.transformMap(i, v, object.metadata.labels).size() == 0",
+    "a map of a long text": f"{E}.transformMap(i, v, {H}).size() == 0",
+    "a map of itself and more": f"{E}.transformMapEntry(i, v, {{string(i): {A}}}).size() == 0",
     # lists that are compared
     "equal lists in a loop": f"{A}.all(x, {A} == oldObject.spec.containers[0].args)",
     "equal objects in a loop": f"{A}.all(x, object.metadata == oldObject.metadata)",
@@ -150,10 +160,12 @@ STOPPED: dict[str, str] = {
     # loops
     "three loops": _nested("v0 + v1 != v2", 3),
     "a long body": f"{A}.all(x, {BODY})",
-    "loops of loops over labels": _nested("v0 + v1 + v2 != v3", 4, "object.metadata.labels"),
+    "loops of loops over labels": _nested("v0 + v1 + v2 != v3", 4, LABELS),
     "exists in exists": f"{A}.exists(x, {A}.exists(y, x == y + 'b'))",
     "exactly one": f"{A}.exists_one(x, {A}.exists_one(y, y == x))",
+    "a long body of constants": f"lists.range(9000).all(x, {LETTERS})",
     # functions in Python
+    "addresses, again and again": _nested(BLOCKS, 2, LABELS),
     "quantities in a loop": f"{A}.all(x, quantity(x).isLessThan(quantity(x).add(1)) || true)",
     "sorted in a loop": f"{A}.all(x, {A}.isSorted() || true)",
     "sums in a loop": f"{A}.all(x, lists.range(1000).sum() > 0)",
