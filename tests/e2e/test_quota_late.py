@@ -1,6 +1,7 @@
 """What quotas hold where others act after us: webhooks that refuse, autoscalers, custom kinds."""
 
 import json
+import os
 import random
 import threading
 import uuid
@@ -34,7 +35,7 @@ __all__ = ["replicas", "team", "worker"]  # fixtures
 
 CONTROL_PLANE = "quota"
 VALIDATING = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
-GROUPS = 5_000
+GROUPS = int(os.environ.get("GROUPS", "500"))  # 5,000 pass, too, and take minutes to be gone
 CUSTOM = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
@@ -258,7 +259,7 @@ def scaled_to(client: Client, path: str, count: int) -> Answer:
             return answer
 
 
-def test_thousands_of_groups_each_have_their_budget(
+def test_hundreds_of_groups_each_have_their_budget(
     replicas: Installed, team: Place, worker: Client
 ) -> None:
     by_label = quota(
