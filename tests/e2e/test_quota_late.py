@@ -35,7 +35,7 @@ __all__ = ["replicas", "team", "worker"]  # fixtures
 
 CONTROL_PLANE = "quota"
 VALIDATING = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
-GROUPS = int(os.environ.get("GROUPS", "500"))  # 5,000 pass, too, and take minutes to be gone
+GROUPS = int(os.environ.get("E2E_GROUPS", "500"))  # 5,000 pass, too, and take minutes to be gone
 CUSTOM = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
