@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,10 @@ READ_LOGS = "read the logs of"
 _READING = frozenset({"get", "list", "watch", READ_LOGS})
 _SEE = re.compile(r"\n?see: .+$")  # the last line of our webhook's refusals
 WHAT_CAN_BE_NAMED = "`kubectl ml classes` and `kubectl ml sources` list what can be named"
+WHO_SAYS_SO = (
+    "policies of the cluster's admins say so: `kubectl ml policy list` shows them, "
+    "`kubectl ml quota` who holds what"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,11 @@ def error_of(status: int, body: bytes, asked: Asked) -> ClusterError:
             )
         case _:
             return _other(status, message, asked)
+
+
+def hint_of(codes: Collection[int]) -> str:
+    """Tell what helps where our engine refused with these codes: of intents (422), of policies."""
+    return WHAT_CAN_BE_NAMED if 422 in codes else WHO_SAYS_SO
 
 
 def _status(body: bytes) -> dict[str, Any]:
@@ -127,7 +137,7 @@ def _denied(message: str, asked: Asked, *, status: int) -> ClusterError:
     why = found["why"].strip() if found else message
     hint = "change what it names and try again"
     if see := _SEE.search(why):
-        why, hint = why[: see.start()], WHAT_CAN_BE_NAMED
+        why, hint = why[: see.start()], hint_of([status])
     if found and not see:
         hint = f'the admission webhook "{found["name"]}" said so; its owners know more'
     why = "; ".join(line.strip() for line in why.split("\n") if line.strip())

@@ -76,7 +76,12 @@ class Cluster:
 
     def serves(self, api_version: str, kind: str) -> bool:
         """Tell whether the server knows this kind; everyone who is logged in may ask."""
-        return kind in self._discover(api_version)
+        return any(each["kind"] == kind for each in self._discover(api_version))
+
+    def short_for(self, api_version: str, short: str) -> str:
+        """Name the kind that the server gives this short name (`deploy`, `isvc`), or nothing."""
+        found = self._discover(api_version)
+        return next((each["kind"] for each in found if short in each.get("shortNames", ())), "")
 
     def groups(self) -> frozenset[str]:
         """Name the API groups that are served."""
@@ -103,21 +108,20 @@ class Cluster:
         found = self.connection.json("POST", path, asked=asked, body=body)
         return str(found["status"]["userInfo"]["username"])
 
-    def _discover(self, api_version: str) -> Mapping[str, str]:
+    def _discover(self, api_version: str) -> list[Manifest]:
         asked = Asked(verb="get", api_version=api_version, kind="APIResourceList")
         try:
             found = self.connection.json("GET", _group_path(api_version), asked=asked)
         except (NotFound, NotInstalled):
-            return {}
-        return {
-            each["kind"]: each["name"] for each in found["resources"] if "/" not in each["name"]
-        }
+            return []
+        return [each for each in found["resources"] if "/" not in each["name"]]
 
     def _path(self, api_version: str, kind: str, *, namespace: str | None, name: str = "") -> str:
         """Give the path of a collection, or of one object; `namespace` None is all of them."""
         plural = self._plurals.get((api_version, kind))
         if plural is None:
-            plural = self._discover(api_version).get(kind, "")
+            found = self._discover(api_version)
+            plural = next((each["name"] for each in found if each["kind"] == kind), "")
             if not plural:
                 raise answers.not_installed(api_version, kind)
             self._plurals[(api_version, kind)] = plural

@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from kubectl_ml import objects
+from kubectl_ml.answers import WHAT_CAN_BE_NAMED
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import Refused
 from kubectl_ml.spool import Spool
@@ -233,8 +234,7 @@ class Demands:
         if self.refusals:
             raise Refused(
                 tuple(self.refusals),
-                hint="nothing was printed; `kubectl ml classes` and `kubectl ml sources` "
-                "list what can be named",
+                hint=f"nothing was printed; {WHAT_CAN_BE_NAMED}",
             )
 
     def _rendered(self, manifest: Manifest, source: str) -> Manifest:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from kubectl_ml import objects
-from kubectl_ml.answers import WHAT_CAN_BE_NAMED
+from kubectl_ml.answers import hint_of
 from kubectl_ml.cluster import Cluster
 from kubectl_ml.errors import ClusterError, Refused
 from kubectl_ml.facts import kube_version
@@ -132,7 +132,7 @@ class Injector:
         if decision.violations:
             raise Refused(
                 tuple(f"{each.policy}: {each.message}" for each in decision.violations),
-                hint=WHAT_CAN_BE_NAMED,
+                hint=hint_of([each.code for each in decision.violations]),
             )
         done: Manifest = decision.object
         return done

@@ -52,15 +52,14 @@ def in_cluster(cluster: Cluster, known: Catalogue, text: str) -> Manifest:
         raise PluginError(
             f'"{text}" names no object', hint="write KIND/NAME, such as deployment/web"
         )
-    kinds = find_kinds(known, written)
+    kinds = find_kinds(known, written) or _of_short_name(cluster, known, written)
     if not kinds:
         raise PluginError(
             f'"{written}" is no kind that makes pods',
             hint="write KIND or KIND.GROUP, such as rayjob.ray.io",
         )
     for kind in kinds:
-        for version in kind.versions:
-            api_version = f"{kind.group}/{version}" if kind.group else version
+        for api_version in _api_versions(kind):
             if cluster.serves(api_version, kind.kind):
                 namespace = None if kind.cluster_scoped else ""
                 return cluster.get(api_version, kind.kind, name, namespace=namespace)
@@ -80,8 +79,7 @@ def referred(
             return cluster.get("v1", reference[0], reference[2], namespace=reference[1])
     if kind is None:
         return None
-    for version in kind.versions:
-        api_version = f"{kind.group}/{version}" if kind.group else version
+    for api_version in _api_versions(kind):
         try:
             if cluster.serves(api_version, kind.kind):
                 namespace = reference[1] or None
@@ -94,8 +92,7 @@ def referred(
 def everything(cluster: Cluster, known: Catalogue) -> Iterator[Manifest]:
     """List every object of every kind that makes pods, in all namespaces."""
     for kind in known.kinds.values():
-        for version in kind.versions:
-            api_version = f"{kind.group}/{version}" if kind.group else version
+        for api_version in _api_versions(kind):
             if cluster.serves(api_version, kind.kind):
                 yield from cluster.find_all(api_version, kind.kind, namespace=None)
                 break
@@ -138,3 +135,17 @@ def find_kinds(known: Catalogue, text: str) -> list[Kind]:
         for kind in known.kinds.values()
         if word in (kind.kind.casefold(), kind.plural) and group in ("", kind.group)
     ]
+
+
+def _of_short_name(cluster: Cluster, known: Catalogue, text: str) -> list[Kind]:
+    """Find the kinds that the server knows by a short name, `deploy` or `isvc`."""
+    word, _, group = text.casefold().partition(".")
+    served = {"", *cluster.groups()}
+    kinds = [each for each in known.kinds.values() if each.group in served]
+    kinds = [each for each in kinds if group in ("", each.group)]
+    meant = {each: cluster.short_for(each, word) for kind in kinds for each in _api_versions(kind)}
+    return [kind for kind in kinds if kind.kind in (meant[each] for each in _api_versions(kind))]
+
+
+def _api_versions(kind: Kind) -> list[str]:
+    return [f"{kind.group}/{version}" if kind.group else version for version in kind.versions]

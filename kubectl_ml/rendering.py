@@ -12,6 +12,7 @@ from enum import Enum
 import click
 
 from kubectl_ml import objects, output
+from kubectl_ml.answers import hint_of
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import Refused
 from policies import engine
@@ -44,6 +45,7 @@ class Rendering:
     warnings: dict[tuple[str, str], None] = field(default_factory=dict)  # an ordered set
     previews: dict[tuple[str, str], None] = field(default_factory=dict)  # of policies not in force
     refusals: list[str] = field(default_factory=list)
+    codes: set[int] = field(default_factory=set)  # of the refusals
     given: set[str] = field(default_factory=set)  # references of what came in
     waiting: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)  # by runtime
     needed: dict[str, Manifest] = field(default_factory=dict)  # what pods need besides
@@ -134,6 +136,7 @@ class Rendering:
         for violation in decision.violations:
             sentence = ": ".join(filter(None, [violation.policy, violation.message]))
             self.refusals.append(f"{source}: {title}: {sentence}")
+            self.codes.add(violation.code)
 
     def report(self, *, color: bool) -> None:
         """Say on stderr what there is to say; raise where something was refused."""
@@ -147,6 +150,5 @@ class Rendering:
         if self.refusals:
             raise Refused(
                 tuple(dict.fromkeys(self.refusals)),
-                hint="nothing was printed; `kubectl ml classes` and `kubectl ml sources` "
-                "list what can be named",
+                hint=f"nothing was printed; {hint_of(self.codes)}",
             )

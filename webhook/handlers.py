@@ -246,9 +246,13 @@ def _status(review: codec.Review, refusals: tuple[Violation, ...]) -> codec.Stat
 
 def _explained(review: codec.Review) -> str:
     request = review.request
-    if request.operation == "UPDATE" and request.name:
-        return f"{request.kind.lower()}/{request.name}"
-    return "-f FILE"
+    if request.operation != "UPDATE" or not request.name:
+        return "-f FILE"
+    kind = request.kind.lower()
+    if request.subresource and request.resource:  # a Scale names no kind
+        group, _, plural = request.resource.split("/")
+        kind = ".".join(filter(None, [plural, group]))
+    return f"{kind}/{request.name}"
 
 
 def _audit(decision: Decision) -> dict[str, str]:

@@ -18,6 +18,18 @@ def test_a_pod_is_explained_up_to_the_workload_that_the_user_wrote(enabled: Plac
     assert "web" in said
 
 
+def test_a_workload_is_named_as_kubectl_names_it(enabled: Place):
+    enabled.apply(acting.deployment("web", accelerator="a100:1"))
+
+    names = ("deploy/web", "deploy.apps/web", "deployment/web", "deployments.apps/web")
+    said = {enabled.kubectl("ml", "explain", name) for name in names}
+
+    assert len(said) == 1
+    assert said.pop().startswith(f"Deployment.apps/{enabled.name}/web\n")
+    unknown = enabled.try_kubectl("ml", "explain", "cm/web")
+    assert unknown.stderr.startswith('error: "cm" is no kind that makes pods\n')
+
+
 def test_what_policies_add_since_is_said(enabled: Place, installed):
     policy = (
         "apiVersion: kubectl-ml.io/v1alpha1\nkind: InjectionPolicy\nmetadata: {name: team}\n"

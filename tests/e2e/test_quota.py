@@ -196,6 +196,9 @@ def test_scaling_up_counts_and_a_rollout_stays_within_what_was_counted(
         team.pods(4)
         refused = team.try_kubectl("scale", "deployment", "many", "--replicas=5")
         assert "many asks for 2 more, 2 too many; 2 of them for a rolling update" in refused.stderr
+        see = refused.stderr.splitlines()[-1].partition("see: kubectl ")[2]
+        assert see == "ml explain deployments.apps/many"
+        assert team.kubectl(*see.split()).startswith(f"Deployment.apps/{team.name}/many\n")
         team.kubectl("set", "env", "deployment/many", "A=B")
         team.kubectl("rollout", "status", "deployment/many", "--timeout=60s")
         team.kubectl("scale", "deployment", "many", "--replicas=2")

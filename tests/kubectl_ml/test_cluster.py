@@ -70,9 +70,23 @@ WEBHOOK = 'admission webhook "validate.kubectl-ml.io" denied the request: '
             ),
             [
                 'error: Job "bert" was refused: gpus: team nlp has 8 of 8; devices: no',
+                "hint: policies of the cluster's admins say so: `kubectl ml policy list` shows "
+                "them, `kubectl ml quota` who holds what",
+            ],
+            id="our-webhook-by-policies",
+        ),
+        pytest.param(
+            422,
+            apiserver.status(
+                422,
+                "Invalid",
+                f"{WEBHOOK}devices: unknown device class\nsee: kubectl ml explain -f FILE",
+            ),
+            [
+                'error: Job "bert" was refused: devices: unknown device class',
                 "hint: `kubectl ml classes` and `kubectl ml sources` list what can be named",
             ],
-            id="our-webhook",
+            id="our-webhook-by-intents",
         ),
         pytest.param(
             400,
