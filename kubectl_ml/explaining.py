@@ -41,6 +41,7 @@ class Explanation:
     decision: Decision  # by today's policies
     unclear: tuple[str, ...] = ()  # what its provenance doesn't tell
     changed: tuple[str, ...] = ()  # what has changed since
+    charges: tuple[str, ...] = ()  # what quotas charge it with
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,6 +70,7 @@ class Explaining:
         if not live:
             folded = objects.request(after, namespace=self.namespace, user=self.facts.user)
             added = engine.account(folded, self.policies)
+        charges, decision = self._charged(request, decision, live=live)
         self.found.append(
             Explanation(
                 manifest=manifest,
@@ -79,8 +81,22 @@ class Explaining:
                 decision=decision,
                 unclear=plain.left,
                 changed=_changed(added, decision) if live and not plain.left else (),
+                charges=charges,
             )
         )
+
+    def _charged(
+        self, request: Request, decision: Decision, *, live: bool
+    ) -> tuple[tuple[str, ...], Decision]:
+        """Say what quotas charge; what they refuse of anything new goes into the decision."""
+        if not self.policies.quotas or _has_controller(request.object):
+            return (), decision
+        from kubectl_ml import charging  # here, because a terminal hardly ever has quotas
+
+        charges = engine.charges(request, self.policies, self.facts)
+        if not live:
+            decision = charging.judged(decision, charges, request)
+        return tuple(charging.told(each) for each in charges), decision
 
     def _decided(self, today: Request) -> Decision:
         """Decide what the pods will be, with what guards of the object itself say."""
@@ -91,6 +107,11 @@ class Explaining:
             violations=_joined(decision.violations, admitted.violations),
             reasons=_joined(decision.reasons, admitted.reasons),
         )
+
+
+def _has_controller(found: Manifest) -> bool:
+    owners = (found.get("metadata") or {}).get("ownerReferences") or ()
+    return any(one.get("controller") is True for one in owners)
 
 
 def _joined(some: tuple[T, ...], others: tuple[T, ...]) -> tuple[T, ...]:
@@ -128,6 +149,7 @@ def text(one: Explanation, *, namespace: str, color: bool) -> str:
     lines += [f"  ? {sentence}" for sentence in one.unclear]
     lines += [f"  ! {sentence}" for sentence in one.decision.warnings]
     lines += [f"  ! changed since: {sentence}" for sentence in one.changed]
+    lines += [f"  = {sentence}" for sentence in one.charges]
     for violation in one.decision.violations:
         lines.append(f"  x refused: {violation.policy}: {violation.message}")
         for reason in _reasons(one, violation):
@@ -174,6 +196,7 @@ def results(one: Explanation) -> list[dict[str, Any]]:
     found += [
         {"message": each, "severity": "warning", **base} for each in one.unclear + one.changed
     ]
+    found += [{"message": each, "severity": "info", **base} for each in one.charges]
     found += [
         {
             "message": each.message,

@@ -296,3 +296,60 @@ spec: {template: {metadata: {labels: {team: ml}}, spec: {containers: [{image: x}
     assert (
         "- /spec/template/spec/tolerations: this template can't hold it; its pods get it  [intents]"
     ) in skipped(explained(service, tmp_path))
+
+
+QUOTAS = """\
+apiVersion: kubectl-ml.io/v1alpha1
+kind: QuotaPolicy
+metadata: {name: gpus}
+spec: {budget: {accelerators: 16}, perWorkload: {accelerators: 2}}
+---
+apiVersion: kubectl-ml.io/v1alpha1
+kind: QuotaPolicy
+metadata: {name: mine}
+spec: {groupBy: user, budget: {pods: 2, cpu: 2}, enforcement: Warn}
+"""
+NIGHTLY = """\
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 2 * * *"
+  concurrencyPolicy: %s
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: main, image: x, resources: {limits: {nvidia.com/gpu: 4}}}]
+"""
+
+
+def test_what_quotas_charge_and_refuse_is_told(tmp_path: Path) -> None:
+    (tmp_path / "quotas.yaml").write_text(QUOTAS)
+
+    bounded, endless = (explain(NIGHTLY % one, tmp_path) for one in ("Forbid", "Allow"))
+
+    assert bounded.out.splitlines()[-3:] == [
+        "  = gpus: namespace default is charged 4 accelerators",
+        "  = mine: who applies it is charged 1 pod",
+        "  x refused: gpus: nightly asks for 4 accelerators, and one workload may have 2; "
+        "ask for 2 less",
+    ]
+    assert endless.out.splitlines()[-4:] == [
+        "  ! mine: nightly asks for pods without an upper bound; set spec.concurrencyPolicy to "
+        "Forbid, so that its runs don't overlap",
+        "  = gpus: namespace default is charged accelerators without a bound",
+        "  = mine: who applies it is charged pods without a bound",
+        "  x refused: gpus: nightly asks for accelerators without an upper bound; set "
+        "spec.concurrencyPolicy to Forbid, so that its runs don't overlap",
+    ]
+
+
+def test_what_an_owner_counts_is_not_charged_to_its_pods(tmp_path: Path) -> None:
+    (tmp_path / "quotas.yaml").write_text(QUOTAS)
+    owner = "{apiVersion: batch/v1, kind: Job, name: web, uid: a, controller: true}"
+    owned = POD % f"-1, ownerReferences: [{owner}]"
+
+    assert "is charged" in explain(POD % "", tmp_path).out
+    assert "is charged" not in explain(owned, tmp_path).out
