@@ -104,16 +104,18 @@ class Ledger:
         was counted first. What takes nothing more fits even where the budget is overdrawn.
         `anyway` reserves what doesn't fit, too.
         """
-        there = self.holds.get(hold.key)
-        hold = _joined(there, hold)
-        short = tuple(self._short(hold, budget, there))
+        opened = Opened(self)
+        short = opened.short(hold, budget)
         if short and not anyway:
             return self, short
-        return replace(self, holds={**self.holds, hold.key: hold}), short
+        opened.put(hold)
+        return opened.closed(), short
 
     def release(self, key: str) -> Ledger:
         """Give back what was reserved for one object."""
-        return replace(self, holds={k: v for k, v in self.holds.items() if k != key})
+        opened = Opened(self)
+        opened.release(key)
+        return opened.closed()
 
     def recount(
         self, used: Amounts, seen: Callable[[str], Seen | None], *, over: float = 0
@@ -140,13 +142,63 @@ class Ledger:
         """Give the holds whose time is over; they end when a live read finds no such object."""
         return (hold for hold in self.holds.values() if hold.until < now)
 
-    def _short(self, hold: Hold, budget: Amounts, there: Hold | None) -> Iterator[Short]:
-        """Find what a hold doesn't fit into: what it has `there` already is reserved."""
+
+class Opened:
+    """
+    A ledger that is worked on: what is reserved is summed up once, however many ask.
+
+    The ledger itself stays as it was; `closed` gives the one afterwards.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._holds = dict(ledger.holds)
+        self._changed = False
+        self._reserved: dict[str, Decimal] = {}
+        for hold in self._holds.values():
+            self._add(hold, 1)
+
+    def short(self, hold: Hold, budget: Amounts) -> tuple[Short, ...]:
+        """Find what a hold doesn't fit into; the object's own doesn't stand in its way."""
+        there = self._holds.get(hold.key)
+        hold = _joined(there, hold)
+        found = []
         for name, most in sorted(budget.items()):
             asks = hold.takes(name) - (there.takes(name) if there else _ZERO)
-            used, reserved = self.used.get(name, _ZERO), self.reserved(name)
+            used = self.ledger.used.get(name, _ZERO)
+            reserved = self._reserved.get(name, _ZERO)
             if asks and used + reserved + asks > most:
-                yield Short(name=name, budget=most, used=used, reserved=reserved, asks=asks)
+                found.append(
+                    Short(name=name, budget=most, used=used, reserved=reserved, asks=asks)
+                )
+        return tuple(found)
+
+    def put(self, hold: Hold) -> None:
+        """Reserve, whether it fits or not."""
+        there = self._holds.get(hold.key)
+        hold = _joined(there, hold)
+        if hold == there:
+            return
+        if there:
+            self._add(there, -1)
+        self._add(hold, 1)
+        self._holds[hold.key] = hold
+        self._changed = True
+
+    def release(self, key: str) -> None:
+        """Give back what was reserved for one object."""
+        there = self._holds.pop(key, None)
+        if there:
+            self._add(there, -1)
+            self._changed = True
+
+    def closed(self) -> Ledger:
+        """Give the ledger afterwards: the same one, if nothing changed."""
+        return replace(self.ledger, holds=self._holds) if self._changed else self.ledger
+
+    def _add(self, hold: Hold, sign: int) -> None:
+        for name in hold.asked:
+            self._reserved[name] = self._reserved.get(name, _ZERO) + sign * hold.takes(name)
 
 
 def _joined(there: Hold | None, hold: Hold) -> Hold:
