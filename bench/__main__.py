@@ -151,10 +151,12 @@ def _creates(report: dict[str, Any]) -> str:
 
 
 def _reservations(report: dict[str, Any]) -> str:
-    columns = ("quotas", "processes", "reservations_per_second", "refused")
+    costs = tuple(f"{name}_cpu_ms" for name in quota.PROGRAMS)
+    columns = ("quotas", "processes", "reservations_per_second", "refused", *costs)
     rows = [[report[name][column] for column in columns] for name in quota.CASES]
-    head = ("quotas", "processes", "reservations/s", "refused")
-    return tabulate.tabulate(rows, headers=head, floatfmt=".0f")
+    head = ("quotas", "processes", "pods/s", "refused", *quota.PROGRAMS)
+    table = tabulate.tabulate(rows, headers=head)
+    return f"{table}\n\nBehind the refused: milliseconds of CPU for each pod."
 
 
 if __name__ == "__main__":
