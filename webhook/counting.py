@@ -12,11 +12,12 @@ from webhook.apiserver import ApiServer
 from webhook.cluster import ClusterFacts
 from webhook.following import Collection
 from webhook.leader import Leader
-from webhook.ledger import LABEL, Ledgers
+from webhook.ledger import LABEL, Access
 from webhook.metrics import Metrics
 from webhook.policy_objects import ClusterPolicies
 from webhook.quota import Quotas
 from webhook.recount import Recount
+from webhook.reserving import Ledgers
 from webhook.usage import Usage
 from webhook.watching_usage import UsageWatch
 
@@ -50,7 +51,8 @@ def counting(
     watch = UsageWatch(
         api, usage=Usage(), policies=policies, facts=facts, recorder=recorder, log=log
     )
-    ledgers = Ledgers(api, namespace=namespace, counter=watch, recorder=recorder, log=log)
+    access = Access(api=api, namespace=namespace, counter=watch, recorder=recorder, log=log)
+    ledgers = Ledgers(access)
     recount = Recount(
         api,
         ledgers=ledgers,

@@ -22,15 +22,15 @@ from policies.quota.charges import Charge
 from policies.quota.ledger import Amounts, Hold, Short, key_of
 from policies.workloads import catalogue, pods
 from policies.workloads.catalogue import Kind
-from webhook.apiserver import Conflicting, NotFound
+from webhook.apiserver import NotFound
 from webhook.controllers import CONTROLLERS
-from webhook.errors import NotReachable
-from webhook.ledger import Busy, Ledgers
+from webhook.reserving import Busy, Found, Ledgers, Reservation
 from webhook.review import Review
 from webhook.watching_usage import UsageWatch, charges_of
 
 # The API server gives a request 60 s; what it hasn't stored by then it never will.
 HOLD_SECONDS = 65
+_STEP_SECONDS = 5
 SCALE = "scale"
 RESIZE = "resize"
 _ZERO = Decimal(0)
@@ -191,7 +191,7 @@ class Quotas:
         )
 
     async def _parent(self, request: Request, kind: Kind) -> Any:
-        api = self._ledgers.api
+        api = self._ledgers.access.api
         base = f"/apis/{kind.group}" if kind.group else "/api"
         for version in reversed(kind.versions):
             path = f"{base}/{version}/namespaces/{request.namespace}/{kind.plural}/{request.name}"
@@ -209,58 +209,30 @@ class Quotas:
     async def _reserve(
         self, asked: _Asked, raised: list[Charge], outcome: Outcome, *, now: float
     ) -> None:
-        """
-        Reserve in every ledger or in none.
-
-        What was reserved for a create that is refused goes back: nobody else reserves for that
-        uid. An update's hold may be that of an earlier one, too, which was let through; so what
-        all ledgers say of an update is found out first, and what is reserved of it then stays
-        until its object is seen.
-        """
+        """Reserve in every ledger or in none, and say what doesn't fit."""
+        raised.sort(key=lambda one: one.policy.name)
+        holds = [(one, await self._hold(asked, one, now)) for one in raised]
+        reservations = [_reservation(one, hold, now) for one, hold in holds if hold]
+        charges = [one for one, hold in holds if hold]
+        if not reservations:
+            return
         keep = not (asked.request.dry_run or outcome.violations)
-        if keep and asked.version and len(raised) > 1:
-            trial = Outcome()
-            await self._reserve_each(asked, raised, trial, now=now, keep=False)
-            if trial.violations:
-                outcome.take(trial)
-                return
-        kept = await self._reserve_each(asked, raised, outcome, now=now, keep=keep)
-        if outcome.violations and keep and not asked.version:
-            for charge in kept:
-                account = (charge.policy.name, charge.group)
-                await self._ledgers.release(account, charge.policy.digest, key_of(asked.uid))
-
-    async def _reserve_each(
-        self, asked: _Asked, raised: list[Charge], outcome: Outcome, *, now: float, keep: bool
-    ) -> list[Charge]:
-        """Ask each ledger, and give the charges that it holds now; `keep=False` finds out only."""
-        kept: list[Charge] = []
-        for charge in sorted(raised, key=lambda one: one.policy.name):
-            hold = await self._hold(asked, charge, now)
-            if hold is None:
-                continue
-            anyway = charge.exempt or charge.policy.enforcement != "Deny"
-            try:
-                short = await self._ledgers.reserve(
-                    (charge.policy.name, charge.group),
-                    charge.policy.digest,
-                    hold,
-                    budgets.of(charge.policy, charge.group, now),
-                    anyway=anyway,
-                    keep=keep,
-                )
-            except (Busy, Conflicting, NotReachable) as error:
-                self._recorder.reserved(charge.policy.name, "busy")
-                self._log.warning("nothing could be reserved in time", error=str(error))
-                if not outcome.violations:
-                    outcome.violations.append(_try_again(charge, asked.name))
-                break
-            if anyway or not short:
-                kept.append(charge)
+        try:
+            found = await self._ledgers.reserve(reservations, keep=keep)
+        except Busy as error:
+            self._recorder.reserved(charges[0].policy.name, "busy")
+            self._log.warning("nothing could be reserved in time", error=str(error))
+            if not outcome.violations:
+                outcome.violations.append(_try_again(charges[0], asked.name))
+            return
+        for charge, short in zip(charges, found, strict=True):
             outcome.add(charge, self._sentences(asked, charge, short))
-            if short or keep:
+        self._count(charges, found, kept=keep and not outcome.violations)
+
+    def _count(self, charges: list[Charge], found: Found, *, kept: bool) -> None:
+        for charge, short in zip(charges, found, strict=True):
+            if short or kept:
                 self._recorder.reserved(charge.policy.name, "refused" if short else "reserved")
-        return kept
 
     def _sentences(
         self, asked: _Asked, charge: Charge, short: tuple[Short, ...]
@@ -287,7 +259,7 @@ class Quotas:
             asked=amounts,
             counted=counted,
             version=asked.version,
-            until=int(now) + HOLD_SECONDS,
+            until=_until(now),
         )
 
     async def _beyond_its_owner(self, asked: _Asked, charge: Charge, counted: Amounts) -> Amounts:
@@ -328,6 +300,21 @@ def _raised(asked: _Asked) -> Iterator[Charge]:
             )
         ):
             yield charge
+
+
+def _reservation(charge: Charge, hold: Hold, now: float) -> Reservation:
+    return Reservation(
+        account=(charge.policy.name, charge.group),
+        digest=charge.policy.digest,
+        hold=hold,
+        budget=budgets.of(charge.policy, charge.group, now),
+        anyway=charge.exempt or charge.policy.enforcement != "Deny",
+    )
+
+
+def _until(now: float) -> int:
+    """Say when a hold ends: at one of few moments, so that a ledger can write many together."""
+    return -(-(int(now) + HOLD_SECONDS) // _STEP_SECONDS) * _STEP_SECONDS
 
 
 def _try_again(charge: Charge, name: str) -> Violation:

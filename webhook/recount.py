@@ -26,7 +26,8 @@ from policies.quota.verdicts import amount
 from webhook.apiserver import Conflicting, NotFound
 from webhook.errors import NotReady
 from webhook.leader import Leader
-from webhook.ledger import LABEL, Api, Ledgers, Written, config_map, name_of, read
+from webhook.ledger import LABEL, Api, Written, config_map, name_of, read
+from webhook.reserving import Ledgers
 from webhook.watching_usage import UsageWatch
 
 RECOUNT_SECONDS = 0.2  # between two looks at what changed
@@ -119,7 +120,7 @@ class Recount:
         name = found["metadata"]["name"]
         self._log.warning("a ledger was edited; it is counted anew", name=name)
         self._recorder.ledger_corrected()
-        self._ask("DELETE", self._ledgers.path(name))
+        self._ask("DELETE", self._ledgers.access.path(name))
 
     # --- what the leader does -----------------------------------------------------------------
 
@@ -162,7 +163,7 @@ class Recount:
 
     def _put_in(self, account: Account, written: Written, policy: QuotaPolicy | None) -> None:
         if policy is None:
-            self._ask("DELETE", self._ledgers.path(name_of(account)))
+            self._ask("DELETE", self._ledgers.access.path(name_of(account)))
             return
         if not self._watch.is_counted(policy.name, policy.digest):
             with self._lock:
@@ -191,8 +192,8 @@ class Recount:
         if previously is not None and previously != written.ledger.used:
             self._log.warning("a ledger said otherwise and was corrected", account=account)
             self._recorder.ledger_corrected()
-        body = config_map(ledger, self._ledgers.namespace, written.version)
-        path = self._ledgers.path(name_of(account))
+        body = config_map(ledger, self._ledgers.access.namespace, written.version)
+        path = self._ledgers.access.path(name_of(account))
         try:
             found = self._api.ask("PUT", path, what="a ledger", body=body)
         except Conflicting:

@@ -9,6 +9,7 @@ class of its resource. Else a budget would be evaded by not saying what one want
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -30,6 +31,9 @@ from policies.workloads.shares import Share
 
 PODS = "pods"
 _COUNT = "devices"  # devices without weights; no budget has a key of that name
+_LONGEST = (
+    128  # characters of a group's name: an expression may give anything, and ledgers are small
+)
 NONE = "<none>"  # the group of what has no label, no creator, no queue
 CREATOR = intents.CREATOR
 _POD = "Pod"
@@ -180,8 +184,12 @@ def _endless(share: Share, keys: frozenset[str]) -> Iterator[str]:
 
 
 def group_of(by: GroupBy, request: Request, target: Target, facts: Facts) -> str:
-    """Name the group of an object; what has none is in `<none>`."""
-    return _GROUPS[by.by](by.of, request, target, facts) or NONE
+    """Name the group of an object; what has none is in `<none>`, and what is endless is cut."""
+    found = _GROUPS[by.by](by.of, request, target, facts) or NONE
+    if len(found) <= _LONGEST:
+        return found
+    digest = hashlib.blake2b(found.encode(errors="replace"), digest_size=6).hexdigest()
+    return f"{found[: _LONGEST - len(digest) - 1]}…{digest}"
 
 
 def _namespace(_of: str, request: Request, target: Target, facts: Facts) -> str:

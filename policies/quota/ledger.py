@@ -168,9 +168,7 @@ class Opened:
             used = self.ledger.used.get(name, _ZERO)
             reserved = self._reserved.get(name, _ZERO)
             if asks and used + reserved + asks > most:
-                found.append(
-                    Short(name=name, budget=most, used=used, reserved=reserved, asks=asks)
-                )
+                found.append(Short(name=name, budget=most, used=used, reserved=reserved, asks=asks))
         return tuple(found)
 
     def put(self, hold: Hold) -> None:

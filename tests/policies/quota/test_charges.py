@@ -191,6 +191,20 @@ def test_a_group_is_what_the_policy_says(group_by: Any, group: str) -> None:
     assert [one.group for one in charges(obj, quota(**spec))] == [group]
 
 
+def test_a_groups_name_is_never_long() -> None:
+    obj = workload("Job")
+
+    def group(length: int) -> str:
+        obj["metadata"]["annotations"] = {"note": "x" * length}
+        spec = {"groupBy": "object.metadata.annotations.note", "budget": {"pods": 4}}
+        return charges(obj, quota(**spec))[0].group
+
+    assert group(128) == "x" * 128
+    assert group(3000).startswith("x" * 100)
+    assert [len(group(length)) for length in (129, 3000, 4000)] == [128] * 3
+    assert len({group(129), group(3000), group(4000)}) == 3
+
+
 def test_who_made_it_is_written_at_its_create_and_kept() -> None:
     by_user = policies(quota(groupBy="user", budget={"pods": 4}))
     plain = workload("Job")

@@ -1,0 +1,81 @@
+"""Several quotas that cover one workload, and ledgers that many wait for at once."""
+
+import json
+import threading
+from collections import Counter
+from decimal import Decimal
+
+from tests.e2e.acting import Place
+from tests.e2e.controlplane import waiting
+from tests.e2e.controlplane.client import Client
+from tests.e2e.installed import Installed
+from tests.e2e.test_policies import applied
+from tests.e2e.test_quota import (
+    GPUS,
+    LEDGERS,
+    at_once,
+    creates,
+    in_force,
+    job,
+    quota,
+    replicas,
+    summed_up,
+    team,
+    worker,
+)
+
+__all__ = ["replicas", "team", "worker"]  # fixtures
+
+CONTROL_PLANE = "quota"
+
+
+def test_a_burst_under_several_quotas_is_admitted_to_the_tightest(
+    replicas: Installed, team: Place, worker: Client
+) -> None:
+    policies = [
+        quota(f"q{number}", budget=budget)
+        for number, budget in enumerate(
+            [{GPUS: 90}, {"pods": 40}, {GPUS: 400, "pods": 60}, {"accelerators": 70}]
+        )
+    ]
+    with applied(replicas, *policies):
+        in_force(replicas)
+        jobs = [job(f"j{number}") for number in range(200)]
+        answers = at_once(creates(worker, team, jobs), threads=200)
+
+        assert Counter(one.status for one in answers) == {201: 40, 403: 160}
+        refusals = {one.body["message"].splitlines()[-2] for one in answers if not one.ok}
+        assert {one for one in refusals if "try again" in one} == set()
+
+        def settled() -> bool:
+            found = [summed_up(replicas, team.name, f"q{number}") for number in range(4)]
+            return [Decimal(one.get("used", {}).get("pods", "40")) for one in found] == [
+                Decimal(40)
+            ] * 4 and not any(one.get("reserved") for one in found)
+
+        waiting.until(settled, what="40 in use under each, and nothing reserved")
+
+
+def test_a_ledger_stays_small_however_many_ask(
+    replicas: Installed, team: Place, worker: Client
+) -> None:
+    largest, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            for one in team.admin.get(LEDGERS)["items"]:
+                largest[0] = max(largest[0], len(json.dumps(one, separators=(",", ":"))))
+
+    with applied(replicas, quota(budget={GPUS: 1000})):
+        in_force(replicas)
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            jobs = [job(f"j{number}") for number in range(600)]
+            answers = at_once(creates(worker, team, jobs), threads=200)
+        finally:
+            done.set()
+            watching.join()
+        assert Counter(one.status for one in answers) == {201: 600}
+    print(f"the largest ledger had {largest[0]} bytes")
+    assert 1000 < largest[0] < 4096
