@@ -218,7 +218,9 @@ class Quotas:
             return
         keep = not (asked.request.dry_run or outcome.violations)
         try:
-            found = await self._ledgers.reserve(reservations, keep=keep)
+            found = await self._ledgers.reserve(
+                reservations, keep=keep, patient=not outcome.violations
+            )
         except Busy as error:
             self._recorder.reserved(charges[0].policy.name, "busy")
             self._log.warning("nothing could be reserved in time", error=str(error))

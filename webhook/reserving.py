@@ -4,7 +4,8 @@ Reservations: what a request takes of every ledger that covers it, all or nothin
 Whatever waits for the same ledgers is one batch: it is worked out on all of them at once, one
 request after another, and each ledger is written once. Batches that share no ledger go on beside
 each other. Where another process wrote first, what concerns that ledger is worked out again.
-Nothing is refused by a ledger that was read before the request came.
+Nothing is refused by a ledger that was read before the request came; and what is refused is asked
+again for a moment, since what was deleted just before is still counted until our watches saw it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from webhook.ledger import Access, Full, Store, Written, read
 WAIT_SECONDS = 3.0  # in all; the webhook has 5
 WRITERS = 8  # batches, and writes, at once
 _JITTER_SECONDS = 0.02
+_AGAIN_SECONDS = 0.25  # until what is refused is asked again: the leader looks every 0.2 s
+_PATIENCE_SECONDS = 0.7  # for how long
 _FULL_SECONDS = 0.1  # until the leader has made room in a ledger that is full, perhaps
 
 S = TypeVar("S")
@@ -61,7 +64,9 @@ class _Wish:
     reservations: Sequence[Reservation]
     keep: bool = True  # False: only find out
     release: bool = False  # give back instead
+    patient: bool = False  # what is refused is asked again
     came: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=time.monotonic)  # only what is read later may refuse it
     written: bool = False  # in some ledger, perhaps
     accounts: set[Account] = field(init=False)  # the ledgers that it takes from
     done: asyncio.Future[Found] = field(
@@ -101,6 +106,18 @@ class _Wish:
         each = zip(self.reservations, found, strict=False)  # nothing is found of a release
         return {one.account for one, short in each if short and not one.anyway}
 
+    def waits(self, found: Found) -> bool:
+        """Tell whether what refuses it may be gone already: it is asked again."""
+        if not self.patient or time.monotonic() > self.came + _PATIENCE_SECONDS:
+            return False
+        refusing = self.refused(found)
+        return bool(refusing) and not any(
+            short.asks > short.budget
+            for one, shorts in zip(self.reservations, found, strict=True)
+            if one.account in refusing
+            for short in shorts
+        )
+
     def _give_back(self, opened: Mapping[Account, Opened]) -> None:
         for one in self.reservations if self.is_create else ():
             opened[one.account].release(one.hold.key)
@@ -119,14 +136,17 @@ class Ledgers:
         self._batches = ThreadPoolExecutor(WRITERS, thread_name_prefix="ledger")
         self._writes = ThreadPoolExecutor(WRITERS, thread_name_prefix="ledger-write")
 
-    async def reserve(self, reservations: Sequence[Reservation], *, keep: bool = True) -> Found:
+    async def reserve(
+        self, reservations: Sequence[Reservation], *, keep: bool = True, patient: bool = True
+    ) -> Found:
         """
         Reserve in all ledgers or, where something doesn't fit, in none; tell what doesn't.
 
-        `keep=False` only finds out. Raises Busy where it takes too long; what was reserved on the
-        way is given back then, or expires.
+        `keep=False` only finds out. What is refused is asked again for a moment, unless it could
+        never fit or `patient` is False. Raises Busy where it takes too long; what was reserved on
+        the way is given back then, or expires.
         """
-        wish = _Wish(reservations=reservations, keep=keep)
+        wish = _Wish(reservations=reservations, keep=keep, patient=patient)
         for one in reservations:
             store = self._stores.get(one.account)
             if store is None:
@@ -203,7 +223,9 @@ class Ledgers:
         """Answer, and give what has to be done still."""
         for wish, found in answered:
             self._remember(wish, found)
-            if not wish.done.done():
+            if wish.waits(found):
+                asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._ask_again, wish)
+            elif not wish.done.done():
                 wish.done.set_result(found)
         settled = {wish for wish, _ in answered if not wish.done.cancelled()}
         left = [wish for wish in batch if wish not in settled]
@@ -213,6 +235,10 @@ class Ledgers:
             *(wish for wish in left if not wish.late),
             *(_Wish(reservations=one.reservations, release=True) for one in late if one.is_create),
         ]
+
+    def _ask_again(self, wish: _Wish) -> None:
+        wish.since = time.monotonic()
+        self._add([wish])
 
     def _remember(self, wish: _Wish, found: Found) -> None:
         """Note what this process made, for a ledger that has to be counted anew."""
@@ -239,7 +265,7 @@ class Ledgers:
             lost, full = self._write(now, there, opened)
             answered = []
             for wish, found in results:
-                stale = {one for one in wish.refused(found) if wish.came > there[one].read}
+                stale = {one for one in wish.refused(found) if wish.since > there[one].read}
                 if not stale and wish.accounts.isdisjoint(lost):
                     answered.append((wish, found))
                 lost |= stale

@@ -168,6 +168,17 @@ def test_a_dry_run_is_checked_and_reserves_nothing(replicas: Installed, team: Pl
         team.apply(job("two", 4))
 
 
+def test_what_is_replaced_makes_room_for_itself(replicas: Installed, team: Place) -> None:
+    """`kubectl replace --force` deletes and creates, faster than any watch tells of it."""
+    with applied(replicas, quota(budget={GPUS: 4})):
+        in_force(replicas)
+        for one in (job("one", 4), acting.pod("two", accelerator="a100:4")):
+            team.apply(one)
+            for _ in range(5):
+                team.kubectl("replace", "--force", "-f", "-", stdin=acting.listed(one))
+            team.kubectl("delete", "-f", "-", stdin=acting.listed(one))
+
+
 def test_what_ends_goes_or_is_suspended_gives_back(replicas: Installed, team: Place) -> None:
     with applied(replicas, quota(budget={GPUS: 4})):
         in_force(replicas)

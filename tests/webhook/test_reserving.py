@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import structlog
 
-from policies.quota.ledger import Hold, Short, key_of
+from policies.quota.ledger import Hold, Ledger, Short, key_of
 from webhook.apiserver import Conflicting, NotFound
 from webhook.errors import NotReachable
 from webhook.ledger import Access, config_map, name_of, read
@@ -189,6 +189,30 @@ def test_an_update_that_is_refused_leaves_what_an_earlier_one_holds() -> None:
     assert second is not None
     assert second[1][0].over == 3
     assert [api.holds(one)[key_of("bert")].asked for one in budgets] == [{PODS: Decimal(3)}] * 2
+
+
+def test_what_is_refused_is_asked_again_until_what_was_deleted_is_seen() -> None:
+    api = Api()
+    began = time.monotonic()
+
+    async def scene() -> list[Found | None]:
+        one = ledgers(api)
+        await one.reserve(takes("deleted", {"a": 4}, 4))
+        second = asyncio.create_task(one.reserve(takes("anew", {"a": 4}, 4)))
+        await asyncio.sleep(0.1)
+        body = api.objects[name_of(("a", "nlp"))]  # as the leader has counted
+        seen = Ledger(policy="a", group="nlp", digest=DIGEST)
+        written = config_map(seen, "kubectl-ml", body["metadata"]["resourceVersion"])
+        api.ask("PUT", "", what="", body=written)
+        return [await second, *await reserved(one, [takes("never", {"a": 4}, 5)])]
+
+    admitted, never = asyncio.run(scene())
+
+    assert admitted == ((),)
+    assert in_all(api, "a", "anew") == [True]
+    assert never is not None
+    assert [one.over for one in never[0]] == [5]
+    assert time.monotonic() < began + 0.6  # what never fits is told at once
 
 
 def test_finding_out_reserves_nothing_and_writes_nothing() -> None:
