@@ -90,11 +90,13 @@ def policies(command: Command) -> Command:
 
 
 def where(command: Command) -> Command:
-    """Add `--context` and `--kubeconfig`, for a command that asks a cluster only for policies."""
+    """Add the flags that say which cluster and user, for a command that reads only policies."""
 
     @wraps(command)
-    def without(*args: Any, context: str, kubeconfig: str, **given: Any) -> Any:
-        return command(*args, **given)  # `read_policies` takes them from click's context
+    def without(*args: Any, **given: Any) -> Any:
+        for name in _OF_WHERE:
+            given.pop(name)  # `read_policies` takes them from click's context
+        return command(*args, **given)
 
     for option in reversed(_WHERE):
         without = option(without)
@@ -160,7 +162,25 @@ _WHERE = (
         metavar="FILE",
         help="How the cluster is reached.  [default: $KUBECONFIG, ~/.kube/config]",
     ),
+    click.option("--as", "as_user", default="", metavar="USER", help="Act as this user."),
+    click.option(
+        "--as-group",
+        "as_groups",
+        multiple=True,
+        metavar="GROUP",
+        help="Act as a member of this group; can be repeated.",
+    ),
+    click.option(
+        "--request-timeout",
+        type=Duration(zero=True),
+        default="30s",
+        show_default=True,
+        metavar="DURATION",
+        help="How long one request may take; 0 is for ever.",
+    ),
 )
+
+_OF_WHERE = ("context", "kubeconfig", "as_user", "as_groups", "request_timeout")
 
 _CLUSTER_FLAGS = (
     click.option(
@@ -171,28 +191,12 @@ _CLUSTER_FLAGS = (
         help="The namespace.  [default: the one of the context]",
     ),
     *_WHERE,
-    click.option("--as", "as_user", default="", metavar="USER", help="Act as this user."),
-    click.option(
-        "--as-group",
-        "as_groups",
-        multiple=True,
-        metavar="GROUP",
-        help="Act as a member of this group; can be repeated.",
-    ),
     click.option(
         "--no-color",
         is_flag=True,
         expose_value=False,
         callback=_keep,
         help="No colors, even on a terminal; NO_COLOR does the same.",
-    ),
-    click.option(
-        "--request-timeout",
-        type=Duration(zero=True),
-        default="30s",
-        show_default=True,
-        metavar="DURATION",
-        help="How long one request may take; 0 is for ever.",
     ),
 )
 
@@ -306,89 +310,3 @@ class ManifestPath(Word):
         from click.shell_completion import CompletionItem
 
         return [CompletionItem(incomplete, type="file")]
-
-
-class DeviceClass(Word):
-    """The name of a device class; completes from the library and `--policies`."""
-
-    name = "class"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer the classes that begin with what is there."""
-        classes = _in_force(ctx).accelerators.values()
-        return offer(
-            {
-                each.name: each.description or each.resource or each.device_class_name
-                for each in classes
-            },
-            incomplete,
-        )
-
-
-class DataSourceName(Word):
-    """The name of a data source; completes from the library and `--policies`."""
-
-    name = "source"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer the sources that begin with what is there."""
-        sources = _in_force(ctx).data_sources.values()
-        return offer({each.name: each.description or each.type for each in sources}, incomplete)
-
-
-class SidecarName(Word):
-    """The name of a sidecar that a policy offers; completes from the library and `--policies`."""
-
-    name = "sidecar"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer the sidecars that begin with what is there."""
-        offered = {
-            str(sidecar.container["name"]): policy.description
-            for policy in _in_force(ctx).injections
-            for sidecar in policy.inject.sidecars
-            if sidecar.offered
-        }
-        return offer(offered, incomplete)
-
-
-class RunName(Word):
-    """The name of a training or a server; completes from the cluster, if that answers at once."""
-
-    name = "name"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer the runs that begin with what is there."""
-        from kubectl_ml import naming
-
-        given = ctx.params.get(param.name or "") or ()
-        names = naming.names(
-            namespace=ctx.params.get("namespace") or "",
-            context=ctx.params.get("context") or "",
-            kubeconfig=ctx.params.get("kubeconfig") or "",
-        )
-        return offer({name: what for name, what in names.items() if name not in given}, incomplete)
-
-
-def _in_force(ctx: click.Context) -> PolicySet:
-    paths = tuple(path for path in ctx.params.get("policies_") or () if path != CLUSTER)
-    return read_policies(paths, library=not ctx.params.get("no_library"))
-
-
-def offer(words: dict[str, str], incomplete: str) -> list[CompletionItem]:
-    """Offer the words that begin with what is there."""
-    from click.shell_completion import CompletionItem
-
-    return [
-        CompletionItem(word, help=words[word])
-        for word in sorted(words)
-        if word.startswith(incomplete)
-    ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kubectl_ml import flags
+from kubectl_ml import flags, words
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -29,7 +29,7 @@ class PolicyName(flags.Word):
         paths = [path for path in ctx.params.get("policies_") or () if path != flags.CLUSTER]
         found = policy_objects.read(paths, library=not ctx.params.get("no_library"))
         kinds = self.kinds or policy_objects.POLICIES
-        return flags.offer(
+        return words.offer(
             {one.name: policy_words.does(one.kind, one.spec) for one in found if one.kind in kinds},
             incomplete,
         )

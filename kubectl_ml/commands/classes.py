@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from kubectl_ml import flags, tables
+from kubectl_ml import flags, tables, words
 from policies.model import Accelerator, PolicySet
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
-@click.argument("names", nargs=-1, metavar="[NAME]...", type=flags.DeviceClass())
+@click.argument("names", nargs=-1, metavar="[NAME]...", type=words.DeviceClass())
 @flags.policies
 @flags.where
 @flags.listing
@@ -34,6 +34,8 @@ def classes(
     Examples:
       # What is there?
       kubectl ml classes
+      # With what your cluster has
+      kubectl ml classes --policies cluster
       # With what your cluster's repository adds
       kubectl ml classes --policies policies/ -o wide
       # A start for a class of your own

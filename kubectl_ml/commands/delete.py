@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kubectl_ml import flags, runs, submit
+from kubectl_ml import flags, runs, submit, words
 from kubectl_ml.backends.backend import NAME_LABEL
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.errors import NotAllowed, NotFound, PluginError
@@ -15,7 +15,7 @@ _CLAIM = ("v1", "PersistentVolumeClaim")
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", type=flags.RunName())
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", type=words.RunName())
 @click.option("--volumes", is_flag=True, help="Delete the claims of --volume, too, with the data.")
 @click.option("--no-wait", is_flag=True, help="Don't wait until all is gone.")
 @click.option(

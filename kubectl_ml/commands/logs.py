@@ -6,14 +6,14 @@ import sys
 
 import click
 
-from kubectl_ml import flags, following, runs, submit
+from kubectl_ml import flags, following, runs, submit, words
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.errors import PluginError
 from kubectl_ml.runs import Run
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
-@click.argument("name", type=flags.RunName())
+@click.argument("name", type=words.RunName())
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until it is over.")
 @click.option("--rank", type=click.IntRange(0), metavar="N", help="Only this rank, unprefixed.")
 @click.option(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from kubectl_ml import dapr_objects, flags, serve_extras, servers, serving, submit, wishes
+from kubectl_ml import dapr_objects, flags, serve_extras, servers, serving, submit, wishes, words
 from kubectl_ml.backends import serving as backends
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.serving import ServeSpec
@@ -55,7 +55,7 @@ from policies.model import Manifest
 @click.option(
     "--accelerator",
     default="",
-    type=flags.DeviceClass(),
+    type=words.DeviceClass(),
     metavar="CLASS[:COUNT]",
     help="Devices for each replica: a100:1.",
 )
@@ -104,7 +104,7 @@ from policies.model import Manifest
     "--mount",
     "mounts",
     multiple=True,
-    type=flags.DataSourceName(),
+    type=words.DataSourceName(),
     metavar="SOURCE:PATH[:ro|rw]",
     help="A data source or URI in the server's file system; can be repeated.",
 )
@@ -112,7 +112,7 @@ from policies.model import Manifest
     "--sidecar",
     "sidecars",
     multiple=True,
-    type=flags.SidecarName(),
+    type=words.SidecarName(),
     metavar="NAME",
     help="A sidecar that a policy offers; can be repeated.",
 )

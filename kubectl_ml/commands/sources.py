@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kubectl_ml import flags, tables
+from kubectl_ml import flags, tables, words
 from policies.model import DataSource, LabelSelector, NamespaceMatch, PolicySet
 
 _READ_ONLY = frozenset({"s3", "gcs", "hf", "oci", "configMap", "secret"})  # whatever is said
@@ -17,9 +17,16 @@ _FETCHED = frozenset({"s3", "gcs", "hf"})
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
-@click.argument("names", nargs=-1, metavar="[NAME]...", type=flags.DataSourceName())
+@click.argument("names", nargs=-1, metavar="[NAME]...", type=words.DataSourceName())
 @flags.policies
 @flags.where
+@click.option(
+    "-n",
+    "--namespace",
+    default="",
+    metavar="NAME",
+    help="Of the teams' own sources, those of this namespace.  [default: all you may see]",
+)
 @flags.listing
 @flags.verbosity
 def sources(
@@ -27,6 +34,7 @@ def sources(
     names: tuple[str, ...],
     policies_: tuple[str, ...],
     no_library: bool,
+    namespace: str,
     output: str,
     no_headers: bool,
 ) -> None:
@@ -40,23 +48,30 @@ def sources(
     Examples:
       # What is there?
       kubectl ml sources
+      # With what your cluster has
+      kubectl ml sources --policies cluster
       # With what your cluster's repository adds
       kubectl ml sources --policies policies/ -o wide
       # A start for a source of your own
       kubectl ml sources s3 -o yaml
     """
-    found = listing(flags.read_policies(policies_, library=not no_library)).only(names)
+    found = listing(flags.read_policies(policies_, library=not no_library), namespace).only(names)
     tables.show(found, output, named=bool(names), headers=not no_headers)
 
 
-def listing(policies: PolicySet) -> tables.Listing:
-    """Give a row for each data source."""
+def listing(policies: PolicySet, namespace: str = "") -> tables.Listing:
+    """Give a row for each data source; of the teams' own, those of one namespace, or all."""
+    sources = {
+        name: each
+        for name, each in sorted(policies.data_sources.items())
+        if not namespace or name.rpartition("/")[0] in ("", namespace)
+    }
     return tables.Listing(
         noun="data source",
         plural="sources",
         headers=("NAME", "TYPE", "BECOMES", "MODE", "NAMESPACES"),
         wide_headers=("SECRET", "IMAGE", "DESCRIPTION"),
-        rows={name: _row(each) for name, each in sorted(policies.data_sources.items())},
+        rows={name: _row(each) for name, each in sources.items()},
     )
 
 

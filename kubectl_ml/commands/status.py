@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from kubectl_ml import flags, reasons, runs, submit, tables
+from kubectl_ml import flags, reasons, runs, submit, tables, words
 from kubectl_ml.backends.backend import Phase
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.reasons import Events
@@ -25,7 +25,7 @@ _COLORS = {
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
-@click.argument("name", type=flags.RunName())
+@click.argument("name", type=words.RunName())
 @click.option(
     "-o",
     "--output",

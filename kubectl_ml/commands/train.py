@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kubectl_ml import backends, flags, submit, training, wishes
+from kubectl_ml import backends, flags, submit, training, wishes, words
 from kubectl_ml.backends.backend import Backend
 from kubectl_ml.cluster import Target
 from kubectl_ml.training import TrainSpec
@@ -22,7 +22,7 @@ _NAMES = [each.name for each in reversed(backends.TRAINING)]
 @click.option(
     "--accelerator",
     default="",
-    type=flags.DeviceClass(),
+    type=words.DeviceClass(),
     metavar="CLASS[:COUNT]",
     help="Devices for each node: a100:2. kubectl ml classes lists what can be named.",
 )
@@ -52,7 +52,7 @@ _NAMES = [each.name for each in reversed(backends.TRAINING)]
     "--mount",
     "mounts",
     multiple=True,
-    type=flags.DataSourceName(),
+    type=words.DataSourceName(),
     metavar="SOURCE:PATH[:ro|rw]",
     help="A data source or URI in the file system: imagenet:/data, s3://bucket/x:/data. "
     "Can be repeated.",
@@ -82,7 +82,7 @@ _NAMES = [each.name for each in reversed(backends.TRAINING)]
     "--sidecar",
     "sidecars",
     multiple=True,
-    type=flags.SidecarName(),
+    type=words.SidecarName(),
     metavar="NAME",
     help="A sidecar that a policy offers; can be repeated.",
 )

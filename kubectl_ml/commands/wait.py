@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from kubectl_ml import flags, following, runs, submit
+from kubectl_ml import flags, following, runs, submit, words
 from kubectl_ml.cluster import Target
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
-@click.argument("name", type=flags.RunName())
+@click.argument("name", type=words.RunName())
 @click.option(
     "--timeout",
     type=flags.Duration(zero=True),
