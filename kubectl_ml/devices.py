@@ -85,15 +85,20 @@ def find(
     for pod in pods or ():
         if lookup(pod, ("status", "phase")) not in _OVER:
             by_node.setdefault(str(lookup(pod, ("spec", "nodeName")) or ""), []).append(pod)
-    return [
-        found
+    found = [
+        one
         for node in nodes
-        for found in _of_node(
+        for one in _of_node(
             node,
             None if pods is None else by_node.get(node["metadata"]["name"], []),
             accelerators.values(),
         )
     ]
+    if any(one.device_class_name for one in accelerators.values()):
+        from kubectl_ml import claimed  # here, because few clusters have such classes
+
+        found += claimed.find(cluster, accelerators.values(), nodes, notes)
+    return found
 
 
 def _of_node(
@@ -115,22 +120,25 @@ def _of_node(
             classes=tuple(sorted(one.name for one in named)),
             capacity=_whole(capacity[resource]),
             allocatable=_whole(allocatable.get(resource, "0")),
-            schedulable=not lookup(node, ("spec", "unschedulable")) and _is_ready(node),
+            schedulable=is_schedulable(node),
             pods=None if pods is None else tuple(_holding(pods, resource)),
-            taints=tuple(_taints(node)),
+            taints=tuple(taints(node)),
         )
 
 
-def _taints(node: Manifest) -> Iterator[str]:
+def taints(node: Manifest) -> Iterator[str]:
+    """Give what keeps pods off a node that don't tolerate it: `key=value:Effect`."""
     for one in lookup(node, ("spec", "taints")) or ():
         if one["effect"] in _KEEPS_OFF and one["key"] != _CORDONED:
             value = f"={one['value']}" if one.get("value") else ""
             yield f"{one['key']}{value}:{one['effect']}"
 
 
-def _is_ready(node: Manifest) -> bool:
+def is_schedulable(node: Manifest) -> bool:
+    """Tell whether a node takes pods: it is ready, and not cordoned."""
     conditions = (node.get("status") or {}).get("conditions") or ()
-    return all(one["status"] == "True" for one in conditions if one["type"] == "Ready")
+    ready = all(one["status"] == "True" for one in conditions if one["type"] == "Ready")
+    return ready and not lookup(node, ("spec", "unschedulable"))
 
 
 def _fits(accelerator: Accelerator, labels: Mapping[str, str]) -> bool:

@@ -23,6 +23,7 @@ MAX_COMPILED = 32_768  # kept; fewer than are in force would be compiled anew at
 MAX_OPT_MAPS = 8  # the macro writes its target twice, so a chain of 20 is a million nodes to parse
 MAX_DEPTH = 100  # of a variable's value, which the runtime takes apart by recursion
 VARIABLES = ("object", "oldObject", "request", "namespaceObject", "params", "variables")
+OF_A_DEVICE = ("device",)  # in the selectors of a DeviceClass
 OF_A_MATCH = ("object", "oldObject", "request", "namespaceObject")
 _AT = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _OPT_MAP = re.compile(r"\bopt(?:Flat)?Map\b")
@@ -106,10 +107,10 @@ class Expression:
 
 
 @lru_cache(maxsize=MAX_COMPILED)
-def compiled(text: str, wanted: str = "") -> Expression:
+def compiled(text: str, wanted: str = "", variables: tuple[str, ...] = VARIABLES) -> Expression:
     """Compile an expression whose value is `wanted` (BOOL, STRING), or raise ExpressionError."""
     _judge_length(text)
-    given, serialized = _compiled(text, VARIABLES)
+    given, serialized = _compiled(text, variables)
     if wanted and given not in (wanted, "DYN"):
         raise ExpressionError(f"`{text}` gives {given}, not {wanted}; make it one that does")
     from policies.cost import refused, rewrite
@@ -200,7 +201,7 @@ def _evaluator() -> Any:
         *prices.declared(cel),
         *(prices.value_of(cel, f"@{name}", _of_policy(name)) for name in OVERLAID),
     ]
-    return declared.evaluator(cel, VARIABLES, priced)
+    return declared.evaluator(cel, (*VARIABLES, *OF_A_DEVICE), priced)
 
 
 def _fault(text: str, error: str) -> str:

@@ -27,7 +27,8 @@ _MAX_LENGTH = 64
 _INTEGER = "integer"
 
 
-def _quantity(text: str) -> dict[str, Any]:
+def quantity(text: str) -> dict[str, Any]:
+    """Read what a text says, or raise ValueError."""
     found = _TEXT.fullmatch(text) if 0 < len(text) <= _MAX_LENGTH else None
     if not found:
         raise ValueError(f'"{text}" is not a quantity; write for example "500m" or "2Gi"')
@@ -104,8 +105,8 @@ def _as_float(value: Any) -> float:
 
 _TWO = (QUANTITY, QUANTITY)
 FUNCTIONS = (
-    Function("quantity", ("string",), QUANTITY, _quantity, member=False),
-    Function("isQuantity", ("string",), "bool", holds(_quantity), member=False),
+    Function("quantity", ("string",), QUANTITY, quantity, member=False),
+    Function("isQuantity", ("string",), "bool", holds(quantity), member=False),
     Function("isGreaterThan", _TWO, "bool", lambda one, other: _compared(one, other) > 0),
     Function("isLessThan", _TWO, "bool", lambda one, other: _compared(one, other) < 0),
     Function("compareTo", _TWO, "int", _compared),

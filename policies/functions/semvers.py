@@ -21,7 +21,8 @@ _VERSION = re.compile(
 _MOST = 2**64 - 1
 
 
-def _semver(text: str, normalize: bool = False) -> dict[str, str]:
+def semver(text: str, normalize: bool = False) -> dict[str, str]:
+    """Read what a text says, or raise ValueError."""
     found = _VERSION.fullmatch(_normal(text) if normalize else text)
     if not found or any(int(one) > _MOST for one in found.groups()[:3]):
         raise ValueError(f'"{text}" is no semantic version; write for example "1.2.3"')
@@ -58,14 +59,14 @@ def _compared(one: Any, other: Any) -> int:
 
 _TWO = (SEMVER, SEMVER)
 FUNCTIONS = (
-    Function("semver", ("string",), SEMVER, _semver, member=False),
-    Function("semver", ("string", "bool"), SEMVER, _semver, member=False),
-    Function("isSemver", ("string",), "bool", holds(_semver), member=False),
+    Function("semver", ("string",), SEMVER, semver, member=False),
+    Function("semver", ("string", "bool"), SEMVER, semver, member=False),
+    Function("isSemver", ("string",), "bool", holds(semver), member=False),
     Function(
         "isSemver",
         ("string", "bool"),
         "bool",
-        lambda text, normalize: holds(lambda one: _semver(one, normalize))(text),
+        lambda text, normalize: holds(lambda one: semver(one, normalize))(text),
         member=False,
     ),
     Function("major", (SEMVER,), "int", lambda value: _key(value)[0]),

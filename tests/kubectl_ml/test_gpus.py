@@ -100,3 +100,131 @@ def test_no_devices(server: APIServer, ml: Callable[..., Outcome]) -> None:
     server.kinds["v1"] = {**server.kinds["v1"], "Node": "nodes"}
 
     assert ml("gpus") == Outcome(code=0, out="", err="No node has devices.\n")
+
+
+# --- claimed ---------------------------------------------------------------------------------
+
+DRIVER = "gpu.example.com"
+CLAIMED = """\
+apiVersion: kubectl-ml.io/v1alpha1
+kind: Accelerator
+metadata: {name: h100-claimed}
+spec: {deviceClassName: large.example.com}
+---
+apiVersion: kubectl-ml.io/v1alpha1
+kind: Accelerator
+metadata: {name: lost}
+spec: {deviceClassName: lost.example.com}
+"""
+SELECTORS = (
+    f"device.driver == '{DRIVER}' && device.attributes['{DRIVER}'].model == 'H100'",
+    f"device.capacity['{DRIVER}'].memory.compareTo(quantity('40Gi')) >= 0",
+    "device.attributes['other.example.com'].firmware.isGreaterThan(semver('1.2.0'))",
+)
+
+
+def device(name: str, memory: str = "80Gi", model: str = "H100", firmware: str = "1.10.0") -> Any:
+    return {
+        "name": name,
+        "attributes": {
+            "model": {"string": model},
+            "other.example.com/firmware": {"version": firmware},
+        },
+        "capacity": {"memory": {"value": memory}},
+    }
+
+
+def published(server: APIServer, name: str, devices: Any, generation: int = 1, **at: Any) -> None:
+    pool = {"name": at.get("nodeName", "net"), "generation": generation, "resourceSliceCount": 1}
+    server.objects[f"/apis/resource.k8s.io/v1/resourceslices/{name}"] = {
+        "metadata": {"name": name},
+        "spec": {"driver": DRIVER, "pool": pool, "devices": devices, **at},
+    }
+
+
+def claim(server: APIServer, name: str, devices: list[str], *pods: str, **more: Any) -> None:
+    results = [
+        {"driver": DRIVER, "pool": "one", "device": one, "request": "r", **more} for one in devices
+    ]
+    reserved = [{"resource": "pods", "name": one, "uid": one} for one in pods]
+    server.add(
+        f"/apis/resource.k8s.io/v1/namespaces/ml/resourceclaims/{name}",
+        {"status": {"allocation": {"devices": {"results": results}}, "reservedFor": reserved}},
+    )
+
+
+@pytest.fixture
+def drivers(server: APIServer, tmp_path: Path) -> APIServer:
+    server.kinds["v1"] = {**server.kinds["v1"], "Node": "nodes"}
+    server.kinds["resource.k8s.io/v1"] = {
+        "DeviceClass": "deviceclasses",
+        "ResourceSlice": "resourceslices",
+        "ResourceClaim": "resourceclaims",
+    }
+    for name in ("one", "out"):
+        node(server, name, 0, unschedulable=name == "out")
+    server.objects["/apis/resource.k8s.io/v1/deviceclasses/large.example.com"] = {
+        "metadata": {"name": "large.example.com"},
+        "spec": {"selectors": [{"cel": {"expression": one}} for one in SELECTORS]},
+    }
+    published(server, "old", [device("gone")], nodeName="one")
+    few = [device("small", "16Gi"), device("a100", model="A100"), device("old", firmware="1.2.0")]
+    published(
+        server, "new", [device(f"g{n}") for n in range(4)] + few, generation=2, nodeName="one"
+    )
+    published(server, "out", [device("g0")], nodeName="out")
+    published(server, "net", [device("far"), {"name": "bare"}], allNodes=True)
+    claim(server, "bert", ["g0", "g1"], "bert-0", "bert-1")
+    claim(server, "kept", ["g2"])
+    claim(server, "watches", ["g3"], "monitor", adminAccess=True)
+    (tmp_path / "claimed.yaml").write_text(CLAIMED)
+    return server
+
+
+def test_devices_that_are_claimed(
+    drivers: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    outcome = ml("gpus", "-owide", "--no-headers", "--policies", str(tmp_path))
+
+    assert outcome.err == 'note: lost: there is no DeviceClass "lost.example.com"\n'
+    name = "deviceclass/large.example.com"
+    assert [line.split() for line in outcome.out.splitlines()] == [
+        ["h100-claimed", "3", "6", "3", "3", "1", "4", "-"],
+        [],
+        ["(any)", "h100-claimed", name, "1", "0", "1", "1", "1", "-", "-"],
+        [
+            *["one", "h100-claimed", name, "4", "3", "1", "1", "4", "-"],
+            *["ml/bert-0", "2,", "ml/kept", "1"],
+        ],
+        ["out", "h100-claimed", name, "1", "0", "1", "0", "0", "-", "-"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "note"),
+    [
+        ("resourceslices", "devices that are claimed are hidden: you can't list resourceslices"),
+        ("resourceclaims", "which devices are claimed is hidden: you can't list resourceclaims"),
+    ],
+)
+def test_who_may_not_read_claims_is_told(
+    drivers: APIServer, ml: Callable[..., Outcome], tmp_path: Path, hidden: str, note: str
+) -> None:
+    drivers.answers[("GET", f"/apis/resource.k8s.io/v1/{hidden}")] = forbidden("no")
+
+    outcome = ml("gpus", "--no-headers", "--policies", str(tmp_path))
+
+    assert outcome.code == 0
+    assert f"note: {note}\n" in outcome.err
+
+
+def test_an_expression_that_is_none_is_told(
+    drivers: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    path = "/apis/resource.k8s.io/v1/deviceclasses/large.example.com"
+    drivers.objects[path]["spec"]["selectors"] = [{"cel": {"expression": "devices.none("}}]
+
+    outcome = ml("gpus", "--no-headers", "--policies", str(tmp_path))
+
+    assert outcome.code == 0
+    assert 'note: the DeviceClass "large.example.com" isn\'t counted: ' in outcome.err
