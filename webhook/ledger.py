@@ -22,6 +22,7 @@ from webhook.errors import NotReachable
 from webhook.usage import Usage
 
 LABEL = "kubectl-ml.io/ledger"
+SHARED_SECONDS = 1.0  # how long it counts that another process has reserved
 MAX_BYTES = 3300  # of what is written into the object, whose metadata takes some 700 more
 
 
@@ -102,6 +103,18 @@ class Store:
         self.made: dict[str, Hold] = {}  # by this process, and perhaps not seen yet
         self._access = access
         self._there: Written | None = None
+        self._foreign = float("-inf")
+
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether another process reserves here, too, just now."""
+        return time.monotonic() < self._foreign + SHARED_SECONDS
+
+    def watched(self, written: Written) -> None:
+        """Take what the watch tells of."""
+        if any(key not in self.made for key in written.ledger.holds):
+            self._foreign = time.monotonic()
+        self.saw(written)
 
     def saw(self, written: Written) -> None:
         """Take what somebody wrote, if it is newer."""

@@ -33,6 +33,7 @@ from webhook.watching_usage import UsageWatch
 RECOUNT_SECONDS = 0.2  # between two looks at what changed
 STATUS_SECONDS = 1.0  # between two writes of a policy's status
 EXPIRY_SECONDS = 5.0  # between two looks at what expired
+TRIES = 5  # to write a ledger that others write, too, before others' turn
 MAX_GROUPS = 100  # in a status; those that use most
 MAX_HOLDERS = 5  # of a group
 
@@ -169,8 +170,6 @@ class Recount:
             with self._lock:
                 self._changed.add(account)
             return
-        if self._wrote.get(account) != written.ledger.used and self._lacks(account, written):
-            self._watch.refresh(int(written.version))
         self._write(account, written, policy.digest)
 
     def _lacks(self, account: Account, written: Written) -> bool:
@@ -179,6 +178,19 @@ class Recount:
         return any(used.get(name, 0) < value for name, value in written.ledger.used.items())
 
     def _write(self, account: Account, written: Written, digest: str, *, over: float = 0) -> None:
+        """Put in what is in use; where somebody reserved meanwhile, into what is there then."""
+        there: Written | None = written
+        for _ in range(TRIES):
+            if there is None or self._wrote_over(account, there, digest, over=over):
+                return
+            there = self._read(account)
+        with self._lock:
+            self._changed.add(account)
+
+    def _wrote_over(self, account: Account, written: Written, digest: str, *, over: float) -> bool:
+        """Write over what was read; False: somebody was faster."""
+        if self._wrote.get(account) != written.ledger.used and self._lacks(account, written):
+            self._watch.refresh(int(written.version))
         usage = self._watch.usage
         with usage.lock:
             ledger = written.ledger.recount(
@@ -187,7 +199,7 @@ class Recount:
         ledger = _counted_for(ledger, digest)
         if ledger == written.ledger:
             self._wrote[account] = ledger.used
-            return
+            return True
         previously = self._wrote.get(account)
         if previously is not None and previously != written.ledger.used:
             self._log.warning("a ledger said otherwise and was corrected", account=account)
@@ -197,11 +209,9 @@ class Recount:
         try:
             found = self._api.ask("PUT", path, what="a ledger", body=body)
         except Conflicting:
-            with self._lock:  # somebody reserved; the watch brings it
-                self._changed.add(account)
-            return
+            return False
         except NotFound:
-            return
+            return True
         self._wrote[account] = ledger.used
         again = Written(
             ledger=ledger, version=found["metadata"]["resourceVersion"], read=time.monotonic()
@@ -211,6 +221,15 @@ class Recount:
             if there is None or int(there.version) < int(again.version):
                 self._there[account] = again
         self._tell(found)
+        return True
+
+    def _read(self, account: Account) -> Written | None:
+        path = self._ledgers.access.path(name_of(account))
+        try:
+            found = self._api.ask("GET", path, what="a ledger")
+        except NotFound:
+            return None
+        return read(found, time.monotonic())  # None: the watch tells of it, too
 
     def _expire(self) -> None:
         """End what no object came of, by a live read."""

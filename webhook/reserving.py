@@ -27,6 +27,7 @@ from webhook.ledger import Access, Full, Store, Written, read
 WAIT_SECONDS = 3.0  # in all; the webhook has 5
 WRITERS = 8  # batches, and writes, at once
 _JITTER_SECONDS = 0.02
+_TURN_SECONDS = 0.06
 _AGAIN_SECONDS = 0.25  # until what is refused is asked again: the leader looks every 0.2 s
 _PATIENCE_SECONDS = 0.7  # for how long
 _FULL_SECONDS = 0.1  # until the leader has made room in a ledger that is full, perhaps
@@ -169,7 +170,7 @@ class Ledgers:
         if written is not None:
             store = self._stores.get((written.ledger.policy, written.ledger.group))
             if store is not None:
-                store.saw(written)
+                store.watched(written)
 
     def close(self) -> None:
         """End."""
@@ -213,8 +214,10 @@ class Ledgers:
         except Exception:
             self.access.log.exception("a ledger can't be worked on")
         again = self._answer(batch, answered)
-        if again:
-            await asyncio.sleep(random.uniform(0, _JITTER_SECONDS))  # noqa: S311 -- no secret
+        if again or any(self._stores[account].is_shared for account in accounts):
+            # Who wrote has the newest ledger, and would be first again: others are to have a turn.
+            pause = _JITTER_SECONDS if again else _TURN_SECONDS
+            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 -- no secret
         self._busy -= accounts
         self._waiting = again + self._waiting
         self._add(())
@@ -276,6 +279,9 @@ class Ledgers:
             if not full:
                 time.sleep(random.uniform(0, _JITTER_SECONDS))  # noqa: S311 -- no secret
             elif portion == 1:
+                self.access.log.warning(
+                    "a ledger is full until the leader has counted", on=now[0].accounts
+                )
                 time.sleep(_FULL_SECONDS)
             portion = max(1, portion // 2) if full else portion
         return []

@@ -46,6 +46,9 @@ class Usage:
             known = self._entries.get(entry.uid)
             if entry.uid in self._gone or (known and known.version > entry.version):
                 return
+            if known and known.essence and known.essence == entry.essence:
+                self._entries[entry.uid] = entry  # a later version of the same
+                return
             before = self._forest.root(entry.uid) if known else ""
             self._forest.plant(entry)
             self._by_key[key_of(entry.uid)] = entry.uid

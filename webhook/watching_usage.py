@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -25,6 +26,7 @@ from policies.workloads.catalogue import Kind
 from webhook.apiserver import Forbidden, NotFound
 from webhook.errors import NotReachable, NotReady
 from webhook.following import PACE, Collection, Follower, Pace, Recorder, Watcher
+from webhook.unchanged import Unchanged
 from webhook.usage import Usage
 
 LOOK_SECONDS = 0.2  # between two looks at whether policies or namespaces changed
@@ -86,6 +88,7 @@ class UsageWatch:
         self._recorder = recorder
         self._log = log
         self._pace = pace
+        self._unchanged = Unchanged()
         self._stopped = threading.Event()
         self._watched: dict[str, tuple[Kind, Watcher]] = {}  # by KIND.GROUP
         self._versions: dict[str, str] = {}
@@ -268,14 +271,14 @@ class UsageWatch:
             return None
 
     def _charged(self, kind: Kind, obj: Any, policies: PolicySet, facts: Facts) -> Entry:
+        version = int(obj["metadata"]["resourceVersion"])
+        essence = self._unchanged.essence(kind, obj, policies, facts)
+        known = self.usage.entry(str(obj["metadata"]["uid"]))
+        if known and essence and known.essence == essence:
+            return replace(known, version=version)
         obj = {"kind": kind.kind, "apiVersion": _api_version(kind), **obj}
         found = charges_of(obj, kind, policies, facts)
-        return entry_of(
-            obj,
-            kind=kind.name,
-            charges=found,
-            version=int(obj["metadata"]["resourceVersion"]),
-        )
+        return entry_of(obj, kind=kind.name, charges=found, version=version, essence=essence)
 
 
 def charges_of(obj: Any, kind: Kind, policies: PolicySet, facts: Facts) -> tuple[Charge, ...]:

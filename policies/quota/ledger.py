@@ -29,7 +29,9 @@ Amounts: TypeAlias = Mapping[str, Decimal]  # by the budget's keys: accelerators
 
 _ZERO = Decimal(0)
 _FORMAT = 1
-_KEY_BYTES = 9  # of a uid's digest: twelve characters, and no two alike among what is ever held
+# Of a uid's digest, eight characters. Two alike matter only where both are held by one group at
+# once, some hundreds of 2**48; the server makes the uids, so nobody chooses them.
+_KEY_BYTES = 6
 
 
 class Unreadable(ValueError):  # noqa: N818 -- named for what it is

@@ -29,7 +29,11 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One object as it was seen last; `charges` by policy name, `steady` the same without peaks."""
+    """
+    One object as it was seen last; `charges` by policy name, `steady` the same without peaks.
+
+    `essence` is a digest of what it was charged by; empty: it isn't known.
+    """
 
     uid: str
     kind: str  # KIND.GROUP
@@ -40,6 +44,7 @@ class Entry:
     terminating: bool
     charges: Mapping[str, Charge]
     steady: Mapping[str, Amounts]
+    essence: bytes = b""
 
     @property
     def covers(self) -> frozenset[str]:
@@ -138,7 +143,9 @@ def _most(one: Amounts, other: Amounts) -> Amounts:
     return {name: max(one.get(name, _ZERO), other.get(name, _ZERO)) for name in {*one, *other}}
 
 
-def entry_of(obj: Any, *, kind: str, charges: Iterable[Charge], version: int = 0) -> Entry:
+def entry_of(
+    obj: Any, *, kind: str, charges: Iterable[Charge], version: int = 0, essence: bytes = b""
+) -> Entry:
     """Make the entry of an object."""
     metadata = obj["metadata"]
     owner = ""
@@ -156,4 +163,5 @@ def entry_of(obj: Any, *, kind: str, charges: Iterable[Charge], version: int = 0
         terminating="deletionTimestamp" in metadata,
         charges=by_policy,
         steady={name: one.steady for name, one in by_policy.items()},
+        essence=essence,
     )

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from decimal import Decimal
 
+from tests.e2e import acting
 from tests.e2e.acting import Place
 from tests.e2e.controlplane import waiting
 from tests.e2e.controlplane.client import Client
@@ -27,6 +28,7 @@ from tests.e2e.test_quota import (
 __all__ = ["replicas", "team", "worker"]  # fixtures
 
 CONTROL_PLANE = "quota"
+CREATOR = "kubectl-ml.io/creator"
 
 
 def test_a_burst_under_several_quotas_is_admitted_to_the_tightest(
@@ -54,6 +56,29 @@ def test_a_burst_under_several_quotas_is_admitted_to_the_tightest(
             ] * 4 and not any(one.get("reserved") for one in found)
 
         waiting.until(settled, what="40 in use under each, and nothing reserved")
+
+
+def test_who_made_it_pays_for_what_controllers_make_of_it(replicas: Installed, team: Place) -> None:
+    by_user = quota(groupBy="user", budget={GPUS: 2})
+    by_user["spec"]["match"] = {"namespaces": {"names": [team.name]}}
+    with applied(replicas, by_user):
+        in_force(replicas)
+        team.apply(acting.deployment("web", accelerator="a100:1"))  # two at the peak
+        team.pods(1)
+        refused = team.try_apply(job("more"))
+        assert f"user {acting.USER} has 2 of 2 a100 in use (web 2); more asks for 1" in str(
+            refused.stderr
+        )
+        forged = job("forged")
+        forged["metadata"]["annotations"][CREATOR] = "somebody-else"
+        assert f"user {acting.USER} has 2 of 2" in team.try_apply(forged).stderr
+        team.kubectl("annotate", "deployment/web", f"{CREATOR}=somebody-else", "--overwrite")
+        assert team.get("Deployment", "web")["metadata"]["annotations"][CREATOR] == acting.USER
+
+        mine = team.admin.request("POST", team.path("Job"), job("of-the-admin", 2))
+        assert mine.ok, mine.body  # who scales another's workload spends the other's budget
+        scaled = team.admin.try_kubectl("scale", "deployment/web", "--replicas=2", "-n", team.name)
+        assert f"user {acting.USER} has 2 of 2" in scaled.stderr
 
 
 def test_a_ledger_stays_small_however_many_ask(

@@ -311,11 +311,11 @@ def test_a_ledger_never_grows_beyond_what_is_small() -> None:
     api = Api()
 
     found = asyncio.run(
-        reserved(ledgers(api), [takes(f"u{number}", {"a": 1000}) for number in range(400)])
+        reserved(ledgers(api), [takes(f"u{number}", {"a": 1000}) for number in range(600)])
     )
 
     assert api.largest <= 3300
-    assert 200 < sum(one == ((),) for one in found) == len(api.holds("a")) < 300
+    assert 300 < sum(one == ((),) for one in found) == len(api.holds("a")) < 450
     assert {one for one in found if one != ((),)} == {None}  # to be tried again
     body = config_map(read(api.objects[name_of(("a", "nlp"))], 0).ledger, "kubectl-ml", "1")
     assert len(str(body)) < 4096

@@ -1,0 +1,92 @@
+"""
+Whether an object is charged as it was when it was seen last: most of what a watch brings is status.
+
+Charging takes a review, a digest of what matters hardly anything. What matters of a status is what
+the catalogue reads of it: whether the object is over or suspended, and a DaemonSet's nodes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from policies.model import Facts, Match, PolicySet
+from policies.workloads import catalogue
+from policies.workloads.catalogue import Kind
+
+STATUS = ("phase", "state", "desiredNumberScheduled")  # and the conditions
+_NOT_ITS_OWN = ("resourceVersion", "managedFields")  # of the metadata: they change with the status
+# What an expression may read without reading the status, or all of the object.
+_HARMLESS = re.compile(r"\bobject\.(spec|metadata\.(labels|annotations|name|namespace))\b")
+
+
+class Unchanged:
+    """Gives digests of objects, under the policies and namespaces that they are charged by."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._of: tuple[PolicySet, Mapping[str, Any]] | None = None
+        self._number = 0
+        self._tells = True
+
+    def essence(self, kind: Kind, obj: Any, policies: PolicySet, facts: Facts) -> bytes:
+        """Digest what an object is charged by; empty: who knows, so it is charged anew."""
+        with self._lock:
+            self._look_at(policies, facts.namespaces)
+            number, tells = self._number, self._tells
+        if not tells or catalogue.builtin().kinds.get((kind.group, kind.kind)) is not kind:
+            return b""
+        try:
+            text = orjson.dumps([number, _what_matters(obj)], option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:  # a number that is no 64-bit integer
+            return b""
+        return hashlib.blake2b(text, digest_size=16).digest()
+
+    def _look_at(self, policies: PolicySet, namespaces: Mapping[str, Any]) -> None:
+        """Count up where policies or namespaces are others than before."""
+        before, self._of = self._of, (policies, namespaces)
+        if before is None or before[0] is not policies:
+            self._tells = not any(map(_reads_more, _expressions(policies)))
+        elif before[1] is namespaces or before[1] == namespaces:
+            return
+        self._number += 1
+
+
+def _what_matters(obj: Any) -> dict[str, Any]:
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in _NOT_ITS_OWN}
+    status = obj.get("status")
+    if not isinstance(status, dict):
+        return {**obj, "metadata": metadata}
+    kept = {key: status[key] for key in STATUS if key in status}
+    conditions = status.get("conditions")
+    if isinstance(conditions, list):
+        kept["conditions"] = [
+            [one.get("type"), one.get("status")] for one in conditions if isinstance(one, dict)
+        ]
+    return {**obj, "metadata": metadata, "status": kept}
+
+
+def _reads_more(expression: str) -> bool:
+    return "object" in _HARMLESS.sub("", expression)
+
+
+def _expressions(policies: PolicySet) -> Iterator[str]:
+    matches = [one.match for one in policies.quotas]
+    matches += [one.match for one in policies.injections]
+    matches += [one.match for one in policies.exceptions]
+    for match in matches:
+        yield from _of_match(match)
+    for quota in policies.quotas:
+        if quota.group_by.by == "expression":
+            yield quota.group_by.of
+
+
+def _of_match(match: Match) -> Iterator[str]:
+    yield from (text for _, text in match.conditions)
+    if match.exclude:
+        yield from _of_match(match.exclude)
