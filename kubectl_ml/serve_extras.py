@@ -21,7 +21,7 @@ from policies import duration
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 MODES = {"serverless": "Serverless", "raw": "RawDeployment"}
-AUTOSCALERS = ("hpa", "keda", "external")
+AUTOSCALERS = ("hpa", "keda", "external", "none")
 _LOGGED = ("all", "request", "response")
 _BATCH = {"size": "maxBatchSize", "latency": "maxLatency", "timeout": "timeout"}
 _TAG = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)

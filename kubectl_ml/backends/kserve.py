@@ -28,7 +28,9 @@ VISIBILITY = "networking.kserve.io/visibility"
 CONTAINER = "kserve-container"
 SERVERLESS, RAW = "Serverless", "RawDeployment"
 _STORAGE_URI = "STORAGE_URI"  # tells KServe what to fetch for a container of the user's own
+NO_AUTOSCALER = "none"  # which KServe asks of what spreads over nodes, since 0.15
 _BY_RESOURCES = ("cpu", "memory")
+_PERCENT = 100
 
 
 def objects(spec: ServeSpec) -> list[Manifest]:
@@ -38,7 +40,7 @@ def objects(spec: ServeSpec) -> list[Manifest]:
             "--trigger belongs to the deployment backend; KServe scales by itself",
             hint="leave --trigger out, or --backend deployment",
         )
-    _check_target(spec)
+    _check_scale(spec)
     _check_extras(spec)
     mode = _mode(spec)
     found = [_inference_service(spec, mode)]
@@ -47,12 +49,20 @@ def objects(spec: ServeSpec) -> list[Manifest]:
     return found
 
 
-def _check_target(spec: ServeSpec) -> None:
-    target = spec.scale.get("target", "1")
-    if not target.isdigit():
+def _check_scale(spec: ServeSpec) -> None:
+    """Raise where KServe refuses how it is to be scaled."""
+    metric, target = spec.scale.get("metric", ""), spec.scale.get("target", "1")
+    if metric in _BY_RESOURCES and not (target.isdigit() and 1 <= int(target) <= _PERCENT):
         raise PluginError(
-            f"--scale target={target}: KServe takes whole numbers only",
-            hint="--scale …,target=1, or --backend knative",
+            f"--scale target={target}: KServe takes {metric} in percent of what is asked for, "
+            f"from 1 to {_PERCENT}",
+            hint=f"--scale …,metric={metric},target=70",
+        )
+    if spec.kserve.autoscaler == "keda" and not (metric in _BY_RESOURCES or _needs_knative(spec)):
+        raise PluginError(
+            "--autoscaler keda: KServe gives KEDA cpu or memory to scale by, and --scale names "
+            "neither",
+            hint="--scale min=1,max=5,metric=cpu,target=70",
         )
 
 
@@ -79,6 +89,11 @@ def _check_extras(spec: ServeSpec) -> None:
             f"--nodes {spec.kserve.nodes}: KServe doesn't scale what spreads over nodes",
             hint="leave --scale out",
         )
+    if spec.kserve.autoscaler not in ("", NO_AUTOSCALER):
+        raise PluginError(
+            f"--autoscaler {spec.kserve.autoscaler}: KServe doesn't scale what spreads over nodes",
+            hint="leave --autoscaler out",
+        )
 
 
 def _mode(spec: ServeSpec) -> str:
@@ -92,15 +107,11 @@ def _mode(spec: ServeSpec) -> str:
 
 
 def _needed_mode(spec: ServeSpec) -> str:
-    if spec.kserve.nodes > 1:
-        return RAW
     reason = _needs_knative(spec)
     by_resources = spec.scale.get("metric") in _BY_RESOURCES
-    if reason and by_resources:
-        raise PluginError(
-            f"{reason} needs KServe on Knative, which doesn't scale by {spec.scale['metric']}",
-            hint="scale by concurrency or rps: --scale …,metric=concurrency",
-        )
+    plain = by_resources or spec.kserve.nodes > 1 or bool(spec.kserve.autoscaler)
+    if reason and plain:
+        raise _contradiction(spec, reason)
     if reason and spec.around.knative is False:
         raise PluginError(
             f"{reason} needs KServe on Knative, which isn't installed in this cluster",
@@ -108,7 +119,26 @@ def _needed_mode(spec: ServeSpec) -> str:
         )
     if reason:
         return SERVERLESS
-    return RAW if by_resources else ""
+    return RAW if plain else ""
+
+
+def _contradiction(spec: ServeSpec, reason: str) -> PluginError:
+    """Say why what needs Knative doesn't go with what needs plain Deployments."""
+    if spec.kserve.nodes > 1:
+        return PluginError(
+            f"{reason} needs KServe on Knative, which doesn't spread a replica over nodes",
+            hint=f"leave {reason.partition(' ')[0]} or --nodes out",
+        )
+    if spec.scale.get("metric") in _BY_RESOURCES:
+        return PluginError(
+            f"{reason} needs KServe on Knative, which doesn't scale by {spec.scale['metric']}",
+            hint="scale by concurrency or rps: --scale …,metric=concurrency",
+        )
+    return PluginError(
+        f"{reason} needs KServe on Knative, which scales by itself; --autoscaler "
+        f"{spec.kserve.autoscaler} is for plain Deployments",
+        hint="leave --autoscaler out",
+    )
 
 
 def _needs_knative(spec: ServeSpec) -> str:
@@ -130,7 +160,7 @@ def _needs_knative(spec: ServeSpec) -> str:
 
 def _inference_service(spec: ServeSpec, mode: str) -> Manifest:
     own = intent_annotations(spec, mount_model=_is_mounted(spec.model))
-    autoscaler = spec.kserve.autoscaler or ("external" if spec.kserve.nodes > 1 else "")
+    autoscaler = spec.kserve.autoscaler or (NO_AUTOSCALER if spec.kserve.nodes > 1 else "")
     own |= {AUTOSCALER: autoscaler} if autoscaler else {}
     metadata = predictor.metadata(spec, own | ({MODE: mode} if mode else {}))
     if not spec.expose:

@@ -63,7 +63,7 @@ CASES = {
     ),
     "knative-limits": (f"{IMAGE} --backend knative --concurrency 4 --timeout 5m --tag next"),
     "kserve-extras": (
-        f"{IRIS} --backend kserve --concurrency 4 --timeout 5m --mode raw --autoscaler keda "
+        f"{IRIS} --backend kserve --concurrency 4 --timeout 5m --mode raw --autoscaler external "
         "--transformer registry.example.com/transform:1 --explainer registry.example.com/explain:1 "
         "--log-requests http://broker.logs/default,request --batch size=32,latency=500 "
         "--storage-key models"
@@ -72,6 +72,11 @@ CASES = {
         "serve llm --model pvc://models/llama --format huggingface --backend kserve --nodes 2 "
         "--accelerator a100:8"
     ),
+    "kserve-keda": (
+        f"{IRIS} --backend kserve --autoscaler keda --scale min=1,max=3,metric=memory,target=70"
+    ),
+    "kserve-oci": "serve iris --model oci://registry.example.com/iris:1 --format sklearn "
+    "--backend kserve --mode serverless --scale min=0,max=3,metric=rps,target=0.5",
     "kserve-sklearn": f"{IRIS} --backend kserve --scale min=1,max=3 --cpus 1 --memory 2Gi",
     "kserve-language-model": (
         "serve llm --model hf://Qwen/Qwen2.5-7B-Instruct@main --format huggingface "
@@ -479,9 +484,31 @@ REFUSED = {
         "--trigger belongs to the deployment backend; KServe scales by itself",
         "leave --trigger out, or --backend deployment",
     ),
-    f"{IMAGE} --backend kserve --scale target=0.5": (
-        "--scale target=0.5: KServe takes whole numbers only",
-        "--scale …,target=1, or --backend knative",
+    f"{IMAGE} --backend kserve --scale metric=memory,target=2048": (
+        "--scale target=2048: KServe takes memory in percent of what is asked for, from 1 to 100",
+        "--scale …,metric=memory,target=70",
+    ),
+    f"{IMAGE} --backend kserve --scale metric=cpu,target=0.5": (
+        "--scale target=0.5: KServe takes cpu in percent of what is asked for, from 1 to 100",
+        "--scale …,metric=cpu,target=70",
+    ),
+    f"{IRIS} --backend kserve --autoscaler keda": (
+        "--autoscaler keda: KServe gives KEDA cpu or memory to scale by, and --scale names neither",
+        "--scale min=1,max=5,metric=cpu,target=70",
+    ),
+    f"{IRIS} --backend kserve --autoscaler hpa --scale min=0,max=3": (
+        "--scale min=0 needs KServe on Knative, which scales by itself; --autoscaler hpa is for "
+        "plain Deployments",
+        "leave --autoscaler out",
+    ),
+    "serve llm --model pvc://c/m --format huggingface --nodes 2 --canary 10 --backend kserve": (
+        "--canary needs KServe on Knative, which doesn't spread a replica over nodes",
+        "leave --canary or --nodes out",
+    ),
+    "serve llm --model pvc://c/m --format huggingface --nodes 2 --autoscaler hpa "
+    "--backend kserve": (
+        "--autoscaler hpa: KServe doesn't scale what spreads over nodes",
+        "leave --autoscaler out",
     ),
     f"{IMAGE} --backend kserve --canary 10 --scale metric=cpu": (
         "--canary needs KServe on Knative, which doesn't scale by cpu",
