@@ -66,6 +66,11 @@ def spelled(key: str, annotations: Any) -> str:
     return older if older != key and older in (annotations or ()) else key
 
 
+def modern(key: str) -> str:
+    """Give today's spelling of an annotation."""
+    return PREFIX + _kebab(key[len(PREFIX) :]) if key.startswith(PREFIX) else key
+
+
 def faults(annotations: Mapping[str, Any]) -> Iterator[str]:
     """Find what Knative would refuse among the annotations of a template, or of a Service."""
     short = _short(annotations)
