@@ -41,6 +41,7 @@ NAMES = {
     "min": "min-scale", "max": "max-scale", "initial": "initial-scale", "target": "target",
     "metric": "metric", "window": "window", "retention": "scale-to-zero-pod-retention-period",
 }  # fmt: skip
+KSERVES_FIELDS = {PREFIX + "min-scale": "minReplicas", PREFIX + "max-scale": "maxReplicas"}
 BY_RESOURCES = ("cpu", "memory")  # metrics that only the class of the HPA knows
 
 Check = Callable[[str], str]  # gives what is wrong with a value, or nothing
@@ -64,6 +65,11 @@ def spelled(key: str, annotations: Any) -> str:
     name = key.removeprefix(PREFIX)
     older = PREFIX + _camel(name)
     return older if older != key and older in (annotations or ()) else key
+
+
+def passed_on(obj: Mapping[str, Any], component: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what KServe tells Knative: the object's annotations, over them the component's."""
+    return {key: value for key, value in {**obj, **component}.items() if key not in KSERVES_FIELDS}
 
 
 def modern(key: str) -> str:

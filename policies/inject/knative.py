@@ -112,9 +112,7 @@ def _field(pod: PodDraft, author: Author, key: str, value: str) -> None:
     if pod.get(field) is None:
         known = {*kserve.contradictions(pod)}
         new = [
-            one
-            for one in kserve.contradictions(pod, {field: _number(value)})
-            if one not in known
+            one for one in kserve.contradictions(pod, {field: _number(value)}) if one not in known
         ]
         if _is_left_out(pod, author, key, value, new):
             return

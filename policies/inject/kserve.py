@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from policies.autoscaling import BY_RESOURCES, HPA, PREFIX
+from policies import autoscaling
+from policies.autoscaling import BY_RESOURCES, HPA, KSERVES_FIELDS, PREFIX
 from policies.inject.pod import PodDraft
 from policies.model import Manifest
 
@@ -27,7 +28,6 @@ _AUTOSCALERS = ("hpa", KEDA, "external", "none")
 _RAW = ("RawDeployment", "Standard")
 _ONLY_KNATIVE = ("window", "initial", "retention")
 _BY_REQUESTS = ("concurrency", "rps")
-_LEFT_OUT = {PREFIX + "min-scale": "minReplicas", PREFIX + "max-scale": "maxReplicas"}
 _COMPONENTS = ("predictor", "transformer", "explainer")
 _PERCENT, _DEFAULT_PERCENT = 100, "80"
 
@@ -44,8 +44,7 @@ def by_keda(pod: PodDraft) -> bool:
 
 def annotations(pod: PodDraft) -> dict[str, Any]:
     """Give the annotations that its pods get: the object's, and over them the component's."""
-    found = {key: value for key, value in _of_object(pod).items() if key not in _LEFT_OUT}
-    return {**found, **_of_component(pod)}
+    return autoscaling.passed_on(_of_object(pod), _of_component(pod))
 
 
 def is_no_target(pod: PodDraft, text: str) -> str:
@@ -128,10 +127,13 @@ def idle(pod: PodDraft, scale: Mapping[str, str]) -> Iterator[str]:
     """Find what of the intent KServe doesn't act on."""
     if pod.get("workerSpec") is not None and scale.get("min", "1") != scale.get("max", "1"):
         yield "KServe doesn't scale a predictor with a workerSpec, which spreads over nodes"
-    if not is_raw(pod):
-        if scale.get("metric") in BY_RESOURCES and scale.get("min") == "0":
-            yield "min=0 keeps one pod: scaling by cpu or memory never goes to zero"
-        return
+    if is_raw(pod):
+        yield from _idle_as_deployments(scale)
+    elif scale.get("metric") in BY_RESOURCES and scale.get("min") == "0":
+        yield "min=0 keeps one pod: scaling by cpu or memory never goes to zero"
+
+
+def _idle_as_deployments(scale: Mapping[str, str]) -> Iterator[str]:
     if scale.get("min") == "0":
         yield "min=0 keeps one pod: KServe scales to zero only on Knative"
     target = scale.get("target", "")
@@ -147,8 +149,8 @@ def idle(pod: PodDraft, scale: Mapping[str, str]) -> Iterator[str]:
 def unread(pod: PodDraft) -> Iterator[str]:
     """Find annotations of the user's that KServe leaves out: it has fields for them."""
     for where in (_of_object(pod), _of_component(pod)):
-        for key in sorted({*where} & {*_LEFT_OUT}):
-            yield f"KServe leaves {key} out; write {_LEFT_OUT[key]}: {where[key]}"
+        for key in sorted({*where} & {*KSERVES_FIELDS}):
+            yield f"KServe leaves {key} out; write {KSERVES_FIELDS[key]}: {where[key]}"
 
 
 def _of_object(pod: PodDraft) -> Mapping[str, Any]:
