@@ -245,7 +245,7 @@ def _warn_of_idle(pod: PodDraft, intents: Intents, kind: Kind) -> None:
 def _annotations(pod: PodDraft, kind: Kind) -> Mapping[str, Any]:
     """Give the annotations that Knative sees on the template."""
     if kind.autoscaling == "kserve":
-        return kserve.annotations(pod)
+        return kserve.told(pod)
     return pod.draft.get((*(pod.metadata or ()), "annotations")) or {}
 
 

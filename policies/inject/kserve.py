@@ -42,7 +42,7 @@ def by_keda(pod: PodDraft) -> bool:
     return is_raw(pod) and _of_object(pod).get(AUTOSCALER) == KEDA
 
 
-def annotations(pod: PodDraft) -> dict[str, Any]:
+def told(pod: PodDraft) -> dict[str, Any]:
     """Give the annotations that its pods get: the object's, and over them the component's."""
     return autoscaling.passed_on(_of_object(pod), _of_component(pod))
 
