@@ -61,6 +61,11 @@ CASES = {
         "--dapr-subscribe pubsub/orders.eu:/orders "
         "--dapr-resiliency timeout=30s,retries=3,breaker=5"
     ),
+    "kserve-dapr": (
+        f"{IMAGE} --backend kserve --dapr true --dapr-subscribe pubsub/orders.eu:/eu "
+        "--dapr-subscribe pubsub/orders-eu:/eu2 --dapr-subscribe other/orders:/ "
+        "--dapr-resiliency retries=0"
+    ),
     "knative-limits": (f"{IMAGE} --backend knative --concurrency 4 --timeout 5m --tag next"),
     "kserve-extras": (
         f"{IRIS} --backend kserve --concurrency 4 --timeout 5m --mode raw --autoscaler external "
@@ -222,6 +227,49 @@ def test_components_are_scoped_and_the_configuration_is_named(tmp_path: Path) ->
     assert "scopes" not in made["traced"]
 
 
+def test_a_component_whose_scopes_are_empty_is_this_apps(tmp_path: Path) -> None:
+    file = tmp_path / "dapr.yaml"
+    file.write_text(
+        "{apiVersion: dapr.io/v1alpha1, kind: Component, metadata: {name: a}, scopes: []}"
+    )
+
+    outcome = serve(f"{IMAGE} --backend deployment --dapr true --dapr-file {file}", *OFFLINE)
+
+    made = {each["kind"]: each for each in json.loads(outcome.out)["items"]}
+    assert made["Component"]["scopes"] == ["app"]
+
+
+def test_a_configuration_that_the_app_does_not_use_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "dapr.yaml"
+    file.write_text(COMPONENTS)
+
+    outcome = serve(
+        f"{IMAGE} --backend deployment --dapr config=other --dapr-file {file}", *OFFLINE
+    )
+
+    assert (outcome.code, outcome.err.splitlines()[0]) == (
+        2,
+        "error: --dapr names the Configuration other, and --dapr-file has traced; "
+        "leave one of them out",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "intent"),
+    [
+        ("--dapr true --dapr-subscribe p/t:/a", "app-port=8000"),
+        ("--dapr app-id=reco --dapr-subscribe p/t:/a", "app-id=reco,app-port=8000"),
+        ("--dapr app-port=9 --dapr-subscribe p/t:/a", "app-port=9"),
+        ("--dapr true --dapr-resiliency retries=3", "true"),
+    ],
+)
+def test_messages_need_a_port_which_is_the_servers(flags: str, intent: str) -> None:
+    outcome = serve(f"{IMAGE} --backend deployment {flags}", *OFFLINE)
+
+    deployment = json.loads(outcome.out)["items"][0]
+    assert deployment["metadata"]["annotations"]["kubectl-ml.io/dapr"] == intent
+
+
 def test_the_configuration_that_comes_along_is_the_intents(tmp_path: Path) -> None:
     file = tmp_path / "dapr.yaml"
     file.write_text(COMPONENTS)
@@ -244,6 +292,28 @@ def test_the_configuration_that_comes_along_is_the_intents(tmp_path: Path) -> No
             "{kind: Component, apiVersion: dapr.io/v1alpha1}",
             "a Component has no metadata.name; add it",
             id="no-name",
+        ),
+        pytest.param(
+            "{kind: Component, apiVersion: dapr.io/v1alpha1, metadata: {name: a, labels: [b]}}",
+            "the labels of the Component a are no mapping",
+            id="labels",
+        ),
+        pytest.param(
+            "{kind: Component, apiVersion: dapr.io/v1alpha1, metadata: {name: a}, scopes: b}",
+            "the scopes of the Component a are no list of app ids",
+            id="scopes",
+        ),
+        pytest.param(
+            "{kind: Configuration, apiVersion: dapr.io/v1alpha1, metadata: {name: a}}\n---\n"
+            "{kind: Configuration, apiVersion: dapr.io/v1alpha1, metadata: {name: b}}",
+            "Configuration b besides a; an app uses one",
+            id="two-configurations",
+        ),
+        pytest.param(
+            "{kind: Component, apiVersion: dapr.io/v1alpha1, metadata: {name: a}}\n---\n"
+            "{kind: Component, apiVersion: dapr.io/v1alpha1, metadata: {name: a}}",
+            "the Component a is there twice",
+            id="twice",
         ),
     ],
 )
@@ -296,6 +366,16 @@ USAGE = {
     ),
     "serve app --image i --port 1 --dapr true --dapr-resiliency timeout=3": (
         '--dapr-resiliency timeout="3" is not a duration'
+    ),
+    "serve app --image i --port 1 --dapr true --dapr-resiliency breaker=0": (
+        '--dapr-resiliency breaker="0" breaks at once; write the failures in a row, 1 or more'
+    ),
+    "serve app --image i --port 1 --dapr true --dapr-resiliency retries=1,retries=2": (
+        '--dapr-resiliency: "retries" is there twice'
+    ),
+    "serve app --image i --port 1 --batch size=1,size=2": '--batch: "size" is there twice',
+    "serve app --image i --port 1 --dapr true --dapr-subscribe p/t:/a --dapr-subscribe p/t:/b": (
+        "--dapr-subscribe p/t: two routes, /a and /b; Dapr sends a topic's messages to one"
     ),
     "serve app --image i --port 1 --dapr true --dapr-resiliency retries=all": (
         '--dapr-resiliency retries="all" is not a whole number'
