@@ -161,7 +161,9 @@ def _of_object(pod: PodDraft, author: Author, key: str, value: str, kind: Kind) 
         label = _KSERVE_VISIBILITY if kind.autoscaling == "kserve" else key
         pod.put(author, (*_OBJECT, "labels", label), value, quiet=True)
     else:
-        pod.put(author, (*_OBJECT, "annotations", key), value, quiet=True)
+        present = pod.draft.get((*_OBJECT, "annotations"))
+        written = autoscaling.spelled(key, present)
+        pod.put(author, (*_OBJECT, "annotations", written), value, quiet=True)
 
 
 def _refuse_contradictions(pod: PodDraft, kind: Kind) -> None:

@@ -149,8 +149,9 @@ def _idle_as_deployments(scale: Mapping[str, str]) -> Iterator[str]:
 def unread(pod: PodDraft) -> Iterator[str]:
     """Find annotations of the user's that KServe leaves out: it has fields for them."""
     for where in (_of_object(pod), _of_component(pod)):
-        for key in sorted({*where} & {*KSERVES_FIELDS}):
-            yield f"KServe leaves {key} out; write {KSERVES_FIELDS[key]}: {where[key]}"
+        for key in sorted(where):
+            if field := KSERVES_FIELDS.get(autoscaling.modern(key)):
+                yield f"KServe leaves {key} out; write {field}: {where[key]}"
 
 
 def _of_object(pod: PodDraft) -> Mapping[str, Any]:
