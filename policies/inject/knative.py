@@ -27,7 +27,6 @@ from policies.patch import Path
 from policies.workloads.catalogue import Kind
 
 POLICY = "knative"
-KSERVE = "kserve"  # in whose name its own rules are told
 DIGEST = "00000001"
 INTENT = "scale"
 SYSTEM = {"knative": "knative", "kserve": "kserve"}
@@ -190,11 +189,11 @@ def warn_of_own(pod: PodDraft, kind: Kind) -> None:
         return
     if kind.autoscaling == "kserve":
         for sentence in (*kserve.contradictions(pod), *kserve.refused(pod)):
-            pod.warn(f"{KSERVE}: {sentence}; KServe refuses it")
+            pod.warn(f"{kserve.POLICY}: {sentence}; KServe refuses it")
         if kserve.is_raw(pod):
             return
         for sentence in kserve.unread(pod):
-            pod.warn(f"{KSERVE}: {sentence}")
+            pod.warn(f"{kserve.POLICY}: {sentence}")
     present = _annotations(pod, kind)
     for sentence in autoscaling.faults(present):
         pod.warn(f"{POLICY}: {sentence}; Knative refuses it")
@@ -236,7 +235,7 @@ def _warn_of_idle(pod: PodDraft, intents: Intents, kind: Kind) -> None:
         for sentence in kserve.idle(pod, intents.scale):
             pod.warn(f"{POLICY}: {sentence}")
         for sentence in kserve.refused(pod):
-            pod.warn(f"{KSERVE}: {sentence}; KServe refuses it")
+            pod.warn(f"{kserve.POLICY}: {sentence}; KServe refuses it")
     for sentence in autoscaling.idle(present):
         pod.warn(f"{POLICY}: {sentence}")
     _warn_of_unknown(pod, present)

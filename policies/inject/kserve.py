@@ -12,14 +12,18 @@ inference_service_validation.go, ksvc_reconciler.go and its page on multi-node i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policies import autoscaling
 from policies.autoscaling import BY_RESOURCES, HPA, KSERVES_FIELDS, PREFIX
-from policies.inject.pod import PodDraft
+from policies.inject.pod import PodDraft, family_author
 from policies.model import Manifest
 
+POLICY = "kserve"
+DIGEST = "00000001"
+DEVICES = "serving.kserve.io/gpu-resource-types"
 MODE = "serving.kserve.io/deploymentMode"
 AUTOSCALER = "serving.kserve.io/autoscalerClass"
 CLASS = PREFIX + "class"
@@ -28,6 +32,11 @@ _AUTOSCALERS = ("hpa", KEDA, "external", "none")
 _RAW = ("RawDeployment", "Standard")
 _ONLY_KNATIVE = ("window", "initial", "retention")
 _BY_REQUESTS = ("concurrency", "rps")
+_PREDICTOR = ("spec", "predictor")
+_KNOWN_RESOURCES = (
+    "cpu", "memory", "storage", "ephemeral-storage",
+    "nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi",
+)  # fmt: skip
 _COMPONENTS = ("predictor", "transformer", "explainer")
 _PERCENT, _DEFAULT_PERCENT = 100, "80"
 
@@ -121,6 +130,46 @@ def refused(pod: PodDraft) -> Iterator[str]:
         yield f'{AUTOSCALER} "{scaler}" is not one of {", ".join(_AUTOSCALERS)}'
     elif pod.get("workerSpec") is not None and pod.get("model") is not None and scaler != "none":
         yield f'a predictor with a workerSpec needs the annotation {AUTOSCALER}: "none"'
+
+
+def name_devices(pod: PodDraft) -> None:
+    """Name what the containers over nodes ask for and KServe would refuse as unknown devices."""
+    if pod.draft.get((*_PREDICTOR, "workerSpec")) is None:
+        return
+    asked = [pod.draft.get((*_PREDICTOR, "model", "resources"))]
+    workers = pod.draft.get((*_PREDICTOR, "workerSpec", "containers")) or ()
+    asked += [worker.get("resources") for worker in workers if isinstance(worker, dict)]
+    names = {
+        name: None
+        for resources in asked
+        for kind in ("limits", "requests")
+        for name in (resources or {}).get(kind) or ()
+        if name not in _KNOWN_RESOURCES
+    }
+    written = _listed(_of_object(pod).get(DEVICES))
+    missing = [name for name in names if name not in (written or ())]
+    if names and written in (None, [*names]):
+        path = ("metadata", "annotations", DEVICES)
+        pod.put(family_author(POLICY, DIGEST), path, json.dumps([*names]))
+    elif missing:
+        pod.refuse(
+            POLICY,
+            f"{DEVICES} doesn't name {', '.join(missing)}, which the pods over nodes ask for, and "
+            "KServe refuses devices that it doesn't know; add that to the list, or take the "
+            "annotation out",
+            code=422,
+        )
+
+
+def _listed(text: Any) -> list[Any] | None:
+    """Read a list in JSON; None where nothing is written, and nothing where it is no list."""
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    return found if isinstance(found, list) else []
 
 
 def idle(pod: PodDraft, scale: Mapping[str, str]) -> Iterator[str]:
