@@ -75,7 +75,7 @@ CASES = {
     ),
     "kserve-over-nodes": (
         "serve llm --model pvc://models/llama --format huggingface --backend kserve --nodes 2 "
-        "--accelerator a100:8"
+        "--accelerator a100:8,rdma"
     ),
     "kserve-keda": (
         f"{IRIS} --backend kserve --autoscaler keda --scale min=1,max=3,metric=memory,target=70"

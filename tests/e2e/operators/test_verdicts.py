@@ -16,7 +16,7 @@ from tests.e2e.controlplane.client import Answer
 from tests.e2e.goldens import CASES, read
 
 SERVED = processes.CHECKOUT / "tests" / "kubectl_ml" / "testdata" / "serve"
-ELSEWHERE = ("kserve-data-source",)  # names a source that this cluster doesn't have
+ELSEWHERE = ("kserve-data-source", "kserve-dapr")  # want what this cluster doesn't have
 COMMANDS = sorted(
     file
     for file in (*SERVED.glob("kserve-*.yaml"), *SERVED.glob("knative-*.yaml"))
