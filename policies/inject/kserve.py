@@ -161,6 +161,12 @@ def name_devices(pod: PodDraft) -> None:
         )
 
 
+def _is_woken(pod: PodDraft) -> bool:
+    """Tell whether KEDA measures something besides the pods."""
+    metrics = pod.get("autoScaling", "metrics") or ()
+    return any(isinstance(one, dict) and one.get("type") == "External" for one in metrics)
+
+
 def _listed(text: Any) -> list[Any] | None:
     """Read a list in JSON; None where nothing is written, and nothing where it is no list."""
     if text is None:
@@ -177,14 +183,16 @@ def idle(pod: PodDraft, scale: Mapping[str, str]) -> Iterator[str]:
     if pod.get("workerSpec") is not None and scale.get("min", "1") != scale.get("max", "1"):
         yield "KServe doesn't scale a predictor with a workerSpec, which spreads over nodes"
     if is_raw(pod):
-        yield from _idle_as_deployments(scale)
+        yield from _idle_as_deployments(pod, scale)
     elif scale.get("metric") in BY_RESOURCES and scale.get("min") == "0":
         yield "min=0 keeps one pod: scaling by cpu or memory never goes to zero"
 
 
-def _idle_as_deployments(scale: Mapping[str, str]) -> Iterator[str]:
-    if scale.get("min") == "0":
+def _idle_as_deployments(pod: PodDraft, scale: Mapping[str, str]) -> Iterator[str]:
+    if scale.get("min") == "0" and not by_keda(pod):
         yield "min=0 keeps one pod: KServe scales to zero only on Knative"
+    elif scale.get("min") == "0" and not _is_woken(pod):
+        yield "KEDA refuses min=0 by cpu or memory: with no pod there is nothing to measure"
     target = scale.get("target", "")
     if scale.get("metric") == "memory" and target.isdigit() and int(target) > _PERCENT:
         yield f"target={target} is in percent of the memory that is asked for, not in MiB"
