@@ -16,6 +16,7 @@ from kubectl_ml import servers
 from kubectl_ml.backends import knative, predictor
 from kubectl_ml.backends.backend import Backend
 from kubectl_ml.errors import PluginError
+from kubectl_ml.serve_extras import MODES
 from kubectl_ml.serving import Model, ServeSpec, intent_annotations
 from policies import intents
 from policies.model import Manifest
@@ -100,16 +101,17 @@ def _mode(spec: ServeSpec) -> str:
     """Say which way of KServe's the spec needs; empty: either does."""
     needed, asked = _needed_mode(spec), spec.kserve.mode
     if asked and needed and asked != needed:
+        flags = {mode: flag for flag, mode in MODES.items()}
+        wish = _needs_knative(spec) or _needs_deployments(spec)
         raise PluginError(
-            f"--mode {asked}: what is asked for besides needs {needed}", hint="leave --mode out"
+            f"--mode {flags[asked]}: {wish} needs --mode {flags[needed]}", hint="leave --mode out"
         )
     return asked or needed
 
 
 def _needed_mode(spec: ServeSpec) -> str:
     reason = _needs_knative(spec)
-    by_resources = spec.scale.get("metric") in _BY_RESOURCES
-    plain = by_resources or spec.kserve.nodes > 1 or bool(spec.kserve.autoscaler)
+    plain = _needs_deployments(spec)
     if reason and plain:
         raise _contradiction(spec, reason)
     if reason and spec.around.knative is False:
@@ -139,6 +141,17 @@ def _contradiction(spec: ServeSpec, reason: str) -> PluginError:
         f"{spec.kserve.autoscaler} is for plain Deployments",
         hint="leave --autoscaler out",
     )
+
+
+def _needs_deployments(spec: ServeSpec) -> str:
+    """Name the first wish that only plain Deployments fulfil."""
+    metric = spec.scale.get("metric")
+    wishes = {
+        f"--nodes {spec.kserve.nodes}": spec.kserve.nodes > 1,
+        f"--scale metric={metric}": metric in _BY_RESOURCES,
+        f"--autoscaler {spec.kserve.autoscaler}": bool(spec.kserve.autoscaler),
+    }
+    return next((wish for wish, wanted in wishes.items() if wanted), "")
 
 
 def _needs_knative(spec: ServeSpec) -> str:

@@ -500,7 +500,15 @@ REFUSED = {
         "leave --scale out",
     ),
     f"{IRIS} --mode raw --scale min=0,max=3 --backend kserve": (
-        "--mode RawDeployment: what is asked for besides needs Serverless",
+        "--mode raw: --scale min=0 needs --mode serverless",
+        "leave --mode out",
+    ),
+    f"{IRIS} --mode serverless --scale metric=cpu --backend kserve": (
+        "--mode serverless: --scale metric=cpu needs --mode raw",
+        "leave --mode out",
+    ),
+    f"{IRIS} --mode serverless --autoscaler none --backend kserve": (
+        "--mode serverless: --autoscaler none needs --mode raw",
         "leave --mode out",
     ),
     f"{IMAGE} --storage-key k --backend kserve": (
