@@ -29,6 +29,7 @@ VISIBILITY = "networking.kserve.io/visibility"
 CONTAINER = "kserve-container"
 SERVERLESS, RAW = "Serverless", "RawDeployment"
 _STORAGE_URI = "STORAGE_URI"  # tells KServe what to fetch for a container of the user's own
+_OLDER = {"Knative": SERVERLESS, "Standard": RAW}  # what newer versions of KServe call them
 NO_AUTOSCALER = "none"  # which KServe asks of what spreads over nodes, since 0.15
 _BY_RESOURCES = ("cpu", "memory")
 _PERCENT = 100
@@ -141,6 +142,19 @@ def _contradiction(spec: ServeSpec, reason: str) -> PluginError:
         f"{spec.kserve.autoscaler} is for plain Deployments",
         hint="leave --autoscaler out",
     )
+
+
+def check_there(made: Manifest, there: Manifest, flags: str) -> None:
+    """Raise where an InferenceService that runs would have to run in another way."""
+    wanted = (made["metadata"].get("annotations") or {}).get(MODE)
+    now = (there.get("status") or {}).get("deploymentMode")
+    if wanted and now and wanted != _OLDER.get(now, now):
+        name = made["metadata"]["name"]
+        raise PluginError(
+            f'"{name}" runs as {now}, which KServe doesn\'t change, and what is asked for needs '
+            f"{wanted}",
+            hint=f"first: kubectl ml delete {name}{flags}",
+        )
 
 
 def _needs_deployments(spec: ServeSpec) -> str:
