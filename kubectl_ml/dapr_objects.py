@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import IO, Any, TypeVar
 
 import click
@@ -28,7 +29,8 @@ KINDS = (
     ("dapr.io/v1alpha1", "Configuration"),
 )
 _SUBSCRIPTION = re.compile(r"([a-z0-9][-a-z0-9.]*)/([^\s:]+):(/\S*)")
-_FROM_FILES = ("Component", "Configuration")
+_CONFIGURATION = "Configuration"
+_FROM_FILES = ("Component", _CONFIGURATION)
 _RESILIENCY = ("timeout", "retries", "breaker")
 
 
@@ -48,7 +50,7 @@ class DaprParts:
     def configuration(self) -> str:
         """Name the Configuration among the files."""
         return next(
-            (each["metadata"]["name"] for each in self.documents if each["kind"] == _FROM_FILES[1]),
+            (each["metadata"]["name"] for each in self.documents if each["kind"] == _CONFIGURATION),
             "",
         )
 
@@ -93,7 +95,19 @@ def read(given: dict[str, Any]) -> DaprParts:
     )
     if parts and not given["dapr"]:
         raise click.UsageError("--dapr-subscribe, --dapr-resiliency and --dapr-file need --dapr")
+    _check_routes(parts.subscriptions)
     return parts
+
+
+def _check_routes(subscriptions: Sequence[tuple[str, str, str]]) -> None:
+    routes: dict[tuple[str, str], str] = {}
+    for component, topic, route in subscriptions:
+        other = routes.setdefault((component, topic), route)
+        if other != route:
+            raise click.UsageError(
+                f"--dapr-subscribe {component}/{topic}: two routes, {other} and {route}; Dapr "
+                "sends a topic's messages to one"
+            )
 
 
 def read_subscription(text: str) -> tuple[str, str, str]:
@@ -114,16 +128,23 @@ def read_resiliency(text: str) -> dict[str, str]:
         if key not in _RESILIENCY:
             near = did_you_mean(key, _RESILIENCY)
             raise click.UsageError(f'--dapr-resiliency: unknown key "{key}"{near}')
+        if key in found:
+            raise click.UsageError(f'--dapr-resiliency: "{key}" is there twice')
         if key == "timeout" and not duration.of_go(value):
             raise click.UsageError(f'--dapr-resiliency timeout="{value}" is not a duration')
         if key != "timeout" and not (value.isascii() and value.isdigit() and len(value) < 6):
             raise click.UsageError(f'--dapr-resiliency {key}="{value}" is not a whole number')
+        if key == "breaker" and not int(value):
+            raise click.UsageError(
+                f'--dapr-resiliency breaker="{value}" breaks at once; write the failures in a row, '
+                "1 or more"
+            )
         found[key] = value
     return found
 
 
 def _documents(files: Sequence[IO[bytes]]) -> list[Manifest]:
-    found = []
+    found: list[Manifest] = []
     for file in files:
         try:
             documents = [each for each in manifests.documents(file.read()) if each is not None]
@@ -131,7 +152,20 @@ def _documents(files: Sequence[IO[bytes]]) -> list[Manifest]:
             raise click.UsageError(f"--dapr-file {file.name} is no YAML: {error}") from error
         for each in documents:
             found.append(_checked(each, file.name))
+            _check_beside(found[-1], found[:-1], file.name)
     return found
+
+
+def _check_beside(document: Manifest, others: Sequence[Manifest], file: str) -> None:
+    """Raise where a document doesn't go with those before it."""
+    kind, name = document["kind"], document["metadata"]["name"]
+    same = [each["metadata"]["name"] for each in others if each["kind"] == kind]
+    if name in same:
+        raise click.UsageError(f"--dapr-file {file}: the {kind} {name} is there twice")
+    if same and kind == _CONFIGURATION:
+        raise click.UsageError(
+            f"--dapr-file {file}: Configuration {name} besides {same[0]}; an app uses one"
+        )
 
 
 def _checked(document: Any, file: str) -> Manifest:
@@ -144,6 +178,16 @@ def _checked(document: Any, file: str) -> Manifest:
         )
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         raise click.UsageError(f"--dapr-file {file}: a {kind} has no metadata.name; add it")
+    labels, scopes = metadata.get("labels") or {}, document.get("scopes") or []
+    if not isinstance(labels, dict):
+        raise click.UsageError(
+            f"--dapr-file {file}: the labels of the {kind} {metadata['name']} are no mapping"
+        )
+    if not (isinstance(scopes, list) and all(isinstance(each, str) for each in scopes)):
+        raise click.UsageError(
+            f"--dapr-file {file}: the scopes of the {kind} {metadata['name']} are no list of app "
+            "ids"
+        )
     found: Manifest = document
     return found
 
@@ -154,8 +198,8 @@ def _checked(document: Any, file: str) -> Manifest:
 def of(parts: DaprParts, *, metadata: Manifest, app_id: str) -> list[Manifest]:
     """Write the objects; `metadata` has the name and the labels of what is served."""
     found = [
-        _subscription(each, _named(metadata, _slug(metadata["name"], *each[:2])), app_id)
-        for each in parts.subscriptions
+        _subscription(each, _named(metadata, name), app_id)
+        for name, each in _names(metadata["name"], parts.subscriptions).items()
     ]
     if parts.resiliency:
         found.append(_resiliency(metadata, parts.resiliency, "apps", {app_id: _policy(parts)}))
@@ -169,6 +213,20 @@ def of(parts: DaprParts, *, metadata: Manifest, app_id: str) -> list[Manifest]:
 
 def _named(metadata: Manifest, name: str) -> Manifest:
     return metadata | {"name": name}
+
+
+def _names(
+    app: str, subscriptions: Sequence[tuple[str, str, str]]
+) -> dict[str, tuple[str, str, str]]:
+    """Name subscriptions after their topics: `orders.eu` and `orders-eu` are two."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for each in dict.fromkeys(subscriptions):
+        name = _slug(app, *each[:2])
+        numbers = (f"{name}-{number}" for number in count(2))
+        found[name if name not in found else next(one for one in numbers if one not in found)] = (
+            each
+        )
+    return found
 
 
 def _slug(*parts: str) -> str:
@@ -217,6 +275,6 @@ def _scoped(document: Manifest, metadata: Manifest, app_id: str) -> Manifest:
     own = document["metadata"]
     labels = (own.get("labels") or {}) | metadata["labels"]
     found = document | {"metadata": own | {"labels": labels}}
-    if document["kind"] == "Component":
-        found.setdefault("scopes", [app_id])
+    if document["kind"] == "Component" and not found.get("scopes"):
+        found["scopes"] = [app_id]
     return found

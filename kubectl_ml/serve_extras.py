@@ -21,7 +21,7 @@ from policies import duration
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 MODES = {"serverless": "Serverless", "raw": "RawDeployment"}
-AUTOSCALERS = ("hpa", "keda", "external")
+AUTOSCALERS = ("hpa", "keda", "external", "none")
 _LOGGED = ("all", "request", "response")
 _BATCH = {"size": "maxBatchSize", "latency": "maxLatency", "timeout": "timeout"}
 _TAG = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
@@ -182,6 +182,8 @@ def read_batch(text: str) -> dict[str, int]:
         if key not in _BATCH:
             near = did_you_mean(key, [*_BATCH])
             raise click.UsageError(f'--batch: unknown key "{key}"{near}')
+        if _BATCH[key] in found:
+            raise click.UsageError(f'--batch: "{key}" is there twice')
         if not (value.isascii() and value.isdigit() and 0 < int(value[:9]) < 10**6):
             raise click.UsageError(f'--batch {key}="{value}" is not a whole number of 1 or more')
         found[_BATCH[key]] = int(value)

@@ -160,7 +160,7 @@ def intent_annotations(found: ServeSpec, *, mount_model: bool) -> dict[str, str]
         mounts = (found.model.mount, *mounts)
     wanted = {
         "accelerator": found.accelerator,
-        "dapr": _with_configuration(found),
+        "dapr": _dapr(found),
         "mounts": ",".join(mounts),
         "scale": ",".join(f"{key}={value}" for key, value in found.scale.items()),
         "shm": found.shm,
@@ -169,12 +169,22 @@ def intent_annotations(found: ServeSpec, *, mount_model: bool) -> dict[str, str]
     return wishes.annotations_of(wanted)
 
 
-def _with_configuration(found: ServeSpec) -> str:
-    """Name the Configuration that comes along, unless --dapr names one."""
-    name = found.dapr_parts.configuration
-    if not name or "config=" in found.dapr:
+def _dapr(found: ServeSpec) -> str:
+    """Write the intent: with the Configuration that comes along, and a port for messages."""
+    given = wishes.read_intents(wishes.annotations_of({"dapr": found.dapr})).dapr
+    if given is None or not found.dapr_parts:
         return found.dapr
-    return f"config={name}" if found.dapr == "true" else f"{found.dapr},config={name}"
+    name, pairs = found.dapr_parts.configuration, dict(given)
+    if name and given.get("config", name) != name:
+        raise click.UsageError(
+            f"--dapr names the Configuration {given['config']}, and --dapr-file has {name}; leave "
+            "one of them out"
+        )
+    if name:
+        pairs["config"] = name
+    if found.dapr_parts.subscriptions:  # Dapr has nowhere to send them to, otherwise
+        pairs.setdefault("app-port", str(found.port))
+    return ",".join(f"{key}={value}" for key, value in pairs.items()) or "true"
 
 
 def checked_name(name: str) -> str:

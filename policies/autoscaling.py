@@ -41,6 +41,7 @@ NAMES = {
     "min": "min-scale", "max": "max-scale", "initial": "initial-scale", "target": "target",
     "metric": "metric", "window": "window", "retention": "scale-to-zero-pod-retention-period",
 }  # fmt: skip
+KSERVES_FIELDS = {PREFIX + "min-scale": "minReplicas", PREFIX + "max-scale": "maxReplicas"}
 BY_RESOURCES = ("cpu", "memory")  # metrics that only the class of the HPA knows
 
 Check = Callable[[str], str]  # gives what is wrong with a value, or nothing
@@ -60,10 +61,27 @@ def written_out(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def spelled(key: str, annotations: Any) -> str:
-    """Give the spelling of an annotation that is in use: `minScale` is `min-scale` of old."""
-    name = key.removeprefix(PREFIX)
-    older = PREFIX + _camel(name)
-    return older if older != key and older in (annotations or ()) else key
+    """
+    Give the spelling of an annotation that is in use: `minScale` is `min-scale` of old.
+
+    Where both are there, Knative reads today's.
+    """
+    older = _OLDER.get(key, PREFIX + _camel(key.removeprefix(PREFIX)))
+    return older if key not in (annotations or ()) and older in (annotations or ()) else key
+
+
+def passed_on(obj: Mapping[str, Any], component: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what KServe tells Knative: the object's annotations, over them the component's."""
+    return {
+        key: value
+        for key, value in {**obj, **component}.items()
+        if modern(key) not in KSERVES_FIELDS
+    }
+
+
+def modern(key: str) -> str:
+    """Give today's spelling of an annotation."""
+    return PREFIX + _kebab(key[len(PREFIX) :]) if key.startswith(PREFIX) else key
 
 
 def faults(annotations: Mapping[str, Any]) -> Iterator[str]:
@@ -77,7 +95,7 @@ def faults(annotations: Mapping[str, Any]) -> Iterator[str]:
     yield from _class_and_metric(short)
     yield from _bounds(short)
     for name, check in _MORE.items():
-        key = _written_as(name, annotations)
+        key = spelled(name, annotations)
         value = annotations.get(key)
         if isinstance(value, str) and (wrong := check(value)):
             yield f'{key} "{value}" {wrong}'
@@ -274,10 +292,6 @@ _OLDER = {
     "serving.knative.dev/rollout-duration": "serving.knative.dev/rolloutDuration",
     f"{_QUEUE_PROXY}resource-percentage": f"{_QUEUE_PROXY}resourcePercentage",
 }
-
-
-def _written_as(key: str, annotations: Mapping[str, Any]) -> str:
-    return key if key in annotations else _OLDER.get(key, key)
 
 
 def _kebab(name: str) -> str:

@@ -4,14 +4,15 @@ Dapr's annotations: what its injector reads, and what each may say.
     dapr.io/app-port: "http"  ->  dapr.io/app-port "http" is not a port from 1 to 65535
 
 Dapr leaves a number that it can't read unread and says so in its own log; here a sentence says it
-before. Source: dapr/dapr pkg/injector (annotations.go, patcher/sidecar.go) and docs.dapr.io,
-"Dapr arguments and annotations".
+before. Source: dapr/dapr pkg/injector (annotations.go, patcher/sidecar.go), cmd/daprd and
+docs.dapr.io, "Dapr arguments and annotations".
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from policies import duration, quantity
@@ -22,6 +23,8 @@ ENABLED, NATIVE = PREFIX + "enabled", PREFIX + "enable-native-sidecar"
 OWN_LABELS = ("sidecar-injected", "metrics-enabled")  # what the injector writes itself
 _TRUE = ("y", "yes", "true", "t", "on", "1")  # dapr/kit strings.IsTruthy
 _FALSE = ("n", "no", "false", "f", "off", "0", "")
+_NEXT_VARIABLE = re.compile(r",\s*(?=[a-zA-Z_][a-zA-Z0-9_]*=)")
+_HTTP_PORT, _GRPC_PORT = "3500", "50001"  # of the sidecar; the first can't be changed
 _INT = re.compile(r"^[+-]?\d{1,18}$", re.ASCII)
 
 Check = Callable[[str], str]  # gives what is wrong with a value, or nothing
@@ -38,6 +41,12 @@ def faults(annotations: Mapping[str, Any]) -> Iterator[str]:
         check = _CHECKS.get(key.removeprefix(PREFIX)) if key.startswith(PREFIX) else None
         if check and isinstance(value, str) and (wrong := check(value)):
             yield f'{key} "{value}" {wrong}'
+    yield from _probe(annotations)
+    yield from _ports(annotations)
+    yield from _resources(annotations)
+
+
+def _probe(annotations: Mapping[str, Any]) -> Iterator[str]:
     timeout, interval = (
         annotations.get(f"{PREFIX}app-health-probe-{name}", default)
         for name, default in (("timeout", "500"), ("interval", "5"))
@@ -47,6 +56,33 @@ def faults(annotations: Mapping[str, Any]) -> Iterator[str]:
             f"{PREFIX}app-health-probe-timeout is {timeout} milliseconds, longer than "
             f"{PREFIX}app-health-probe-interval, {interval} seconds"
         )
+
+
+def _ports(annotations: Mapping[str, Any]) -> Iterator[str]:
+    port = annotations.get(PREFIX + "app-port")
+    if port is not None and port in (_HTTP_PORT, annotations.get(PREFIX + "grpc-port", _GRPC_PORT)):
+        yield f'{PREFIX}app-port "{port}" is the port that Dapr itself listens on'
+
+
+def _resources(annotations: Mapping[str, Any]) -> Iterator[str]:
+    """Find a request above its limit: the API server would take no such pod."""
+    for name in ("cpu", "memory"):
+        request, limit = (
+            annotations.get(f"{PREFIX}sidecar-{name}-{what}") for what in ("request", "limit")
+        )
+        if _amount_of(request) > _amount_of(limit) >= 0:
+            yield (
+                f"{PREFIX}sidecar-{name}-request is {request}, more than "
+                f"{PREFIX}sidecar-{name}-limit, {limit}"
+            )
+
+
+def _amount_of(text: Any) -> Decimal:
+    """Read a quantity; what is none is -1."""
+    try:
+        return quantity.parse(text) if isinstance(text, str) else Decimal(-1)
+    except ValueError:
+        return Decimal(-1)
 
 
 def unknown(annotations: Mapping[str, Any]) -> list[str]:
@@ -97,15 +133,12 @@ def _one_of(*values: str) -> Check:
     return lambda text: "" if text in values else f"is not one of {', '.join(values)}"
 
 
-def _amount(example: str) -> Check:
-    def check(text: str) -> str:
-        try:
-            fits = quantity.parse(text) >= 0
-        except ValueError:
-            fits = False
-        return "" if fits else f'is not a quantity; write "{example}"'
+def _in_any_case(check: Check) -> Check:
+    return lambda text: check(text.lower())
 
-    return check
+
+def _amount(example: str) -> Check:
+    return lambda text: "" if _amount_of(text) >= 0 else f'is not a quantity; write "{example}"'
 
 
 def _time(text: str) -> str:
@@ -137,6 +170,18 @@ def _items(pattern: str, example: str) -> Check:
     return check
 
 
+def _variables(value: str, example: str) -> Check:
+    """Check as Dapr splits them: at a comma that a name follows, and then at the one `=`."""
+    one = re.compile(rf"[^=\s]+={value}")
+
+    def check(text: str) -> str:
+        parts = (part.strip() for part in _NEXT_VARIABLE.split(text))
+        wrong = next((part for part in parts if not one.fullmatch(part)), None)
+        return "" if wrong is None else f'has the item "{wrong}"; write "{example}"'
+
+    return check
+
+
 def _text(text: str) -> str:
     return "" if text else "is empty; write a value or take it out"
 
@@ -160,7 +205,7 @@ _CHECKS: dict[str, Check] = {
     "enabled": _flag,
     "app-id": _app_id,
     "app-port": _port,
-    "app-protocol": _one_of(*DAPR_PROTOCOLS),
+    "app-protocol": _in_any_case(_one_of(*DAPR_PROTOCOLS)),
     "app-ssl": _flag,
     "app-channel-address": _text,
     "app-max-concurrency": _whole(1, or_none=True),
@@ -172,7 +217,7 @@ _CHECKS: dict[str, Check] = {
     "app-health-probe-interval": _positive,
     "app-health-probe-timeout": _positive,
     "app-health-threshold": _positive,
-    "log-level": _one_of("debug", "info", "warn", "error", "fatal"),
+    "log-level": _in_any_case(_one_of("debug", "info", "warn", "error", "fatal")),
     "log-as-json": _flag,
     "enable-api-logging": _flag,
     "enable-metrics": _flag,
@@ -182,8 +227,8 @@ _CHECKS: dict[str, Check] = {
     "debug-port": _port,
     "grpc-port": _port,
     "internal-grpc-port": _port,
-    "env": _items(r"[^=]+=.*", "NAME=value"),
-    "env-from-secret": _items(r"[^=]+=[^:]+(:.+)?", "NAME=secret:key"),
+    "env": _variables(r"[^=]*", "NAME=value"),
+    "env-from-secret": _variables(r"[^=:]+(:[^=:]+)?", "NAME=secret:key"),
     "sidecar-cpu-request": _amount("100m"),
     "sidecar-cpu-limit": _amount("1"),
     "sidecar-memory-request": _amount("128Mi"),
@@ -204,7 +249,7 @@ _CHECKS: dict[str, Check] = {
     "volume-mounts": _MOUNTS,
     "volume-mounts-rw": _MOUNTS,
     "disable-builtin-k8s-secret-store": _flag,
-    "disable-init-endpoints": _items(r"config|subscribe", "config,subscribe"),
+    "disable-init-endpoints": _items(r"(?i:config|subscribe)?", "config,subscribe"),
     "placement-host-address": _anything,
     "scheduler-host-address": _anything,
     "pluggable-components": _text,

@@ -33,7 +33,7 @@ def dapr_faults(found: Mapping[str, str]) -> Iterator[str]:
     if not (_is_number(port) and 0 < int(port) <= MAX_PORT):
         yield f'app-port "{port}" is not a port from 1 to {MAX_PORT}'
     protocol = found.get("app-protocol", DAPR_PROTOCOLS[0])
-    if protocol not in DAPR_PROTOCOLS:
+    if protocol.lower() not in DAPR_PROTOCOLS:
         yield f'app-protocol "{protocol}" is unknown; Dapr knows {", ".join(DAPR_PROTOCOLS)}'
     config = found.get("config", "x")
     if not is_object_name(config):

@@ -16,6 +16,7 @@ from kubectl_ml import servers
 from kubectl_ml.backends import knative, predictor
 from kubectl_ml.backends.backend import Backend
 from kubectl_ml.errors import PluginError
+from kubectl_ml.serve_extras import MODES
 from kubectl_ml.serving import Model, ServeSpec, intent_annotations
 from policies import intents
 from policies.model import Manifest
@@ -28,7 +29,10 @@ VISIBILITY = "networking.kserve.io/visibility"
 CONTAINER = "kserve-container"
 SERVERLESS, RAW = "Serverless", "RawDeployment"
 _STORAGE_URI = "STORAGE_URI"  # tells KServe what to fetch for a container of the user's own
+_OLDER = {"Knative": SERVERLESS, "Standard": RAW}  # what newer versions of KServe call them
+NO_AUTOSCALER = "none"  # which KServe asks of what spreads over nodes, since 0.15
 _BY_RESOURCES = ("cpu", "memory")
+_PERCENT = 100
 
 
 def objects(spec: ServeSpec) -> list[Manifest]:
@@ -38,7 +42,7 @@ def objects(spec: ServeSpec) -> list[Manifest]:
             "--trigger belongs to the deployment backend; KServe scales by itself",
             hint="leave --trigger out, or --backend deployment",
         )
-    _check_target(spec)
+    _check_scale(spec)
     _check_extras(spec)
     mode = _mode(spec)
     found = [_inference_service(spec, mode)]
@@ -47,12 +51,20 @@ def objects(spec: ServeSpec) -> list[Manifest]:
     return found
 
 
-def _check_target(spec: ServeSpec) -> None:
-    target = spec.scale.get("target", "1")
-    if not target.isdigit():
+def _check_scale(spec: ServeSpec) -> None:
+    """Raise where KServe refuses how it is to be scaled."""
+    metric, target = spec.scale.get("metric", ""), spec.scale.get("target", "1")
+    if metric in _BY_RESOURCES and not (target.isdigit() and 1 <= int(target) <= _PERCENT):
         raise PluginError(
-            f"--scale target={target}: KServe takes whole numbers only",
-            hint="--scale …,target=1, or --backend knative",
+            f"--scale target={target}: KServe takes {metric} in percent of what is asked for, "
+            f"from 1 to {_PERCENT}",
+            hint=f"--scale …,metric={metric},target=70",
+        )
+    if spec.kserve.autoscaler == "keda" and not (metric in _BY_RESOURCES or _needs_knative(spec)):
+        raise PluginError(
+            "--autoscaler keda: KServe gives KEDA cpu or memory to scale by, and --scale names "
+            "neither",
+            hint="--scale min=1,max=5,metric=cpu,target=70",
         )
 
 
@@ -79,28 +91,30 @@ def _check_extras(spec: ServeSpec) -> None:
             f"--nodes {spec.kserve.nodes}: KServe doesn't scale what spreads over nodes",
             hint="leave --scale out",
         )
+    if spec.kserve.autoscaler not in ("", NO_AUTOSCALER):
+        raise PluginError(
+            f"--autoscaler {spec.kserve.autoscaler}: KServe doesn't scale what spreads over nodes",
+            hint="leave --autoscaler out",
+        )
 
 
 def _mode(spec: ServeSpec) -> str:
     """Say which way of KServe's the spec needs; empty: either does."""
     needed, asked = _needed_mode(spec), spec.kserve.mode
     if asked and needed and asked != needed:
+        flags = {mode: flag for flag, mode in MODES.items()}
+        wish = _needs_knative(spec) or _needs_deployments(spec)
         raise PluginError(
-            f"--mode {asked}: what is asked for besides needs {needed}", hint="leave --mode out"
+            f"--mode {flags[asked]}: {wish} needs --mode {flags[needed]}", hint="leave --mode out"
         )
     return asked or needed
 
 
 def _needed_mode(spec: ServeSpec) -> str:
-    if spec.kserve.nodes > 1:
-        return RAW
     reason = _needs_knative(spec)
-    by_resources = spec.scale.get("metric") in _BY_RESOURCES
-    if reason and by_resources:
-        raise PluginError(
-            f"{reason} needs KServe on Knative, which doesn't scale by {spec.scale['metric']}",
-            hint="scale by concurrency or rps: --scale …,metric=concurrency",
-        )
+    plain = _needs_deployments(spec)
+    if reason and plain:
+        raise _contradiction(spec, reason)
     if reason and spec.around.knative is False:
         raise PluginError(
             f"{reason} needs KServe on Knative, which isn't installed in this cluster",
@@ -108,7 +122,50 @@ def _needed_mode(spec: ServeSpec) -> str:
         )
     if reason:
         return SERVERLESS
-    return RAW if by_resources else ""
+    return RAW if plain else ""
+
+
+def _contradiction(spec: ServeSpec, reason: str) -> PluginError:
+    """Say why what needs Knative doesn't go with what needs plain Deployments."""
+    if spec.kserve.nodes > 1:
+        return PluginError(
+            f"{reason} needs KServe on Knative, which doesn't spread a replica over nodes",
+            hint=f"leave {reason.partition(' ')[0]} or --nodes out",
+        )
+    if spec.scale.get("metric") in _BY_RESOURCES:
+        return PluginError(
+            f"{reason} needs KServe on Knative, which doesn't scale by {spec.scale['metric']}",
+            hint="scale by concurrency or rps: --scale …,metric=concurrency",
+        )
+    return PluginError(
+        f"{reason} needs KServe on Knative, which scales by itself; --autoscaler "
+        f"{spec.kserve.autoscaler} is for plain Deployments",
+        hint="leave --autoscaler out",
+    )
+
+
+def check_there(made: Manifest, there: Manifest, flags: str) -> None:
+    """Raise where an InferenceService that runs would have to run in another way."""
+    wanted = (made["metadata"].get("annotations") or {}).get(MODE)
+    now = (there.get("status") or {}).get("deploymentMode")
+    if wanted and now and wanted != _OLDER.get(now, now):
+        name = made["metadata"]["name"]
+        raise PluginError(
+            f'"{name}" runs as {now}, which KServe doesn\'t change, and what is asked for needs '
+            f"{wanted}",
+            hint=f"first: kubectl ml delete {name}{flags}",
+        )
+
+
+def _needs_deployments(spec: ServeSpec) -> str:
+    """Name the first wish that only plain Deployments fulfil."""
+    metric = spec.scale.get("metric")
+    wishes = {
+        f"--nodes {spec.kserve.nodes}": spec.kserve.nodes > 1,
+        f"--scale metric={metric}": metric in _BY_RESOURCES,
+        f"--autoscaler {spec.kserve.autoscaler}": bool(spec.kserve.autoscaler),
+    }
+    return next((wish for wish, wanted in wishes.items() if wanted), "")
 
 
 def _needs_knative(spec: ServeSpec) -> str:
@@ -130,7 +187,7 @@ def _needs_knative(spec: ServeSpec) -> str:
 
 def _inference_service(spec: ServeSpec, mode: str) -> Manifest:
     own = intent_annotations(spec, mount_model=_is_mounted(spec.model))
-    autoscaler = spec.kserve.autoscaler or ("external" if spec.kserve.nodes > 1 else "")
+    autoscaler = spec.kserve.autoscaler or (NO_AUTOSCALER if spec.kserve.nodes > 1 else "")
     own |= {AUTOSCALER: autoscaler} if autoscaler else {}
     metadata = predictor.metadata(spec, own | ({MODE: mode} if mode else {}))
     if not spec.expose:

@@ -113,6 +113,8 @@ def check_room(
                 "it isn't changed",
                 hint="choose another name, or delete it with kubectl delete",
             )
+        if found is not None and each["kind"] == kserve.KIND:
+            kserve.check_there(each, found, cluster.flags)
     for other in BACKENDS.values():
         if other is backend or not _has(other, cluster):
             continue

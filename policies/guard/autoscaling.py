@@ -3,10 +3,11 @@ How Knative may scale what it serves: `checks.knativeAutoscaling`.
 
     knativeAutoscaling: {minScale: {max: 2}, maxScale: {min: 1, max: 10}, metric: [concurrency]}
 
-Judges the autoscaling annotations of a Knative Service's template, and a predictor's `minReplicas`
-and `maxReplicas`, as the `scale` intent and policies leave them; what Knative would refuse is
-refused, too. What isn't written counts as Knative's default: `minScale` 0, `initialScale` 1, and no
-`maxScale` is no bound. A number for `minScale` is the least, for another setting the most.
+Judges the autoscaling annotations of a Knative Service's template, and a predictor's `minReplicas`,
+`maxReplicas`, `scaleTarget` and `scaleMetric`, as the `scale` intent and policies leave them; what
+Knative would refuse is refused, too. What isn't written counts as Knative's default: `minScale` 0,
+`initialScale` 1, and no `maxScale` is no bound. A number for `minScale` is the least, for another
+setting the most.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ _SHORT = {
 }  # fmt: skip
 _DEFAULTS = {"min-scale": "0", "initial-scale": "1"}
 _SECONDS = frozenset({"window", "scale-down-delay", "scale-to-zero-pod-retention-period"})
-_FIELDS = {"min-scale": "minReplicas", "max-scale": "maxReplicas"}
+_FIELDS = {
+    "min-scale": "minReplicas", "max-scale": "maxReplicas", "target": "scaleTarget",
+    "metric": "scaleMetric",
+}  # fmt: skip
 _LIMIT = "container-concurrency"
 BY_WORD = ("class", "metric", "metric-aggregation-algorithm")  # settings that are no numbers
 
@@ -52,6 +56,8 @@ def compiled(check: Mapping[str, Any]) -> Check:
         if not subject.autoscaling:
             return
         annotations = at(subject.metadata, "annotations") or {}
+        if subject.autoscaling == "kserve":
+            annotations = autoscaling.passed_on(subject.passed_on, annotations)
         yield from autoscaling.faults(annotations)
         for bound in bounds:
             yield from _judge(

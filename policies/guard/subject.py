@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from policies.intents import Device, Intents
@@ -32,6 +32,7 @@ class Subject:
     kind: str  # that the user wrote: Pod, Job
     uses: frozenset[str] = frozenset()  # the intents that not every kind can use and this one can
     autoscaling: str = ""  # knative, kserve
+    passed_on: Mapping[str, Any] = field(default_factory=dict)  # annotations of the object
     given: Callable[[], Given]
     ranges: Sequence[Manifest] = ()  # LimitRanges, whose defaults the pod has yet to get
 

@@ -39,7 +39,7 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], *, name: str, fac
         _annotate(pod, author, {"enabled": "true", **intents.dapr})
     for rule in rules:
         if rule.inject.dapr is not None:
-            _annotate(pod, rule.author, rule.inject.dapr)
+            _defaults(pod, rule.author, rule.inject.dapr)
     found = _annotations(pod)
     if not daprd.is_true(found.get(ENABLED)):
         return
@@ -63,6 +63,19 @@ def _annotate(pod: PodDraft, author: Author, wanted: Mapping[str, str]) -> None:
     for key, value in wanted.items():
         path = (*(pod.metadata or ()), "annotations", key if "/" in key else PREFIX + key)
         pod.put(author, path, value, quiet=True)
+
+
+def _defaults(pod: PodDraft, author: Author, wanted: Mapping[str, str]) -> None:
+    """Set what a policy gives, but for a default that doesn't go with what the user set."""
+    for key, value in wanted.items():
+        full, present = key if "/" in key else PREFIX + key, _annotations(pod)
+        if full not in present:
+            known = {*daprd.faults(present)}
+            new = [one for one in daprd.faults({**present, full: value}) if one not in known]
+            if new:
+                pod.warn(f'{author.name}: {full} "{value}" is left out, because {new[0]}')
+                continue
+        _annotate(pod, author, {key: value})
 
 
 def _annotations(pod: PodDraft) -> Mapping[str, Any]:

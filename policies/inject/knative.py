@@ -47,7 +47,9 @@ LIMITS: Mapping[str, Mapping[str, tuple[str, int | None]]] = {
         "timeoutSeconds": ("timeout", None),
     },
 }
+_SHORT = {PREFIX + NAMES[key]: key for key in FIELDS}
 MARKS = (
+    "/autoScaling",
     *(f"/{name}" for name in FIELDS.values()),
     *(f"/{name}" for fields in LIMITS.values() for name, _ in fields.values()),
 )
@@ -69,7 +71,9 @@ def inject(pod: PodDraft, intents: Intents, rules: list[Rule], kind: Kind) -> No
 
 
 def _scale(pod: PodDraft, author: Author, wanted: Mapping[str, str], kind: Kind) -> None:
-    if wanted.get("metric") in BY_RESOURCES and not kserve.is_raw(pod):
+    if kind.autoscaling == "kserve":
+        wanted = _in_kserves_words(pod, author, wanted)
+    elif wanted.get("metric") in BY_RESOURCES:
         wanted = {PREFIX + "class": HPA, **wanted}
     for key, value in wanted.items():
         if key in LIMITS["knative"]:
@@ -78,25 +82,66 @@ def _scale(pod: PodDraft, author: Author, wanted: Mapping[str, str], kind: Kind)
         elif autoscaling.is_of_object(key):
             _of_object(pod, author, key, value, kind)
         elif kind.autoscaling == "kserve" and key in FIELDS:
-            field = (*pod.spec, FIELDS[key])
-            if not _is_left_out(pod, author, key, value, _replicas(pod, {key: _number(value)})):
-                pod.put(author, field, _number(value), quiet=author.name != POLICY)
+            _field(pod, author, key, value)
         else:
-            _annotate(pod, author, key, value)
+            _annotate(pod, author, key, value, kind)
 
 
-def _annotate(pod: PodDraft, author: Author, key: str, value: str) -> None:
-    present = _annotations(pod)
+def _in_kserves_words(pod: PodDraft, author: Author, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Say as fields what KServe has fields for, and as KEDA reads it where that scales."""
+    found = {_SHORT.get(autoscaling.modern(key), key): value for key, value in wanted.items()}
+    target = found.get("target", "")
+    if wrong := kserve.is_no_target(pod, target):
+        found.pop("target")
+        if not _is_left_out(pod, author, "target", target, [wrong]):
+            _refuse(pod, wrong)
+    elif target and not target.isdigit():  # a field holds whole numbers alone
+        found[PREFIX + NAMES["target"]] = found.pop("target")
+    if kserve.by_keda(pod) and kserve.is_for_keda(found):
+        if pod.get("autoScaling") is None and pod.get("scaleMetric") is None:
+            pod.put(author, (*pod.spec, "autoScaling"), kserve.for_keda(found), quiet=True)
+        found = {key: found[key] for key in found if key not in ("metric", "target")}
+    if found.get("metric") in BY_RESOURCES and not kserve.is_raw(pod):
+        found = {kserve.CLASS: HPA, **found}
+    return found
+
+
+def _field(pod: PodDraft, author: Author, key: str, value: str) -> None:
+    field = FIELDS[key]
+    if pod.get(field) is None:
+        known = {*kserve.contradictions(pod)}
+        new = [
+            one for one in kserve.contradictions(pod, {field: _number(value)}) if one not in known
+        ]
+        if _is_left_out(pod, author, key, value, new):
+            return
+    pod.put(author, (*pod.spec, field), _number(value), quiet=author.name != POLICY)
+
+
+def _annotate(pod: PodDraft, author: Author, key: str, value: str, kind: Kind) -> None:
+    present = _annotations(pod, kind)
     full = autoscaling.spelled(key if "/" in key else PREFIX + NAMES[key], present)
     if full not in present:
         if author.name != POLICY and autoscaling.is_idle(full, present):
             return
         known = set(autoscaling.faults(present))
         new = [one for one in autoscaling.faults({**present, full: value}) if one not in known]
+        if kind.autoscaling == "kserve" and (full, value) == (kserve.CLASS, HPA):
+            new += kserve.counted_by_requests(pod)
         if _is_left_out(pod, author, key, value, new):
             return
-    path = (*(pod.metadata or ()), "annotations", full)
-    pod.put(author, path, value, quiet=author.name != POLICY)
+    at = pod.metadata or ()
+    if kind.autoscaling == "kserve" and _is_the_objects(pod, full):
+        at = _OBJECT
+    pod.put(author, (*at, "annotations", full), value, quiet=author.name != POLICY)
+
+
+def _is_the_objects(pod: PodDraft, key: str) -> bool:
+    """Tell whether KServe reads a key at the object, or the user wrote it there for all."""
+    own = pod.draft.get((*(pod.metadata or ()), "annotations")) or {}
+    return key == kserve.CLASS or (
+        key not in own and key in (pod.draft.get((*_OBJECT, "annotations")) or {})
+    )
 
 
 def _is_left_out(
@@ -115,28 +160,41 @@ def _of_object(pod: PodDraft, author: Author, key: str, value: str, kind: Kind) 
         label = _KSERVE_VISIBILITY if kind.autoscaling == "kserve" else key
         pod.put(author, (*_OBJECT, "labels", label), value, quiet=True)
     else:
-        pod.put(author, (*_OBJECT, "annotations", key), value, quiet=True)
+        present = pod.draft.get((*_OBJECT, "annotations"))
+        written = autoscaling.spelled(key, present)
+        pod.put(author, (*_OBJECT, "annotations", written), value, quiet=True)
 
 
 def _refuse_contradictions(pod: PodDraft, kind: Kind) -> None:
     """Refuse an intent that doesn't go with what the user set beside it."""
-    found = [*autoscaling.faults(_annotations(pod))]
+    found = [*autoscaling.faults(_annotations(pod, kind))]
     if kind.autoscaling == "kserve":
-        found += _replicas(pod, {})
+        found += kserve.contradictions(pod)
     for sentence in found:
-        pod.refuse(
-            POLICY,
-            f"kubectl-ml.io/{INTENT} and what is set beside it don't go together: {sentence}; "
-            "change one of them",
-            code=422,
-        )
+        _refuse(pod, sentence)
+
+
+def _refuse(pod: PodDraft, sentence: str) -> None:
+    pod.refuse(
+        POLICY,
+        f"kubectl-ml.io/{INTENT} and what is set beside it don't go together: {sentence}; "
+        "change one of them",
+        code=422,
+    )
 
 
 def warn_of_own(pod: PodDraft, kind: Kind) -> None:
     """Warn of what Knative refuses of the user's own: it says so itself, after us and in paths."""
-    if pod.metadata is None or not kind.autoscaling or kserve.is_raw(pod):
+    if pod.metadata is None or not kind.autoscaling:
         return
-    present = _annotations(pod)
+    if kind.autoscaling == "kserve":
+        for sentence in (*kserve.contradictions(pod), *kserve.refused(pod)):
+            pod.warn(f"{kserve.POLICY}: {sentence}; KServe refuses it")
+        if kserve.is_raw(pod):
+            return
+        for sentence in kserve.unread(pod):
+            pod.warn(f"{kserve.POLICY}: {sentence}")
+    present = _annotations(pod, kind)
     for sentence in autoscaling.faults(present):
         pod.warn(f"{POLICY}: {sentence}; Knative refuses it")
     _warn_of_unknown(pod, present)
@@ -171,18 +229,13 @@ def _warn_of_zero(pod: PodDraft, said: str, present: Mapping[str, Any]) -> None:
         )
 
 
-def _replicas(pod: PodDraft, more: Mapping[str, Any]) -> list[str]:
-    low = more.get("min", pod.get("minReplicas"))
-    high = more.get("max", pod.get("maxReplicas"))
-    if isinstance(low, int) and isinstance(high, int) and 0 < high < low:
-        return [f"maxReplicas={high} is less than minReplicas={low}"]
-    return []
-
-
 def _warn_of_idle(pod: PodDraft, intents: Intents, kind: Kind) -> None:
-    present = _annotations(pod)
-    for sentence in kserve.idle(pod, intents.scale) if kind.autoscaling == "kserve" else ():
-        pod.warn(f"{POLICY}: {sentence}")
+    present = _annotations(pod, kind)
+    if kind.autoscaling == "kserve":
+        for sentence in kserve.idle(pod, intents.scale):
+            pod.warn(f"{POLICY}: {sentence}")
+        for sentence in kserve.refused(pod):
+            pod.warn(f"{kserve.POLICY}: {sentence}; KServe refuses it")
     for sentence in autoscaling.idle(present):
         pod.warn(f"{POLICY}: {sentence}")
     _warn_of_unknown(pod, present)
@@ -190,7 +243,10 @@ def _warn_of_idle(pod: PodDraft, intents: Intents, kind: Kind) -> None:
     _warn_of_zero(pod, "initial=0" if written else f"{PREFIX}initial-scale=0", present)
 
 
-def _annotations(pod: PodDraft) -> Mapping[str, Any]:
+def _annotations(pod: PodDraft, kind: Kind) -> Mapping[str, Any]:
+    """Give the annotations that Knative sees on the template."""
+    if kind.autoscaling == "kserve":
+        return kserve.told(pod)
     return pod.draft.get((*(pod.metadata or ()), "annotations")) or {}
 
 

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 POD = "Pod"
 MAX_PLANS = 4096
 # Who adds what intents ask for, beside the policies.
-FAMILIES = frozenset({"dapr", "devices", "intents", "knative", "mesh", "mounts", "queue", "shm"})
+FAMILIES = frozenset(
+    {"dapr", "devices", "intents", "knative", "kserve", "mesh", "mounts", "queue", "shm"}
+)
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)

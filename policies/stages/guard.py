@@ -68,6 +68,7 @@ def template(work: Work, at: Template, intents: known.Intents, outcome: Outcome)
         kind=work.kind.kind,
         uses=work.kind.uses | {"roles"},
         autoscaling=work.kind.autoscaling,
+        passed_on=lookup(work.draft.object, ("metadata", "annotations")) or {},
         given=lambda: _given(context, target, intents, work.rules()),
         ranges=context.facts.limit_ranges.get(context.request.namespace, ()),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policies.inject import carry, dapr, knative, queue, receive
+from policies.inject import carry, dapr, knative, kserve, queue, receive
 from policies.inject.pod import PodDraft
 from policies.inject.prepared import Rule
 from policies.inject.provenance import Claims
@@ -114,6 +114,10 @@ def _carry(work: Work, outcome: Outcome, prior: Claims, families: frozenset[str]
     if "early" in families:
         for template in work.templates:
             _early(work, template, own, claims=claims, prior=prior, outcome=outcome)
+        if work.kind.autoscaling == "kserve":
+            pod = work.whole(claims, prior)
+            kserve.name_devices(pod)
+            outcome.collect(pod)
     work.sign(claims, prior)
     outcome.claim(claims)
     return claims

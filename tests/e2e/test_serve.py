@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -296,6 +297,86 @@ def test_a_kind_that_is_missing_is_told_before_anything_is_made(
         "the system that brings serving.knative.dev isn't installed",
     )
     assert names(admin, namespace, "services.serving.knative.dev") == []
+
+
+# --- Dapr ------------------------------------------------------------------------------------
+
+DAPRS = "components.dapr.io,configurations.dapr.io,resiliencies.dapr.io,subscriptions.dapr.io"
+DAPR_FILE = """
+{apiVersion: dapr.io/v1alpha1, kind: Component, metadata: {name: statestore},
+ spec: {type: state.redis, version: v1, metadata: [{name: redisHost, value: "redis:6379"}]}}
+---
+{apiVersion: dapr.io/v1alpha1, kind: Configuration, metadata: {name: traced},
+ spec: {tracing: {samplingRate: "1"}}}
+"""
+
+
+def test_what_dapr_reads_comes_with_the_server_and_goes_with_it(
+    admin: Client, namespace: str, load_crds: Callable[..., None], tmp_path: Path
+):
+    load_crds(*DAPRS.split(","))
+    file = tmp_path / "dapr.yaml"
+    file.write_text(DAPR_FILE)
+    base = (*IMAGE, *DEPLOYMENT, "--dapr", "app-id=reco", "--dapr-subscribe")
+
+    first = serve(
+        *(admin, namespace, "app", *base, "pubsub/orders:/orders", "--dapr-file", str(file)),
+        *("--dapr-resiliency", "timeout=30s,retries=3,breaker=5"),
+    )
+    made = json.loads(admin.kubectl("get", DAPRS, "-n", namespace, "-o", "json"))["items"]
+    second = serve(admin, namespace, "app", *base, "pubsub/returns:/returns")
+    left = staying(admin, namespace, DAPRS)
+    template = admin.get(f"{DEPLOYMENTS.format(namespace)}/app")["spec"]["template"]
+    owners = {owner["kind"] + "/" + owner["name"] for one in made for owner in owned(one)}
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert {(one["kind"], one["metadata"]["name"]): one.get("scopes") for one in made} == {
+        ("Component", "statestore"): ["reco"],
+        ("Configuration", "traced"): None,
+        ("Resiliency", "app"): None,
+        ("Resiliency", "app-inbound"): ["reco"],
+        ("Subscription", "app-pubsub-orders"): ["reco"],
+    }
+    targets = {one["metadata"]["name"]: one["spec"].get("targets") for one in made}
+    policy = {"timeout": "served", "retry": "served", "circuitBreaker": "served"}
+    assert targets["app"] == {"apps": {"reco": policy}}
+    assert targets["app-inbound"] == {"components": {"pubsub": {"inbound": policy}}}
+    assert left == ["app-pubsub-returns"]
+    assert template["metadata"]["annotations"]["dapr.io/app-port"] == "8000"
+    assert owners == {"Deployment/app"}  # so they go with it
+    assert all(map(owned, made))
+
+
+def owned(made: dict[str, Any]) -> list[Any]:
+    return list(made["metadata"].get("ownerReferences") or ())
+
+
+def staying(client: Client, namespace: str, kinds: str) -> list[str]:
+    """List what isn't on its way out: the garbage collector finds new kinds every half minute."""
+    found = json.loads(client.kubectl("get", kinds, "-n", namespace, "-o", "json"))["items"]
+    return [
+        one["metadata"]["name"] for one in found if not one["metadata"].get("deletionTimestamp")
+    ]
+
+
+def test_dapr_objects_that_somebody_else_made_are_left_alone(
+    admin: Client, namespace: str, load_crds: Callable[..., None], tmp_path: Path
+):
+    load_crds(*DAPRS.split(","))
+    file = tmp_path / "dapr.yaml"
+    file.write_text(DAPR_FILE)
+    admin.kubectl("apply", "-n", namespace, "-f", str(file))
+
+    done = serve(
+        admin, namespace, "app", *IMAGE, *DEPLOYMENT, "--dapr", "true", "--dapr-file", str(file)
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[0] == (
+        'error: Component "statestore" is there already and wasn\'t made by kubectl ml serve, so '
+        "it isn't changed"
+    )
+    assert "deployment" not in " ".join(names(admin, namespace, "deployments"))
 
 
 # --- where the webhook acts -------------------------------------------------------------------

@@ -61,17 +61,27 @@ CASES = {
         "--dapr-subscribe pubsub/orders.eu:/orders "
         "--dapr-resiliency timeout=30s,retries=3,breaker=5"
     ),
+    "kserve-dapr": (
+        f"{IMAGE} --backend kserve --dapr true --dapr-subscribe pubsub/orders.eu:/eu "
+        "--dapr-subscribe pubsub/orders-eu:/eu2 --dapr-subscribe other/orders:/ "
+        "--dapr-resiliency retries=0"
+    ),
     "knative-limits": (f"{IMAGE} --backend knative --concurrency 4 --timeout 5m --tag next"),
     "kserve-extras": (
-        f"{IRIS} --backend kserve --concurrency 4 --timeout 5m --mode raw --autoscaler keda "
+        f"{IRIS} --backend kserve --concurrency 4 --timeout 5m --mode raw --autoscaler external "
         "--transformer registry.example.com/transform:1 --explainer registry.example.com/explain:1 "
         "--log-requests http://broker.logs/default,request --batch size=32,latency=500 "
         "--storage-key models"
     ),
     "kserve-over-nodes": (
         "serve llm --model pvc://models/llama --format huggingface --backend kserve --nodes 2 "
-        "--accelerator a100:8"
+        "--accelerator a100:8,rdma"
     ),
+    "kserve-keda": (
+        f"{IRIS} --backend kserve --autoscaler keda --scale min=1,max=3,metric=memory,target=70"
+    ),
+    "kserve-oci": "serve iris --model oci://registry.example.com/iris:1 --format sklearn "
+    "--backend kserve --mode serverless --scale min=0,max=3,metric=rps,target=0.5",
     "kserve-sklearn": f"{IRIS} --backend kserve --scale min=1,max=3 --cpus 1 --memory 2Gi",
     "kserve-language-model": (
         "serve llm --model hf://Qwen/Qwen2.5-7B-Instruct@main --format huggingface "
@@ -217,6 +227,49 @@ def test_components_are_scoped_and_the_configuration_is_named(tmp_path: Path) ->
     assert "scopes" not in made["traced"]
 
 
+def test_a_component_whose_scopes_are_empty_is_this_apps(tmp_path: Path) -> None:
+    file = tmp_path / "dapr.yaml"
+    file.write_text(
+        "{apiVersion: dapr.io/v1alpha1, kind: Component, metadata: {name: a}, scopes: []}"
+    )
+
+    outcome = serve(f"{IMAGE} --backend deployment --dapr true --dapr-file {file}", *OFFLINE)
+
+    made = {each["kind"]: each for each in json.loads(outcome.out)["items"]}
+    assert made["Component"]["scopes"] == ["app"]
+
+
+def test_a_configuration_that_the_app_does_not_use_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "dapr.yaml"
+    file.write_text(COMPONENTS)
+
+    outcome = serve(
+        f"{IMAGE} --backend deployment --dapr config=other --dapr-file {file}", *OFFLINE
+    )
+
+    assert (outcome.code, outcome.err.splitlines()[0]) == (
+        2,
+        "error: --dapr names the Configuration other, and --dapr-file has traced; "
+        "leave one of them out",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "intent"),
+    [
+        ("--dapr true --dapr-subscribe p/t:/a", "app-port=8000"),
+        ("--dapr app-id=reco --dapr-subscribe p/t:/a", "app-id=reco,app-port=8000"),
+        ("--dapr app-port=9 --dapr-subscribe p/t:/a", "app-port=9"),
+        ("--dapr true --dapr-resiliency retries=3", "true"),
+    ],
+)
+def test_messages_need_a_port_which_is_the_servers(flags: str, intent: str) -> None:
+    outcome = serve(f"{IMAGE} --backend deployment {flags}", *OFFLINE)
+
+    deployment = json.loads(outcome.out)["items"][0]
+    assert deployment["metadata"]["annotations"]["kubectl-ml.io/dapr"] == intent
+
+
 def test_the_configuration_that_comes_along_is_the_intents(tmp_path: Path) -> None:
     file = tmp_path / "dapr.yaml"
     file.write_text(COMPONENTS)
@@ -239,6 +292,28 @@ def test_the_configuration_that_comes_along_is_the_intents(tmp_path: Path) -> No
             "{kind: Component, apiVersion: dapr.io/v1alpha1}",
             "a Component has no metadata.name; add it",
             id="no-name",
+        ),
+        pytest.param(
+            "{kind: Component, apiVersion: dapr.io/v1alpha1, metadata: {name: a, labels: [b]}}",
+            "the labels of the Component a are no mapping",
+            id="labels",
+        ),
+        pytest.param(
+            "{kind: Component, apiVersion: dapr.io/v1alpha1, metadata: {name: a}, scopes: b}",
+            "the scopes of the Component a are no list of app ids",
+            id="scopes",
+        ),
+        pytest.param(
+            "{kind: Configuration, apiVersion: dapr.io/v1alpha1, metadata: {name: a}}\n---\n"
+            "{kind: Configuration, apiVersion: dapr.io/v1alpha1, metadata: {name: b}}",
+            "Configuration b besides a; an app uses one",
+            id="two-configurations",
+        ),
+        pytest.param(
+            "{kind: Component, apiVersion: dapr.io/v1alpha1, metadata: {name: a}}\n---\n"
+            "{kind: Component, apiVersion: dapr.io/v1alpha1, metadata: {name: a}}",
+            "the Component a is there twice",
+            id="twice",
         ),
     ],
 )
@@ -291,6 +366,16 @@ USAGE = {
     ),
     "serve app --image i --port 1 --dapr true --dapr-resiliency timeout=3": (
         '--dapr-resiliency timeout="3" is not a duration'
+    ),
+    "serve app --image i --port 1 --dapr true --dapr-resiliency breaker=0": (
+        '--dapr-resiliency breaker="0" breaks at once; write the failures in a row, 1 or more'
+    ),
+    "serve app --image i --port 1 --dapr true --dapr-resiliency retries=1,retries=2": (
+        '--dapr-resiliency: "retries" is there twice'
+    ),
+    "serve app --image i --port 1 --batch size=1,size=2": '--batch: "size" is there twice',
+    "serve app --image i --port 1 --dapr true --dapr-subscribe p/t:/a --dapr-subscribe p/t:/b": (
+        "--dapr-subscribe p/t: two routes, /a and /b; Dapr sends a topic's messages to one"
     ),
     "serve app --image i --port 1 --dapr true --dapr-resiliency retries=all": (
         '--dapr-resiliency retries="all" is not a whole number'
@@ -415,7 +500,15 @@ REFUSED = {
         "leave --scale out",
     ),
     f"{IRIS} --mode raw --scale min=0,max=3 --backend kserve": (
-        "--mode RawDeployment: what is asked for besides needs Serverless",
+        "--mode raw: --scale min=0 needs --mode serverless",
+        "leave --mode out",
+    ),
+    f"{IRIS} --mode serverless --scale metric=cpu --backend kserve": (
+        "--mode serverless: --scale metric=cpu needs --mode raw",
+        "leave --mode out",
+    ),
+    f"{IRIS} --mode serverless --autoscaler none --backend kserve": (
+        "--mode serverless: --autoscaler none needs --mode raw",
         "leave --mode out",
     ),
     f"{IMAGE} --storage-key k --backend kserve": (
@@ -479,9 +572,31 @@ REFUSED = {
         "--trigger belongs to the deployment backend; KServe scales by itself",
         "leave --trigger out, or --backend deployment",
     ),
-    f"{IMAGE} --backend kserve --scale target=0.5": (
-        "--scale target=0.5: KServe takes whole numbers only",
-        "--scale …,target=1, or --backend knative",
+    f"{IMAGE} --backend kserve --scale metric=memory,target=2048": (
+        "--scale target=2048: KServe takes memory in percent of what is asked for, from 1 to 100",
+        "--scale …,metric=memory,target=70",
+    ),
+    f"{IMAGE} --backend kserve --scale metric=cpu,target=0.5": (
+        "--scale target=0.5: KServe takes cpu in percent of what is asked for, from 1 to 100",
+        "--scale …,metric=cpu,target=70",
+    ),
+    f"{IRIS} --backend kserve --autoscaler keda": (
+        "--autoscaler keda: KServe gives KEDA cpu or memory to scale by, and --scale names neither",
+        "--scale min=1,max=5,metric=cpu,target=70",
+    ),
+    f"{IRIS} --backend kserve --autoscaler hpa --scale min=0,max=3": (
+        "--scale min=0 needs KServe on Knative, which scales by itself; --autoscaler hpa is for "
+        "plain Deployments",
+        "leave --autoscaler out",
+    ),
+    "serve llm --model pvc://c/m --format huggingface --nodes 2 --canary 10 --backend kserve": (
+        "--canary needs KServe on Knative, which doesn't spread a replica over nodes",
+        "leave --canary or --nodes out",
+    ),
+    "serve llm --model pvc://c/m --format huggingface --nodes 2 --autoscaler hpa "
+    "--backend kserve": (
+        "--autoscaler hpa: KServe doesn't scale what spreads over nodes",
+        "leave --autoscaler out",
     ),
     f"{IMAGE} --backend kserve --canary 10 --scale metric=cpu": (
         "--canary needs KServe on Knative, which doesn't scale by cpu",

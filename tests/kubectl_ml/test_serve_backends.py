@@ -118,6 +118,46 @@ def test_kserve_without_knative_says_what_it_cannot(given: dict[str, Any], sente
 # --- how far it is ----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here(Cluster):
+    """A cluster that commands are told to come to."""
+
+    flags: str = " -n ml"
+
+
+def look(status: dict[str, str], scale: str) -> None:
+    wanted = spec(**MODEL, scale=scale)
+    [made] = kserve.BACKEND.objects(wanted)
+    cluster = Here(kinds=(KSERVE,), objects=[{**made, "status": status}])
+    backends.check_room(kserve.BACKEND, wanted, [made], cluster)
+
+
+@pytest.mark.parametrize(
+    ("status", "scale"),
+    [
+        pytest.param({}, "max=3,metric=cpu", id="not yet run"),
+        pytest.param({"deploymentMode": "RawDeployment"}, "max=3,metric=cpu", id="the same"),
+        pytest.param({"deploymentMode": "Standard"}, "max=3,metric=cpu", id="by its newer name"),
+        pytest.param({"deploymentMode": "Serverless"}, "max=3", id="either does"),
+    ],
+)
+def test_what_runs_in_the_mode_that_is_needed_is_changed(
+    status: dict[str, str], scale: str
+) -> None:
+    look(status, scale)
+
+
+def test_kserve_changes_the_mode_of_nothing_that_runs() -> None:
+    with pytest.raises(PluginError) as refused:
+        look({"deploymentMode": "Serverless"}, "max=3,metric=cpu")
+
+    assert (refused.value.message, refused.value.hint) == (
+        '"app" runs as Serverless, which KServe doesn\'t change, and what is asked for needs '
+        "RawDeployment",
+        "first: kubectl ml delete app -n ml",
+    )
+
+
 def found(status: Any, *, generation: int = 2, **more: Any) -> dict[str, Any]:
     return {"metadata": {"name": "app", "generation": generation, **more}, "status": status}
 

@@ -25,7 +25,7 @@ CASES = sorted(
     one.parent for one in TESTDATA.glob("*/*/input.yaml") if one.parts[-3] not in NOT_GOLDEN
 )
 CASES_A_FAMILY = 5
-MORE = ("provenance", "restore")  # families that no `inject` names
+MORE = ("kserve", "provenance", "restore")  # families that no `inject` names
 
 
 def read(file: Path) -> Any:

@@ -190,7 +190,17 @@ def test_knative_would_refuse_elsewhere(key: str, value: str, sentence: str) -> 
         pytest.param(
             "app-health-check-path", "healthz", 'is not a path; write it from "/"', id="path"
         ),
-        pytest.param("env", "A=1,B", 'has the item "B"; write "NAME=value"', id="env"),
+        pytest.param("env", "A", 'has the item "A"; write "NAME=value"', id="env"),
+        pytest.param(
+            "env", "A=1,B=x=y", 'has the item "B=x=y"; write "NAME=value"', id="env-with-two-equals"
+        ),
+        pytest.param(
+            "env", "A=1,1B=2", 'has the item "A=1,1B=2"; write "NAME=value"', id="env-no-name"
+        ),
+        pytest.param(
+            "env-from-secret", "A=one:two:three",
+            'has the item "A=one:two:three"; write "NAME=secret:key"', id="secret-of-three",
+        ),
         pytest.param(
             "env-from-secret", "A=", 'has the item "A="; write "NAME=secret:key"', id="secret"
         ),
@@ -215,6 +225,36 @@ def test_a_probe_of_daprs_may_not_outlast_its_interval() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("annotations", "sentence"),
+    [
+        pytest.param(
+            {"app-port": "3500"}, 'dapr.io/app-port "3500" is the port that Dapr itself listens on',
+            id="http",
+        ),
+        pytest.param(
+            {"app-port": "50007", "grpc-port": "50007"},
+            'dapr.io/app-port "50007" is the port that Dapr itself listens on',
+            id="grpc",
+        ),
+        pytest.param(
+            {"sidecar-cpu-request": "2", "sidecar-cpu-limit": "1500m"},
+            "dapr.io/sidecar-cpu-request is 2, more than dapr.io/sidecar-cpu-limit, 1500m",
+            id="cpu",
+        ),
+        pytest.param(
+            {"sidecar-memory-request": "1Gi", "sidecar-memory-limit": "512Mi"},
+            "dapr.io/sidecar-memory-request is 1Gi, more than dapr.io/sidecar-memory-limit, 512Mi",
+            id="memory",
+        ),
+    ],
+)  # fmt: skip
+def test_dapr_would_not_take_together(annotations: dict[str, str], sentence: str) -> None:
+    assert refusal("dapr", **{f"dapr.io/{key}": annotations[key] for key in annotations}) == (
+        sentence
+    )
+
+
 def test_dapr_takes_what_it_documents() -> None:
     annotations = {
         f"dapr.io/{key}": value
@@ -224,8 +264,11 @@ def test_dapr_takes_what_it_documents() -> None:
             "graceful-shutdown-seconds": "-1",
             "placement-host-address": " ",
             "sidecar-listen-addresses": "[::1],127.0.0.1",
-            "env": "A=1,B=x=y",
-            "env-from-secret": "A=secret:key,B=secret",
+            "env": "A=1,2, B=x y,_C=",
+            "env-from-secret": "A=secret:key, B=secret",
+            "app-protocol": "GRPC",
+            "log-level": "Debug",
+            "disable-init-endpoints": "CONFIG,,Subscribe",
             "volume-mounts-rw": "models:/models,cache:/tmp/cache",
             "block-shutdown-duration": "1.5m",
             "something-of-tomorrow": "x",

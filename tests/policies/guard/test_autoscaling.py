@@ -37,6 +37,12 @@ def predictor(**fields: Any) -> Any:
     }
 
 
+def of_object(found: Any = None, **annotations: str) -> Any:
+    found = found or predictor()
+    given = {AT + key.replace("_", "-"): value for key, value in annotations.items()}
+    return {**found, "metadata": {**found["metadata"], "annotations": given}}
+
+
 @pytest.mark.parametrize(
     ("check", "given", "sentences"),
     [
@@ -88,6 +94,29 @@ def predictor(**fields: Any) -> Any:
             ['maxReplicas: "4" is more than 3; write 3 or less'], id="kserve",
         ),
         pytest.param("{minScale: 1, maxScale: 3}", predictor(maxReplicas=2), [], id="kserves-own"),
+        pytest.param(
+            "{target: 50}", predictor(scaleTarget=100),
+            ['scaleTarget: "100" is more than 50; write 50 or less'], id="kserves-target",
+        ),
+        pytest.param(
+            "{metric: [concurrency]}", predictor(scaleMetric="rps"),
+            ['scaleMetric: "rps" is none of concurrency; write one of them'], id="kserves-metric",
+        ),
+        pytest.param(
+            "{window: {min: 60s}}", of_object(window="10s"),
+            [f'{AT}window: "10s" is less than 60s; write 60s or more'],
+            id="kserve-passes-on-what-is-on-the-object",
+        ),
+        pytest.param(
+            "{window: {min: 60s}}",
+            of_object(predictor(annotations={f"{AT}window": "90s"}), window="10s"), [],
+            id="the-components-own-wins",
+        ),
+        pytest.param(
+            "{minScale: 2}", of_object(min_scale="5"),
+            ['minReplicas: "1" is less than 2; write 2 or more'],
+            id="kserve-leaves-out-what-it-has-fields-for",
+        ),
         pytest.param("{maxScale: 1}", pod(), [], id="a-pod-does-not-scale"),
     ],
 )  # fmt: skip
