@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from policies.quota import ledger as rules
 from policies.quota.ledger import Hold, Ledger
 from policies.quota.trees import Account
-from webhook.apiserver import NotFound
+from webhook.apiserver import Conflicting, NotFound
 from webhook.errors import NotReachable
 from webhook.usage import Usage
 
@@ -104,6 +104,8 @@ class Store:
         self._access = access
         self._there: Written | None = None
         self._foreign = float("-inf")
+        self._known = 0  # the newest version that we wrote, or lost against another with
+        self._doubted = False  # it refuses, and may be older than the request
 
     @property
     def is_shared(self) -> bool:
@@ -114,21 +116,23 @@ class Store:
         """Take what the watch tells of."""
         if any(key not in self.made for key in written.ledger.holds):
             self._foreign = time.monotonic()
-        self.saw(written)
-
-    def saw(self, written: Written) -> None:
-        """Take what somebody wrote, if it is newer."""
-        if self._there is None or _newer(written.version, self._there.version):
-            self._there = written
+        if int(written.version) > self._known:  # else it is the echo of what we know better
+            self.keep(written)
 
     def take(self) -> Written:
         """Give the ledger as it was read last, or read it; it is to be given back by `keep`."""
         there, self._there = self._there, None
-        return there or self._read()
+        doubted, self._doubted = self._doubted, False
+        return self._read() if there is None or doubted else there
+
+    def doubt(self) -> None:
+        """Have it read the next time, whatever the watch brings."""
+        self._doubted = True
 
     def keep(self, written: Written) -> None:
-        """Remember the ledger as it is."""
-        self.saw(written)
+        """Remember the ledger as it is, unless a newer one is known."""
+        if self._there is None or _newer(written.version, self._there.version):
+            self._there = written
 
     def current(self, there: Written) -> Ledger:
         """Give the ledger as it is, or counted anew where it isn't there or counts otherwise."""
@@ -185,8 +189,14 @@ class Store:
         if there.version:
             method, path = "PUT", access.path(name_of(self.account))
         began = time.monotonic()
-        found = access.api.ask(method, path, what="a ledger", body=body)
-        return Written(ledger=ledger, version=found["metadata"]["resourceVersion"], read=began)
+        try:
+            found = access.api.ask(method, path, what="a ledger", body=body)
+        except Conflicting:
+            self._known = max(self._known, int(there.version or 0))
+            raise
+        version = found["metadata"]["resourceVersion"]
+        self._known = max(self._known, int(version))
+        return Written(ledger=ledger, version=version, read=began)
 
 
 # --- as the cluster has it -----------------------------------------------------------------

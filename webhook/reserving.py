@@ -268,7 +268,7 @@ class Ledgers:
             lost, full = self._write(now, there, opened)
             answered = []
             for wish, found in results:
-                stale = {one for one in wish.refused(found) if wish.since > there[one].read}
+                stale = self._doubted(wish, found, there)
                 if not stale and wish.accounts.isdisjoint(lost):
                     answered.append((wish, found))
                 lost |= stale
@@ -285,6 +285,13 @@ class Ledgers:
                 time.sleep(_FULL_SECONDS)
             portion = max(1, portion // 2) if full else portion
         return []
+
+    def _doubted(self, wish: _Wish, found: Found, there: Mapping[Account, Written]) -> set[Account]:
+        """Name the ledgers that refuse, and were read before the request came."""
+        stale = {one for one in wish.refused(found) if wish.since > there[one].read}
+        for account in stale:
+            self._stores[account].doubt()
+        return stale
 
     def _open(self, batch: list[_Wish]) -> tuple[dict[Account, Written], dict[Account, Opened]]:
         """Give the ledgers of a batch as they are, and to be worked on."""

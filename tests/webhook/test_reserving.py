@@ -35,6 +35,7 @@ class Api:
     chance: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 -- a test
     hangs: dict[str, float] = field(default_factory=dict)  # seconds, by name
     writes: int = 0
+    conflicts: int = 0
     largest: int = 0
     objects: dict[str, Any] = field(default_factory=dict)
     versions: Any = field(default_factory=lambda: itertools.count(1))
@@ -58,6 +59,7 @@ class Api:
     def _put(self, name: str, body: Any) -> Any:
         there = self.objects.get(name, {"metadata": {"resourceVersion": None}})
         if body["metadata"].get("resourceVersion") != there["metadata"]["resourceVersion"]:
+            self.conflicts += 1
             raise Conflicting(name)
         self.writes += 1
         self.largest = max(self.largest, len(body["data"]["ledger"]))
@@ -290,6 +292,49 @@ def test_two_processes_whose_answers_get_lost_never_go_over(seed: int) -> None:
         there = {one.hold.key in api.holds(one.account[0]) for one in wish}
         assert there == {not any(short)}
     assert sum(used.values()) == 2 * sum(not any(one) for one in found if one is not None)
+
+
+def test_an_echo_of_what_was_known_before_is_no_second_conflict() -> None:
+    api = Api()
+    name = name_of(("gpus", "nlp"))
+
+    async def scene() -> list[Found | None]:
+        one = ledgers(api)
+        await reserved(one, [takes("a", {"gpus": 9})])
+        old = api.objects[name]
+        metadata = {**old["metadata"], "resourceVersion": str(next(api.versions))}
+        api.objects[name] = {**old, "metadata": metadata}  # another process wrote
+        asking = asyncio.create_task(reserved(one, [takes("b", {"gpus": 9})]))
+        while not asking.done():
+            one.saw(old)  # the watch lags
+            await asyncio.sleep(0)
+        return await asking
+
+    assert asyncio.run(scene()) == [((),)]
+    assert (api.writes, api.conflicts) == (2, 1)
+
+
+def test_a_busy_watch_keeps_no_refusal_from_being_told() -> None:
+    api = Api()
+    name = name_of(("gpus", "nlp"))
+
+    async def scene() -> list[Found | None]:
+        one = ledgers(api)
+        await reserved(one, [takes("a", {"gpus": 2}, 2)])
+        asking = asyncio.create_task(reserved(one, [takes("b", {"gpus": 2}, 1)]))
+        while not asking.done():  # others write all the time, and the watch tells of each
+            found = api.objects[name]
+            version = str(next(api.versions))
+            metadata = {**found["metadata"], "resourceVersion": version}
+            api.objects[name] = {**found, "metadata": metadata}
+            one.saw(api.objects[name])
+            await asyncio.sleep(0)
+        return await asking
+
+    [found] = asyncio.run(scene())
+
+    assert found is not None
+    assert [one.over for one in found[0]] == [1]
 
 
 def test_what_comes_too_late_is_refused_and_given_back() -> None:
