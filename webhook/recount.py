@@ -139,12 +139,18 @@ class Recount:
             with self._lock:
                 self._changed |= set(self._there)
             self._led = True
-        yield from self._recount({one.name: one for one in policies.quotas})
+        for _ in self._recount({one.name: one for one in policies.quotas}):
+            self._tell_people(policies)  # thousands of groups take their time
+            yield
         self._expire()
+        self._tell_people(policies)
+        yield
+
+    def _tell_people(self, policies: PolicySet) -> None:
+        """Sum up, once a second at most."""
         if time.monotonic() > self._summed_up + STATUS_SECONDS:
             self._summed_up = time.monotonic()
             self._sum_up(policies)
-            yield
 
     def _recount(self, quotas: Mapping[str, QuotaPolicy]) -> Iterator[None]:
         with self._lock:
