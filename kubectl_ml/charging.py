@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
+from kubectl_ml import objects
 from policies.model import Decision, Request
 from policies.quota import verdicts
 from policies.quota.charges import NONE, Charge
@@ -14,8 +15,7 @@ from policies.quota.reading import DEVICES
 
 def judged(decision: Decision, charges: Iterable[Charge], request: Request) -> Decision:
     """Add to a decision what doesn't fit into any budget: no bound, or more than one may have."""
-    metadata = request.object.get("metadata") or {}
-    name = request.name or str(metadata.get("generateName") or "it")
+    name = objects.called(request.object)
     kind = ".".join(filter(None, [request.kind, request.group]))
     said = [
         (charge.policy.enforcement, one)

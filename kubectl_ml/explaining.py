@@ -22,6 +22,7 @@ from policies.model import (
 )
 from policies.patch import ABSENT, Path, lookup, pointer
 from policies.stages.undo import Added
+from policies.workloads import pods
 
 T = TypeVar("T")
 
@@ -89,8 +90,11 @@ class Explaining:
         self, request: Request, decision: Decision, *, live: bool
     ) -> tuple[tuple[str, ...], Decision]:
         """Say what quotas charge; what they refuse of anything new goes into the decision."""
-        if not self.policies.quotas or _has_controller(request.object):
+        metadata = request.object.get("metadata")
+        if not self.policies.quotas or not isinstance(metadata, dict):
             return (), decision
+        if any(pods.controller(metadata)):
+            return (), decision  # it counts with its owner
         from kubectl_ml import charging  # here, because a terminal hardly ever has quotas
 
         charges = engine.charges(request, self.policies, self.facts)
@@ -107,11 +111,6 @@ class Explaining:
             violations=_joined(decision.violations, admitted.violations),
             reasons=_joined(decision.reasons, admitted.reasons),
         )
-
-
-def _has_controller(found: Manifest) -> bool:
-    owners = (found.get("metadata") or {}).get("ownerReferences") or ()
-    return any(one.get("controller") is True for one in owners)
 
 
 def _joined(some: tuple[T, ...], others: tuple[T, ...]) -> tuple[T, ...]:

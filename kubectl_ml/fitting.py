@@ -57,8 +57,7 @@ class Fitting:
             return
         namespace = objects.namespace_of(manifest, default=self.seen.namespace)
         self._check_labels(namespace)
-        metadata = manifest.get("metadata") or {}
-        name = str(metadata.get("name") or metadata.get("generateName") or "it")
+        name = objects.called(manifest)
         before = self._before(kind.name, namespace, name)
         for charge in self._charges(manifest, namespace):
             there = before.get(charge.policy.name)

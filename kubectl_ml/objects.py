@@ -160,6 +160,11 @@ def title(manifest: Manifest) -> str:
     return f'{manifest["kind"]} "{name}"' if name else f"{manifest['kind']} without a name"
 
 
+def called(manifest: Manifest) -> str:
+    """Name the object as the sentences of quotas do: `bert`, or what its name begins with."""
+    return _text(manifest, "name") or _text(manifest, "generateName") or "it"
+
+
 def namespace_of(manifest: Manifest, *, default: str) -> str:
     """Say which namespace the object is in; the API server takes a Namespace as in itself."""
     if is_cluster_scoped(manifest):

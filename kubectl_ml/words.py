@@ -15,54 +15,57 @@ if TYPE_CHECKING:
     from policies.model import PolicySet
 
 
-class DeviceClass(Word):
-    """The name of a device class; completes from the library and `--policies`."""
+class _InForce(Word):
+    """Something that policies name; completes from the library and `--policies`."""
+
+    def named(self, policies: PolicySet) -> dict[str, str]:
+        """Give the names, each with what it is."""
+        raise NotImplementedError
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer those that begin with what is there."""
+        return offer(self.named(_in_force(ctx)), incomplete)
+
+
+class DeviceClass(_InForce):
+    """The name of a device class."""
 
     name = "class"
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer the classes that begin with what is there."""
-        classes = _in_force(ctx).accelerators.values()
-        return offer(
-            {
-                each.name: each.description or each.resource or each.device_class_name
-                for each in classes
-            },
-            incomplete,
-        )
+    def named(self, policies: PolicySet) -> dict[str, str]:
+        """Give the classes, each with what it is or asks for."""
+        return {
+            each.name: each.description or each.resource or each.device_class_name
+            for each in policies.accelerators.values()
+        }
 
 
-class DataSourceName(Word):
-    """The name of a data source; completes from the library and `--policies`."""
+class DataSourceName(_InForce):
+    """The name of a data source."""
 
     name = "source"
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer the sources that begin with what is there."""
-        sources = _in_force(ctx).data_sources.values()
-        return offer({each.name: each.description or each.type for each in sources}, incomplete)
+    def named(self, policies: PolicySet) -> dict[str, str]:
+        """Give the sources, each with what it is or its type."""
+        sources = policies.data_sources.values()
+        return {each.name: each.description or each.type for each in sources}
 
 
-class SidecarName(Word):
-    """The name of a sidecar that a policy offers; completes from the library and `--policies`."""
+class SidecarName(_InForce):
+    """The name of a sidecar that a policy offers."""
 
     name = "sidecar"
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer the sidecars that begin with what is there."""
-        offered = {
+    def named(self, policies: PolicySet) -> dict[str, str]:
+        """Give the sidecars, each with what its policy is for."""
+        return {
             str(sidecar.container["name"]): policy.description
-            for policy in _in_force(ctx).injections
+            for policy in policies.injections
             for sidecar in policy.inject.sidecars
             if sidecar.offered
         }
-        return offer(offered, incomplete)
 
 
 class RunName(Word):

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from policies.model import Manifest
 from tests.kubectl_ml.apiserver import APIServer
 from tests.kubectl_ml.program import Outcome, invoke
@@ -353,3 +355,16 @@ def test_what_an_owner_counts_is_not_charged_to_its_pods(tmp_path: Path) -> None
 
     assert "is charged" in explain(POD % "", tmp_path).out
     assert "is charged" not in explain(owned, tmp_path).out
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["ownerReferences: [x]", "ownerReferences: {a: b}", "ownerReferences: 1", "labels: [x]"],
+)
+def test_owners_that_are_none_are_no_crash_beside_quotas(tmp_path: Path, metadata: str) -> None:
+    (tmp_path / "quotas.yaml").write_text(QUOTAS)
+
+    outcome = explain(POD % f", {metadata}", tmp_path)
+
+    assert outcome.code == 0, outcome
+    assert outcome.out.startswith("Pod/default/web\n")
