@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -26,35 +26,33 @@ _HARMLESS = re.compile(r"\bobject\.(spec|metadata\.(labels|annotations|name|name
 
 
 class Unchanged:
-    """Gives digests of objects, under the policies and namespaces that they are charged by."""
+    """Gives digests of objects, under the policies and the namespace that they are charged by."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._of: tuple[PolicySet, Mapping[str, Any]] | None = None
+        self._of: PolicySet | None = None
         self._number = 0
         self._tells = True
 
     def essence(self, kind: Kind, obj: Any, policies: PolicySet, facts: Facts) -> bytes:
         """Digest what an object is charged by; empty: who knows, so it is charged anew."""
         with self._lock:
-            self._look_at(policies, facts.namespaces)
+            self._look_at(policies)
             number, tells = self._number, self._tells
         if not tells or catalogue.builtin().kinds.get((kind.group, kind.kind)) is not kind:
             return b""
         try:
-            text = orjson.dumps([number, _what_matters(obj)], option=orjson.OPT_SORT_KEYS)
+            labels = facts.namespaces.get(obj["metadata"].get("namespace") or "")
+            text = orjson.dumps([number, labels, _what_matters(obj)], option=orjson.OPT_SORT_KEYS)
         except orjson.JSONEncodeError:  # a number that is no 64-bit integer
             return b""
         return hashlib.blake2b(text, digest_size=16).digest()
 
-    def _look_at(self, policies: PolicySet, namespaces: Mapping[str, Any]) -> None:
-        """Count up where policies or namespaces are others than before."""
-        before, self._of = self._of, (policies, namespaces)
-        if before is None or before[0] is not policies:
+    def _look_at(self, policies: PolicySet) -> None:
+        """Count up where the policies are others than before."""
+        if self._of is not policies:
+            self._of, self._number = policies, self._number + 1
             self._tells = not any(map(_reads_more, _expressions(policies)))
-        elif before[1] is namespaces or before[1] == namespaces:
-            return
-        self._number += 1
 
 
 def _what_matters(obj: Any) -> dict[str, Any]:

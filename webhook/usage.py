@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 from policies.quota.charges import Charge
@@ -133,6 +133,12 @@ class Usage:
         """List the accounts that use something."""
         with self.lock:
             return [one for one, sums in self._sums.items() if any(sums.values())]
+
+    def places(self, namespaces: Collection[str]) -> set[tuple[str, str]]:
+        """Tell of which kinds there are objects in some namespaces: kind and namespace."""
+        with self.lock:
+            entries = self._entries.values()
+            return {(one.kind, one.namespace) for one in entries if one.namespace in namespaces}
 
     def seen(self, key: str, policy: str) -> Seen | None:
         """Tell how an object was seen last, by a ledger's key; None: it never was."""

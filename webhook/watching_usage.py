@@ -2,7 +2,8 @@
 Fills the table of what is in use: follows every kind that makes pods, while there is a quota.
 
 A thread for each kind that the API server serves lists and watches it. What is seen is charged with
-the policies in force; when those change, everything is listed anew, beside the watches.
+the policies in force; when those change, everything is listed anew, beside the watches, and where
+the labels of a namespace do, what is in it.
 """
 
 from __future__ import annotations
@@ -139,8 +140,7 @@ class UsageWatch:
         if found is None:
             return
         known, _ = found
-        path = f"/apis/{group}" if group else "/api"
-        path += f"/{self._versions[known.name]}/namespaces/{namespace}/{known.plural}/{name}"
+        path = f"{self._path(known)}/namespaces/{namespace}/{known.plural}/{name}"
         try:
             obj = await asyncio.to_thread(self._api.ask, "GET", path, what="an owner")
         except (NotFound, NotReachable):
@@ -171,7 +171,7 @@ class UsageWatch:
         self._listers.shutdown(wait=False, cancel_futures=True)
 
     def _look(self) -> Iterator[None]:
-        """Charge everything anew where policies or namespaces changed."""
+        """Charge everything anew where policies changed, and what is in namespaces that did."""
         try:
             policies = self._policies.current
         except NotReady:
@@ -187,9 +187,28 @@ class UsageWatch:
         if now > self._looked + KINDS_SECONDS:
             self._looked = now
             self._find_kinds(policies)
-        if self._charged_by is None or not _is_alike(self._charged_by, policies, facts):
+        if self._charged_by is None or self._charged_by[0] is not policies:
             self.refresh()
+        elif others := _others(self._charged_by[1], facts.namespaces):
+            self._charge_again(others)
+            self._charged_by = (policies, facts.namespaces)
         yield
+
+    def _charge_again(self, namespaces: set[str]) -> None:
+        """Read what is in namespaces that have other labels now."""
+        for name, namespace in sorted(self.usage.places(namespaces)):
+            kind, _ = self._watched[name]
+            path = f"{self._path(kind)}/namespaces/{namespace}/{kind.plural}"
+            try:
+                found = self._api.ask("GET", path, what=f"the {kind.plural} of {namespace}")
+            except (NotFound, Forbidden):  # gone, or said by who lists them all
+                continue
+            for one in found["items"]:
+                self._take(kind, one)
+
+    def _path(self, kind: Kind) -> str:
+        base = f"/apis/{kind.group}" if kind.group else "/api"
+        return f"{base}/{self._versions[kind.name]}"
 
     def _find_kinds(self, policies: PolicySet) -> None:
         """Follow the kinds that are served and aren't followed yet."""
@@ -253,15 +272,20 @@ class UsageWatch:
         return version
 
     def _take_all(self, kind: Kind, found: list[Any], version: int) -> None:
-        policies, facts = self._in_force() or PolicySet(), self._facts.known or Facts()
-        entries = [self._charged(kind, one, policies, facts) for one in found]
-        self.usage.listed(kind.name, entries, version)
+        """Charge all objects of a kind, and again if policies or namespaces changed meanwhile."""
+        while True:
+            policies, facts = self._in_force() or PolicySet(), self._facts.known or Facts()
+            entries = [self._charged(kind, one, policies, facts) for one in found]
+            self.usage.listed(kind.name, entries, version)
+            if self._is_still_so(policies, facts):
+                return
 
     def _take(self, kind: Kind, obj: Any) -> None:
-        """Charge an object that changed, and again if the policies changed meanwhile."""
+        """Charge an object that changed, and again if policies or namespaces changed meanwhile."""
         while (policies := self._in_force()) is not None:
-            self.usage.put(self._charged(kind, obj, policies, self._facts.known or Facts()))
-            if policies is self._in_force():
+            facts = self._facts.known or Facts()
+            self.usage.put(self._charged(kind, obj, policies, facts))
+            if self._is_still_so(policies, facts):
                 return
 
     def _in_force(self) -> PolicySet | None:
@@ -269,6 +293,13 @@ class UsageWatch:
             return self._policies.current
         except NotReady:
             return None
+
+    def _is_still_so(self, policies: PolicySet, facts: Facts) -> bool:
+        """Tell whether what an object was charged by is in force still; else nobody would see."""
+        now, current = self._facts.known, self._in_force()
+        return (current is None or current is policies) and (
+            now is None or now is facts or now.namespaces == facts.namespaces
+        )
 
     def _charged(self, kind: Kind, obj: Any, policies: PolicySet, facts: Facts) -> Entry:
         version = int(obj["metadata"]["resourceVersion"])
@@ -304,9 +335,8 @@ def _api_version(kind: Kind) -> str:
     return f"{kind.group}/{kind.versions[-1]}" if kind.group else kind.versions[-1]
 
 
-def _is_alike(
-    charged_by: tuple[PolicySet, Mapping[str, Any]], policies: PolicySet, facts: Facts
-) -> bool:
-    return charged_by[0] is policies and (
-        charged_by[1] is facts.namespaces or charged_by[1] == facts.namespaces
-    )
+def _others(before: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
+    """Name the namespaces with other labels than before; what was in those that went is gone."""
+    if before is now:
+        return set()
+    return {name for name, labels in now.items() if before.get(name) != labels}
