@@ -33,7 +33,7 @@ from policies.model import (
 from policies.workloads import catalogue
 
 if TYPE_CHECKING:
-    from policies.quota.charges import Quota
+    from policies.quota.charges import Classes, Quota
 
 POD = "Pod"
 MAX_PLANS = 4096
@@ -65,7 +65,10 @@ class Prepared:
         self.policies = policies
         self.catalogue = catalogue.of(policies)
         self.guards = Guards(policies.guards, policies.exceptions, policies.accelerators)
-        self.quotas = _quotas(policies) if policies.quotas else ()
+        self.quotas: tuple[Quota, ...] = ()
+        self.classes: Classes | None = None  # where there are quotas
+        if policies.quotas:
+            self.quotas, self.classes = _quotas(policies)
         self.quotas_by_user = any(one.group_by.by == "user" for one in policies.quotas)
         self.opt_ins = frozenset(item.name for item in policies.injections if item.opt_in)
         self.authors = FAMILIES | {item.name for item in policies.injections}
@@ -111,10 +114,11 @@ class Prepared:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
 
-def _quotas(policies: PolicySet) -> tuple[Quota, ...]:
+def _quotas(policies: PolicySet) -> tuple[tuple[Quota, ...], Classes]:
     from policies.quota import charges  # here, because a terminal hardly ever has quotas
 
-    return tuple(charges.ready(one, policies.exceptions) for one in policies.quotas)
+    quotas = tuple(charges.ready(one, policies.exceptions) for one in policies.quotas)
+    return quotas, charges.Classes(policies.accelerators)
 
 
 @lru_cache(maxsize=4)

@@ -10,7 +10,7 @@ class of its resource. Else a budget would be evaded by not saying what one want
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -38,6 +38,7 @@ NONE = "<none>"  # the group of what has no label, no creator, no queue
 CREATOR = intents.CREATOR
 _POD = "Pod"
 _ZERO = Decimal(0)
+_ONE = Decimal(1)
 _QUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kai.scheduler/queue", "volcano.sh/queue-name")
 _QUEUE_ANNOTATIONS = ("scheduling.volcano.sh/queue-name", f"{intents.PREFIX}queue")
 # What a rolling update adds, and the field that says so.
@@ -129,13 +130,11 @@ class Counted:
     steady: Share
 
 
-def count(
-    obj: Any, kind: Kind, known: Catalogue, accelerators: Mapping[str, Accelerator]
-) -> Counted:
+def count(obj: Any, kind: Kind, known: Catalogue, classes: Classes) -> Counted:
     """Count what a rendered object asks for; what is held back asks for nothing."""
     if demand.is_held(obj, kind):
         return Counted(peak=Share(), steady=Share())
-    found = demand.of(obj, kind, known, accelerators, also=_by_class(accelerators))
+    found = demand.of(obj, kind, known, classes.accelerators, also=classes.count)
     return Counted(peak=found.peak, steady=found.steady)
 
 
@@ -249,33 +248,59 @@ _GROUPS: Mapping[str, Callable[[str, Request, Target, Facts], str]] = {
 # --- classes -----------------------------------------------------------------------------------
 
 
-def _by_class(accelerators: Mapping[str, Accelerator]) -> demand.Also:
-    """Count a pod's devices by class, and by weight, beside their resources."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Class:
+    """One device class: the key that budgets have for it, where its nodes are, what it weighs."""
 
-    def also(request: PodRequest, spec: Any, classes: Mapping[str, str]) -> None:
+    key: str
+    nodes: nodes.Nodes
+    weight: Decimal
+
+
+class Classes:
+    """Device classes, ready to count pods by: also by the resource that they are asked for by."""
+
+    def __init__(self, accelerators: Mapping[str, Accelerator]) -> None:
+        self.accelerators = accelerators
+        self._by_name: dict[str, _Class] = {}
+        self._by_resource: dict[str, list[_Class]] = {}
+        for one in accelerators.values():
+            made = self._by_name[one.name] = _Class(
+                key=f"{DEVICES}.{one.name}",
+                nodes=nodes.of_labels(one.node_selector),
+                weight=Decimal(str(one.weight)),
+            )
+            self._by_resource.setdefault(_resource(one), []).append(made)
+
+    def count(self, request: PodRequest, spec: Any, classes: Mapping[str, str]) -> None:
+        """Count a pod's devices by class, and by weight, beside their resources."""
         amounts = request.amounts.values
+        devices = [name for name in amounts if requests.is_device(name)]
+        if not devices:
+            return
         may = nodes.of_pod(spec)
         weighed = count = _ZERO
-        for resource in [name for name in amounts if requests.is_device(name)]:
-            named = accelerators.get(classes.get(resource, ""))
-            within = nodes.both(may, nodes.of_labels(named.node_selector)) if named else may
+        for resource in devices:
+            number = amounts[resource]
+            named = self._by_name.get(classes.get(resource, ""))
+            within = nodes.both(may, named.nodes) if named else may
             found = [
                 one
-                for one in accelerators.values()
-                if _resource(one) == resource
-                and not nodes.apart(within, nodes.of_labels(one.node_selector))
+                for one in self._by_resource.get(resource, ())
+                if not nodes.apart(within, one.nodes)
             ]
             for one in found:
-                amounts[f"{DEVICES}.{one.name}"] = amounts[resource]
-            weights = [named.weight] if named else [one.weight for one in found] or [1]
-            weighed += amounts[resource] * Decimal(str(max(weights)))
-            count += amounts[resource]
+                amounts[one.key] = number
+            weighed += number * (named.weight if named else max(_weights(found)))
+            count += number
         if weighed:
             amounts[DEVICES] = weighed
         if count:
             amounts[_COUNT] = count
 
-    return also
+
+def _weights(classes: list[_Class]) -> Iterable[Decimal]:
+    return [one.weight for one in classes] or [_ONE]
 
 
 def _resource(accelerator: Accelerator) -> str:

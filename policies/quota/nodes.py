@@ -53,7 +53,11 @@ def both(one: Nodes, other: Nodes) -> Nodes:
 
 def apart(one: Nodes, other: Nodes) -> bool:
     """Tell whether no node can be among both."""
-    return any(key in other and not values & other[key] for key, values in one.items())
+    for key, values in one.items():  # asked for each class of each pod
+        others = other.get(key)
+        if others is not None and values.isdisjoint(others):
+            return True
+    return False
 
 
 def _any_of(terms: list[Nodes]) -> Nodes:

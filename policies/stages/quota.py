@@ -31,10 +31,9 @@ def charges(
     context: Context, covered: list[tuple[Quota, Target]], rendered: Any
 ) -> tuple[Charge, ...]:
     """Charge an object, whose templates were folded, under each quota that covers it."""
-    assert context.kind is not None  # noqa: S101 -- something covers it
-    counted = rules.count(
-        rendered, context.kind, context.catalogue, context.prepared.policies.accelerators
-    )
+    classes = context.prepared.classes
+    assert context.kind is not None and classes is not None  # noqa: S101, PT018 -- it is covered
+    counted = rules.count(rendered, context.kind, context.catalogue, classes)
     return tuple(
         rules.charge(
             quota,

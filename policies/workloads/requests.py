@@ -48,6 +48,10 @@ class Amounts:
 
     def add(self, other: Amounts, times: int = 1) -> None:
         """Add another's quantities, so many times."""
+        if times == 1 and not self.values:
+            self.values.update(other.values)
+            self.binary |= other.binary
+            return
         for name, value in other.values.items():
             if name not in self.values and name in other.binary:
                 self.binary.add(name)
