@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from policies import engine
 from policies.model import Facts, PolicySet, Request, Violation
 from policies.quota import budgets, verdicts
 from policies.quota.charges import Charge
@@ -26,7 +25,7 @@ from webhook.apiserver import NotFound
 from webhook.controllers import CONTROLLERS
 from webhook.reserving import Busy, Found, Ledgers, Reservation
 from webhook.review import Review
-from webhook.watching_usage import UsageWatch, charges_of
+from webhook.watching_usage import UsageWatch
 
 # The API server gives a request 60 s; what it hasn't stored by then it never will.
 HOLD_SECONDS = 65
@@ -141,20 +140,20 @@ class Quotas:
         metadata = request.object.get("metadata") if isinstance(request.object, dict) else None
         if not isinstance(metadata, dict) or metadata.get("deletionTimestamp"):
             return None
-        new = engine.charges(replace(request, subresource=""), policies, facts)
+        new = self._watch.charged.reviewed(replace(request, subresource=""), kind, policies, facts)
         if not new:
             return None
-        old: tuple[Charge, ...] = ()
-        before = request.old_object if request.operation == "UPDATE" else None
+        old: Mapping[str, Charge] = {}
+        before: Any = request.old_object if request.operation == "UPDATE" else None
         version = 0
-        if isinstance(before, dict):
-            old = charges_of(_typed(before, request), kind, policies, facts)
+        if _is_stored(before):
+            old = self._watch.entry(kind, before, policies, facts).charges
             version = int(before["metadata"].get("resourceVersion") or 0)
         return _Asked(
             request=request,
             kind=kind,
             new=new,
-            old={one.policy.name: one for one in old},
+            old=old,
             uid=str(metadata.get("uid") or review.uid),
             version=version,
         )
@@ -334,9 +333,9 @@ def _owner_uid(obj: Any) -> str:
     return ""
 
 
-def _typed(obj: Any, request: Request) -> Any:
-    version = f"{request.group}/{request.version}" if request.group else request.version
-    return {"apiVersion": version, "kind": request.kind, **obj}
+def _is_stored(obj: Any) -> bool:
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    return isinstance(metadata, dict) and bool(metadata.get("uid") and metadata.get("name"))
 
 
 def _replicas(scale: Any) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -55,18 +55,20 @@ class Unchanged:
             self._tells = not any(map(_reads_more, _expressions(policies)))
 
 
-def _what_matters(obj: Any) -> dict[str, Any]:
+def _what_matters(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = {key: value for key, value in obj["metadata"].items() if key not in _NOT_ITS_OWN}
+    # What is listed says neither its kind nor its version.
+    obj = {**obj, "kind": None, "apiVersion": None, "metadata": metadata}
     status = obj.get("status")
     if not isinstance(status, dict):
-        return {**obj, "metadata": metadata}
+        return obj
     kept = {key: status[key] for key in STATUS if key in status}
     conditions = status.get("conditions")
     if isinstance(conditions, list):
         kept["conditions"] = [
             [one.get("type"), one.get("status")] for one in conditions if isinstance(one, dict)
         ]
-    return {**obj, "metadata": metadata, "status": kept}
+    return {**obj, "status": kept}
 
 
 def _reads_more(expression: str) -> bool:

@@ -18,16 +18,14 @@ from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from policies import engine
-from policies.model import Facts, PolicySet, Request
-from policies.quota.charges import Charge
+from policies.model import Facts, PolicySet
 from policies.quota.trees import Entry, entry_of
 from policies.workloads import catalogue
 from policies.workloads.catalogue import Kind
 from webhook.apiserver import Forbidden, NotFound
+from webhook.charged import Charged
 from webhook.errors import NotReachable, NotReady
 from webhook.following import PACE, Collection, Follower, Pace, Recorder, Watcher
-from webhook.unchanged import Unchanged
 from webhook.usage import Usage
 
 LOOK_SECONDS = 0.2  # between two looks at whether policies or namespaces changed
@@ -89,7 +87,7 @@ class UsageWatch:
         self._recorder = recorder
         self._log = log
         self._pace = pace
-        self._unchanged = Unchanged()
+        self.charged = Charged()
         self._stopped = threading.Event()
         self._watched: dict[str, tuple[Kind, Watcher]] = {}  # by KIND.GROUP
         self._versions: dict[str, str] = {}
@@ -147,6 +145,16 @@ class UsageWatch:
             return
         if obj["metadata"].get("uid") == uid:
             self._take(known, obj)
+
+    def entry(self, kind: Kind, obj: Any, policies: PolicySet, facts: Facts) -> Entry:
+        """Charge an object that is there, unless it was charged as it is before."""
+        version = int(obj["metadata"].get("resourceVersion") or 0)
+        essence = self.charged.essence(obj, kind, policies, facts)
+        known = self.usage.entry(str(obj["metadata"]["uid"]))
+        if known and essence and known.essence == essence:
+            return replace(known, version=version)
+        found = self.charged.there(obj, kind, policies, facts, essence=essence)
+        return entry_of(obj, kind=kind.name, charges=found, version=version, essence=essence)
 
     # --- threads --------------------------------------------------------------------------------
 
@@ -267,7 +275,7 @@ class UsageWatch:
             )
             return 0
         version = int(answer["metadata"]["resourceVersion"])
-        entries = [self._charged(kind, found, policies, facts) for found in answer["items"]]
+        entries = [self.entry(kind, found, policies, facts) for found in answer["items"]]
         self.usage.listed(kind.name, entries, version)
         return version
 
@@ -275,7 +283,7 @@ class UsageWatch:
         """Charge all objects of a kind, and again if policies or namespaces changed meanwhile."""
         while True:
             policies, facts = self._in_force() or PolicySet(), self._facts.known or Facts()
-            entries = [self._charged(kind, one, policies, facts) for one in found]
+            entries = [self.entry(kind, one, policies, facts) for one in found]
             self.usage.listed(kind.name, entries, version)
             if self._is_still_so(policies, facts):
                 return
@@ -284,7 +292,7 @@ class UsageWatch:
         """Charge an object that changed, and again if policies or namespaces changed meanwhile."""
         while (policies := self._in_force()) is not None:
             facts = self._facts.known or Facts()
-            self.usage.put(self._charged(kind, obj, policies, facts))
+            self.usage.put(self.entry(kind, obj, policies, facts))
             if self._is_still_so(policies, facts):
                 return
 
@@ -301,38 +309,9 @@ class UsageWatch:
             now is None or now is facts or now.namespaces == facts.namespaces
         )
 
-    def _charged(self, kind: Kind, obj: Any, policies: PolicySet, facts: Facts) -> Entry:
-        version = int(obj["metadata"]["resourceVersion"])
-        essence = self._unchanged.essence(kind, obj, policies, facts)
-        known = self.usage.entry(str(obj["metadata"]["uid"]))
-        if known and essence and known.essence == essence:
-            return replace(known, version=version)
-        obj = {"kind": kind.kind, "apiVersion": _api_version(kind), **obj}
-        found = charges_of(obj, kind, policies, facts)
-        return entry_of(obj, kind=kind.name, charges=found, version=version, essence=essence)
-
-
-def charges_of(obj: Any, kind: Kind, policies: PolicySet, facts: Facts) -> tuple[Charge, ...]:
-    """Charge an object that is there, as it is."""
-    metadata = obj["metadata"]
-    request = Request(
-        operation="CREATE",
-        group=kind.group,
-        version=obj["apiVersion"].rpartition("/")[2],
-        kind=kind.kind,
-        namespace=metadata.get("namespace") or "",
-        name=metadata["name"],
-        object=obj,
-    )
-    return engine.charges(request, policies, facts)
-
 
 def _makes_none(kind: Kind) -> bool:
     return bool(kind.template or kind.cluster_scoped or (kind.no_pods and kind.no_pods.always))
-
-
-def _api_version(kind: Kind) -> str:
-    return f"{kind.group}/{kind.versions[-1]}" if kind.group else kind.versions[-1]
 
 
 def _others(before: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
