@@ -31,6 +31,11 @@ _TURN_SECONDS = 0.06
 _AGAIN_SECONDS = 0.25  # until what is refused is asked again: the leader looks every 0.2 s
 _PATIENCE_SECONDS = 0.7  # for how long
 _FULL_SECONDS = 0.1  # until the leader has made room in a ledger that is full, perhaps
+# The API server keeps 25 idle connections to a webhook (client-go, transport/cache.go). Who waits
+# together isn't answered all at once, else it closes the others and soon makes as many anew, which
+# costs more than a review does.
+_PORTION = 8
+_PORTION_SECONDS = 0.01
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -118,6 +123,11 @@ class _Wish:
             if one.account in refusing
             for short in shorts
         )
+
+    def tell(self, found: Found) -> None:
+        """Answer, unless nobody waits any more."""
+        if not self.done.done():
+            self.done.set_result(found)
 
     def _give_back(self, opened: Mapping[Account, Opened]) -> None:
         for one in self.reservations if self.is_create else ():
@@ -224,12 +234,16 @@ class Ledgers:
 
     def _answer(self, batch: list[_Wish], answered: list[tuple[_Wish, Found]]) -> list[_Wish]:
         """Answer, and give what has to be done still."""
-        for wish, found in answered:
+        later = asyncio.get_running_loop().call_later
+        for number, (wish, found) in enumerate(answered):
             self._remember(wish, found)
+            wait = number // _PORTION * _PORTION_SECONDS
             if wish.waits(found):
-                asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._ask_again, wish)
-            elif not wish.done.done():
-                wish.done.set_result(found)
+                later(_AGAIN_SECONDS, self._ask_again, wish)
+            elif wait and time.monotonic() + wait < wish.came + WAIT_SECONDS:
+                later(wait, wish.tell, found)
+            else:
+                wish.tell(found)
         settled = {wish for wish, _ in answered if not wish.done.cancelled()}
         left = [wish for wish in batch if wish not in settled]
         # What is late was refused for it: what it took goes back, if that is no update's.
