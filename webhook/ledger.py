@@ -23,6 +23,7 @@ from webhook.usage import Usage
 
 LABEL = "kubectl-ml.io/ledger"
 SHARED_SECONDS = 1.0  # how long it counts that another process has reserved
+MANY = 1000  # holds that are remembered at least
 MAX_BYTES = 3300  # of what is written into the object, whose metadata takes some 700 more
 
 
@@ -106,11 +107,19 @@ class Store:
         self._foreign = float("-inf")
         self._known = 0  # the newest version that we wrote, or lost against another with
         self._doubted = False  # it refuses, and may be older than the request
+        self._many = MANY
 
     @property
     def is_shared(self) -> bool:
         """Tell whether another process reserves here, too, just now."""
         return time.monotonic() < self._foreign + SHARED_SECONDS
+
+    def remember(self, hold: Hold) -> None:
+        """Note what this process made, and forget now and then what nobody waits for any more."""
+        self.made[hold.key] = hold
+        if len(self.made) > self._many:
+            self._forget()
+            self._many = 2 * len(self.made) + MANY
 
     def watched(self, written: Written) -> None:
         """Take what the watch tells of."""

@@ -88,7 +88,7 @@ class Recount:
                 self._edited(one)
             else:
                 there[written.ledger.policy, written.ledger.group] = written
-                self._tell(one)
+                self._tell(written)
         with self._lock:
             self._there = there
             self._changed |= set(there)
@@ -108,11 +108,12 @@ class Recount:
             else:
                 self._there[account] = written
             self._changed.add(account)
-        self._tell(found if event != "DELETED" else None)
+        if event != "DELETED":
+            self._tell(written)
 
-    def _tell(self, found: Any) -> None:
-        if found is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._ledgers.saw, found)
+    def _tell(self, written: Written) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ledgers.saw, written)
 
     def _edited(self, found: Any) -> None:
         """Take away what is no ledger any more: whoever needs it counts anew."""
@@ -226,7 +227,7 @@ class Recount:
             there = self._there.get(account)
             if there is None or int(there.version) < int(again.version):
                 self._there[account] = again
-        self._tell(found)
+        self._tell(again)
         return True
 
     def _read(self, account: Account) -> Written | None:

@@ -15,14 +15,14 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias, TypeVar
 
 from policies.quota.ledger import Amounts, Hold, Opened, Short
 from policies.quota.trees import Account
 from webhook.apiserver import Conflicting
 from webhook.errors import NotReachable
-from webhook.ledger import Access, Full, Store, Written, read
+from webhook.ledger import Access, Full, Store, Written
 
 WAIT_SECONDS = 3.0  # in all; the webhook has 5
 WRITERS = 8  # batches, and writes, at once
@@ -174,13 +174,11 @@ class Ledgers:
         """Ask the API server without holding up the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._batches, call)
 
-    def saw(self, config_map: Any) -> None:
+    def saw(self, written: Written) -> None:
         """Take a ledger as the watch saw it."""
-        written = read(config_map, float("-inf"))  # it may have changed since
-        if written is not None:
-            store = self._stores.get((written.ledger.policy, written.ledger.group))
-            if store is not None:
-                store.watched(written)
+        store = self._stores.get((written.ledger.policy, written.ledger.group))
+        if store is not None:
+            store.watched(replace(written, read=float("-inf")))  # it may have changed since
 
     def close(self) -> None:
         """End."""
@@ -260,11 +258,11 @@ class Ledgers:
     def _remember(self, wish: _Wish, found: Found) -> None:
         """Note what this process made, for a ledger that has to be counted anew."""
         for one in wish.reservations:
-            made = self._stores[one.account].made
+            store = self._stores[one.account]
             if wish.release or wish.refused(found):
-                made.pop(one.hold.key, None)
+                store.made.pop(one.hold.key, None)
             elif wish.keep:
-                made[one.hold.key] = one.hold
+                store.remember(one.hold)
 
     # --- in a thread ----------------------------------------------------------------------------
 

@@ -275,15 +275,11 @@ def loads(text: str) -> Ledger:
 def _holds(listed: Iterable[Any]) -> Iterator[Hold]:
     length = len(key_of(""))
     for asked, counted, version, until, keys in listed:
-        one = Hold(
-            key="",
-            asked=_read(asked),
-            counted=_read(counted),
-            version=int(version),
-            until=int(until),
-        )
+        asks, has = _read(asked), _read(counted)
+        number, end = int(version), int(until)
         for at in range(0, len(keys), length):
-            yield replace(one, key=keys[at : at + length])
+            key = keys[at : at + length]
+            yield Hold(key=key, asked=asks, counted=has, version=number, until=end)
 
 
 def _written(amounts: Amounts) -> tuple[tuple[str, str], ...]:

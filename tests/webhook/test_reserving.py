@@ -18,7 +18,7 @@ import structlog
 from policies.quota.ledger import Hold, Ledger, Short, key_of
 from webhook.apiserver import Conflicting, NotFound
 from webhook.errors import NotReachable
-from webhook.ledger import Access, config_map, name_of, read
+from webhook.ledger import MANY, Access, Store, Written, config_map, name_of, read
 from webhook.reserving import Busy, Found, Ledgers, Reservation
 from webhook.usage import Usage
 
@@ -105,6 +105,13 @@ def ledgers(api: Api) -> Ledgers:
             log=structlog.get_logger(),
         )
     )
+
+
+def seen(config_map: Any) -> Written:
+    """As the watch reads a ledger."""
+    written = read(config_map, time.monotonic())
+    assert written is not None
+    return written
 
 
 def takes(
@@ -313,7 +320,7 @@ def test_an_echo_of_what_was_known_before_is_no_second_conflict() -> None:
         api.objects[name] = {**old, "metadata": metadata}  # another process wrote
         asking = asyncio.create_task(reserved(one, [takes("b", {"gpus": 9})]))
         while not asking.done():
-            one.saw(old)  # the watch lags
+            one.saw(seen(old))  # the watch lags
             await asyncio.sleep(0)
         return await asking
 
@@ -334,7 +341,7 @@ def test_a_busy_watch_keeps_no_refusal_from_being_told() -> None:
             version = str(next(api.versions))
             metadata = {**found["metadata"], "resourceVersion": version}
             api.objects[name] = {**found, "metadata": metadata}
-            one.saw(api.objects[name])
+            one.saw(seen(api.objects[name]))
             await asyncio.sleep(0)
         return await asking
 
@@ -371,3 +378,13 @@ def test_a_ledger_never_grows_beyond_what_is_small() -> None:
     assert {one for one in found if one != ((),)} == {None}  # to be tried again
     body = config_map(read(api.objects[name_of(("a", "nlp"))], 0).ledger, "kubectl-ml", "1")
     assert len(str(body)) < 4096
+
+
+def test_what_nobody_waits_for_is_forgotten() -> None:
+    store = Store(ledgers(Api()).access, ("gpus", "nlp"))
+    for number in range(5 * MANY):
+        store.remember(Hold(key=f"old-{number}", asked={}, until=1))
+    waiting = Hold(key="new", asked={}, until=2**31)
+    store.remember(waiting)
+    assert len(store.made) <= MANY + 1
+    assert store.made["new"] == waiting
