@@ -98,9 +98,9 @@ class Written:
 class Store:
     """One ledger in the API server, as this process knows it; used by one thread at a time."""
 
-    def __init__(self, access: Access, account: Account) -> None:
+    def __init__(self, access: Access, account: Account, digest: str = "") -> None:
         self.account = account
-        self.digest = ""  # of the policy in force
+        self.digest = digest  # of the policy in force
         self.made: dict[str, Hold] = {}  # by this process, and perhaps not seen yet
         self._access = access
         self._there: Written | None = None
@@ -113,6 +113,12 @@ class Store:
     def is_shared(self) -> bool:
         """Tell whether another process reserves here, too, just now."""
         return time.monotonic() < self._foreign + SHARED_SECONDS
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing that this process made may be under way."""
+        self._forget()
+        return not self.made
 
     def remember(self, hold: Hold) -> None:
         """Note what this process made, and forget now and then what nobody waits for any more."""
@@ -203,6 +209,10 @@ class Store:
         except Conflicting:
             self._known = max(self._known, int(there.version or 0))
             raise
+        except NotFound as error:
+            if not there.version:
+                raise  # nor is there a place for it
+            raise Conflicting(str(error)) from error  # it was taken away, as nothing was in it
         version = found["metadata"]["resourceVersion"]
         self._known = max(self._known, int(version))
         return Written(ledger=ledger, version=version, read=began)

@@ -33,6 +33,7 @@ from webhook.watching_usage import UsageWatch
 RECOUNT_SECONDS = 0.2  # between two looks at what changed
 STATUS_SECONDS = 1.0  # between two writes of a policy's status
 EXPIRY_SECONDS = 5.0  # between two looks at what expired
+IDLE_SECONDS = 600.0  # until a ledger of a group that has nothing any more is taken away
 TRIES = 5  # to write a ledger that others write, too, before others' turn
 MAX_GROUPS = 100  # in a status; those that use most
 MAX_HOLDERS = 5  # of a group
@@ -60,6 +61,7 @@ class Recount:
         recorder: Recorder,
         log: FilteringBoundLogger,
         loop: asyncio.AbstractEventLoop,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._api = api
         self._ledgers = ledgers
@@ -76,6 +78,8 @@ class Recount:
         self._expiry = self._summed_up = float("-inf")
         self._said: dict[str, Any] = {}
         self._loop = loop  # where the writers run
+        self._idle_seconds = idle_seconds
+        self._idle: dict[Account, float] = {}  # ledgers of those that have nothing, since when
 
     # --- what the watch of the ledgers finds ------------------------------------------------------
 
@@ -110,6 +114,8 @@ class Recount:
             self._changed.add(account)
         if event != "DELETED":
             self._tell(written)
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ledgers.lost, account)
 
     def _tell(self, written: Written) -> None:
         if not self._loop.is_closed():
@@ -239,19 +245,32 @@ class Recount:
         return read(found, time.monotonic())  # None: the watch tells of it, too
 
     def _expire(self) -> None:
-        """End what no object came of, by a live read."""
+        """End what no object came of, by a live read, and ledgers that nobody needs any more."""
         if time.monotonic() < self._expiry + EXPIRY_SECONDS:
             return
         self._expiry = time.monotonic()
         now = time.time()
         with self._lock:
             there = dict(self._there)
+        self._take_away(there)
         late = [one for one, written in there.items() if any(written.ledger.expired(now))]
         if not late:
             return
         self._watch.refresh()
         for account in late:
             self._write(account, there[account], there[account].ledger.digest, over=now)
+
+    def _take_away(self, there: Mapping[Account, Written]) -> None:
+        """Delete what stayed empty, as it is: groups come and go, and may be named by anything."""
+        now = time.monotonic()
+        empty = {one for one, it in there.items() if not (it.ledger.used or it.ledger.holds)}
+        self._idle = {one: self._idle.get(one, now) for one in empty}
+        for account, since in self._idle.items():
+            if now - since >= self._idle_seconds and not self._watch.usage.used(account):
+                version = {"resourceVersion": there[account].version}
+                path = self._ledgers.access.path(name_of(account))
+                self._ask("DELETE", path, body={"preconditions": version})
+                self._wrote.pop(account, None)
 
     # --- for people -----------------------------------------------------------------------------
 
@@ -297,9 +316,9 @@ class Recount:
             "groupsInAll": len(groups),
         }
 
-    def _ask(self, method: str, path: str) -> None:
+    def _ask(self, method: str, path: str, *, body: Any = None) -> None:
         try:
-            self._api.ask(method, path, what="a ledger")
+            self._api.ask(method, path, what="a ledger", body=body)
         except (NotFound, Conflicting):
             return
 

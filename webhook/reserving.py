@@ -159,16 +159,21 @@ class Ledgers:
         """
         wish = _Wish(reservations=reservations, keep=keep, patient=patient)
         for one in reservations:
-            store = self._stores.get(one.account)
-            if store is None:
-                store = self._stores[one.account] = Store(self.access, one.account)
-            store.digest = one.digest
+            self._store(one).digest = one.digest
         self._add([wish])
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 return await wish.done
         except TimeoutError:
             raise Busy("it took too long") from None
+
+    def _store(self, reservation: Reservation) -> Store:
+        """Give the ledger of a reservation, as this process knows it."""
+        account = reservation.account
+        store = self._stores.get(account)
+        if store is None:
+            store = self._stores[account] = Store(self.access, account, reservation.digest)
+        return store
 
     async def asked(self, call: Callable[[], T]) -> T:
         """Ask the API server without holding up the event loop."""
@@ -179,6 +184,13 @@ class Ledgers:
         store = self._stores.get((written.ledger.policy, written.ledger.group))
         if store is not None:
             store.watched(replace(written, read=float("-inf")))  # it may have changed since
+
+    def lost(self, account: Account) -> None:
+        """Take that a ledger is gone; what this process made and nobody has seen counts still."""
+        store = self._stores.get(account)
+        waits = account in self._busy or any(account in one.accounts for one in self._waiting)
+        if store is not None and not waits and store.is_idle:
+            del self._stores[account]
 
     def close(self) -> None:
         """End."""
@@ -253,6 +265,8 @@ class Ledgers:
 
     def _ask_again(self, wish: _Wish) -> None:
         wish.since = time.monotonic()
+        for one in wish.reservations:
+            self._store(one)  # the ledger may have been lost meanwhile
         self._add([wish])
 
     def _remember(self, wish: _Wish, found: Found) -> None:

@@ -102,13 +102,20 @@ class Usage:
             entry = self._entries.get(uid)
             for account, amounts in self._trees.pop(uid, {}).items():
                 self._add(account, amounts, -1)
-                self._roots[account].discard(uid)
+                self._leave(account, uid)
             if entry is None or self._forest.root(uid) != uid:
                 continue
             self._trees[uid] = self._forest.uses(uid)
             for account, amounts in self._trees[uid].items():
                 self._add(account, amounts, 1)
                 self._roots.setdefault(account, set()).add(uid)
+
+    def _leave(self, account: Account, root: str) -> None:
+        """Forget a root, and an account that has none any more."""
+        roots = self._roots[account]
+        roots.discard(root)
+        if not roots:
+            del self._roots[account], self._sums[account]
 
     def _add(self, account: Account, amounts: Amounts, sign: int) -> None:
         sums = self._sums.setdefault(account, {})

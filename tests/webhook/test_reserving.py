@@ -43,21 +43,31 @@ class Api:
 
     def ask(self, method: str, path: str, *, what: str, body: Any = None) -> Any:
         del what
-        name = body["metadata"]["name"] if body else path.rpartition("/")[2]
+        name = body["metadata"]["name"] if "metadata" in (body or {}) else path.rpartition("/")[2]
         time.sleep(self.hangs.get(name, self.delay * self.chance.random()))
         with self.lock:
-            answer = self._get(name) if method == "GET" else self._put(name, body)
+            answer = {"GET": self._get, "DELETE": self._delete}.get(method, self._put)(name, body)
         if self.chance.random() < self.fails:
             raise NotReachable("the answer was lost")
         return answer
 
-    def _get(self, name: str) -> Any:
+    def _get(self, name: str, _body: Any = None) -> Any:
         if name not in self.objects:
             raise NotFound(name)
         return self.objects[name]
 
+    def _delete(self, name: str, body: Any) -> None:
+        there = self._get(name)
+        if body["preconditions"]["resourceVersion"] != there["metadata"]["resourceVersion"]:
+            raise Conflicting(name)
+        del self.objects[name]
+
     def _put(self, name: str, body: Any) -> Any:
+        if "status" in body:
+            return body  # a policy's, which nobody reads here
         there = self.objects.get(name, {"metadata": {"resourceVersion": None}})
+        if name not in self.objects and body["metadata"].get("resourceVersion"):
+            raise NotFound(name)
         if body["metadata"].get("resourceVersion") != there["metadata"]["resourceVersion"]:
             self.conflicts += 1
             raise Conflicting(name)
