@@ -172,7 +172,7 @@ class Store:
                 group=self.account[1],
                 digest=self.digest,
                 holds={**self.made, **there.ledger.holds},
-            ).recount(usage.used(self.account), lambda key: usage.seen(key, policy))
+            ).recount(usage.used(self.account), lambda key: usage.seen(key, self.account))
 
     def _forget(self) -> None:
         now = time.time()

@@ -19,10 +19,12 @@ from policies.model import Facts, PolicySet, Request, Violation
 from policies.quota import budgets, verdicts
 from policies.quota.charges import Charge
 from policies.quota.ledger import Amounts, Hold, Short, key_of
+from policies.quota.trees import Entry
 from policies.workloads import catalogue, pods
 from policies.workloads.catalogue import Kind
+from policies.workloads.controllers import CONTROLLERS
 from webhook.apiserver import NotFound
-from webhook.controllers import CONTROLLERS
+from webhook.guard_rules import CLEANERS
 from webhook.reserving import Busy, Found, Ledgers, Reservation
 from webhook.review import Review
 from webhook.watching_usage import UsageWatch
@@ -147,7 +149,8 @@ class Quotas:
         before: Any = request.old_object if request.operation == "UPDATE" else None
         version = 0
         if _is_stored(before):
-            old = self._watch.entry(kind, before, policies, facts).charges
+            entry = self._watch.entry(kind, before, policies, facts)
+            old = self._before(entry, request, new)
             version = int(before["metadata"].get("resourceVersion") or 0)
         return _Asked(
             request=request,
@@ -157,6 +160,27 @@ class Quotas:
             uid=str(metadata.get("uid") or review.uid),
             version=version,
         )
+
+    def _before(
+        self, entry: Entry, request: Request, new: Iterable[Charge]
+    ) -> Mapping[str, Charge]:
+        """
+        Give what an object was charged with, but what its owner was in its place.
+
+        Who leaves its owner makes room for another there, so it takes all that it asks for; unless
+        the owner goes, whose controllers set free what stays.
+        """
+        if entry.owner in ("", _owner_uid(request.object["metadata"])):
+            return entry.charges
+        old = dict(entry.charges)
+        if request.user.username in (*CONTROLLERS, *CLEANERS):
+            old = {one.policy.name: one for one in new}
+        room = self._watch.usage.room
+        return {
+            policy: one
+            for policy, one in old.items()
+            if room(entry.owner, policy, entry.namespace) is None
+        }
 
     async def _scaled(
         self, request: Request, known: catalogue.Catalogue
@@ -252,7 +276,9 @@ class Quotas:
             counted = before.amounts
         amounts = charge.amounts
         if asked.request.user.username in CONTROLLERS:
-            amounts = await self._beyond_its_owner(asked, charge, counted)
+            beyond = await self._beyond_its_owner(asked, charge, before)
+            if beyond is not None:  # what is counted of it is counted of its owner
+                amounts, counted = beyond, {}
             if not any(amounts.values()):
                 return None
         return Hold(
@@ -263,22 +289,27 @@ class Quotas:
             until=_until(now),
         )
 
-    async def _beyond_its_owner(self, asked: _Asked, charge: Charge, counted: Amounts) -> Amounts:
-        """Take off what the owner of an object was charged with and hasn't made yet."""
-        owner = _owner_uid(asked.request.object)
+    async def _beyond_its_owner(
+        self, asked: _Asked, charge: Charge, before: Charge | None
+    ) -> Amounts | None:
+        """Tell what the owner of an object wasn't charged with; None: there is no such owner."""
+        request, policy = asked.request, charge.policy.name
+        owner = _owner_uid(request.object["metadata"])
         if not owner:
-            return charge.amounts
+            return None
         usage = self._watch.usage
-        found = usage.room(owner, charge.policy.name)
+        found = usage.room(owner, policy, request.namespace)
         if found is None:
             await self._look_for(asked, owner)
-            found = usage.room(owner, charge.policy.name)
+            found = usage.room(owner, policy, request.namespace)
         if found is None:
-            return charge.amounts
+            return None
         _, left = found
-        asks = charge.steady if asked.kind.name != "Pod" else charge.amounts
-        more = {name: value - counted.get(name, _ZERO) for name, value in asks.items()}
-        over = {name: value - left.get(name, _ZERO) for name, value in more.items()}
+        had = before.steady if before else {}
+        over = {
+            name: value - had.get(name, _ZERO) - left.get(name, _ZERO)
+            for name, value in charge.steady.items()
+        }
         return {name: value for name, value in over.items() if value > 0}
 
     async def _look_for(self, asked: _Asked, owner: str) -> None:
@@ -326,8 +357,8 @@ def _try_again(charge: Charge, name: str) -> Violation:
     return Violation(policy=charge.policy.name, message=message)
 
 
-def _owner_uid(obj: Any) -> str:
-    for one in obj["metadata"].get("ownerReferences") or ():
+def _owner_uid(metadata: Any) -> str:
+    for one in metadata.get("ownerReferences") or ():
         if isinstance(one, dict) and one.get("controller") is True:
             return str(one.get("uid") or "")
     return ""

@@ -207,7 +207,7 @@ class Recount:
         usage = self._watch.usage
         with usage.lock:
             ledger = written.ledger.recount(
-                usage.used(account), lambda key: usage.seen(key, account[0]), over=over
+                usage.used(account), lambda key: usage.seen(key, account), over=over
             )
         ledger = _counted_for(ledger, digest)
         if ledger == written.ledger:

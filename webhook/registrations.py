@@ -29,8 +29,8 @@ from policies.asked import Asked
 from policies.errors import InvalidPolicies
 from policies.model import DOMAIN, InjectionPolicy, Manifest
 from policies.workloads.catalogue import Catalogue, builtin, of
+from policies.workloads.controllers import CONTROLLERS
 from webhook import definitions, first, guard_rules
-from webhook.controllers import CONTROLLERS
 
 NAMESPACE = "kubectl-ml"
 SERVICE = "kubectl-ml"

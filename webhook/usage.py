@@ -147,8 +147,13 @@ class Usage:
             entries = self._entries.values()
             return {(one.kind, one.namespace) for one in entries if one.namespace in namespaces}
 
-    def seen(self, key: str, policy: str) -> Seen | None:
-        """Tell how an object was seen last, by a ledger's key; None: it never was."""
+    def seen(self, key: str, account: Account) -> Seen | None:
+        """
+        Tell how an object was seen last, by a ledger's key; None: it never was.
+
+        What its owner is charged with, or another group, isn't counted of the object itself.
+        """
+        policy, group = account
         with self.lock:
             uid = self._by_key.get(key)
             if uid is None:
@@ -157,6 +162,8 @@ class Usage:
             if entry is None:
                 return Seen(counted={}, version=_LAST)
             charge = entry.charges.get(policy)
+            if charge and (charge.group != group or self._forest.is_covered(entry, policy)):
+                charge = None
             return Seen(counted=charge.amounts if charge else {}, version=entry.version)
 
     def holders(self, account: Account) -> list[tuple[str, Amounts]]:
@@ -172,25 +179,26 @@ class Usage:
         with self.lock:
             return self._entries.get(uid)
 
-    def room(self, owner: str, policy: str) -> tuple[Charge, Amounts] | None:
+    def room(self, owner: str, policy: str, namespace: str) -> tuple[Charge, Amounts] | None:
         """
         Tell what the tree of a live owner may still make under a policy.
 
         Gives the charge of the topmost owner that the policy covers, and what it has left of it;
-        None where the owner isn't there, or isn't covered.
+        None where the owner isn't there, in this namespace, or isn't covered. What replaces a pod
+        that is being deleted has its place.
         """
         with self.lock:
             charged: Entry | None = None
-            uid, met = owner, set[str]()
-            while (entry := self._entries.get(uid)) and uid not in met:
-                met.add(uid)
+            met, entry = set[str](), self._entries.get(owner)
+            while entry and entry.uid not in met and entry.namespace == namespace:
+                met.add(entry.uid)
                 if policy in entry.covers and not entry.terminating:
                     charged = entry
-                uid = entry.owner
+                entry = self._entries.get(entry.owner)
             if charged is None:
                 return None
             charge = charged.charges[policy]
-            members = self._forest.used_by_members(charged, policy)
+            members = self._forest.used_by_members(charged, policy, leaving=False)
             left = {
                 name: value - members.get(name, _ZERO) for name, value in charge.amounts.items()
             }

@@ -7,8 +7,9 @@ What objects use together: trees by controller, and what each adds to the groups
 
 A tree uses the larger of what its root asks for at its peak and what its members ask for now; so
 owned pods are free within what their owner is charged with, and what is more is charged. A Pod runs
-itself: what it asks for makes room for nothing that names it as its owner. A member that is being
-deleted is its root's business, what it owns and isn't being deleted counts.
+itself: what it asks for makes room for nothing that names it as its owner. A workload that is being
+deleted is its root's business; a pod that is runs until it is gone, and counts until then. An owner
+is in the namespace of what it owns: who names another's object gains nothing by it.
 """
 
 from __future__ import annotations
@@ -79,11 +80,26 @@ class Forest:
             if not members:
                 del self.members[entry.owner]
 
+    def owner_of(self, entry: Entry) -> Entry | None:
+        """Give the owner of an object, if it is there."""
+        owner = self.entries.get(entry.owner)
+        return owner if owner is not None and owner.namespace == entry.namespace else None
+
+    def is_covered(self, entry: Entry, policy: str) -> bool:
+        """Tell whether an owner is charged with what an object asks for under a policy."""
+        met, owner = {entry.uid}, self.owner_of(entry)
+        while owner is not None and owner.uid not in met:
+            if policy in owner.covers:
+                return True
+            met.add(owner.uid)
+            owner = self.owner_of(owner)
+        return False
+
     def root(self, uid: str) -> str:
         """Climb to the topmost owner that is there."""
         seen = {uid}
-        while (entry := self.entries.get(uid)) and entry.owner in self.entries:
-            uid = entry.owner
+        while (entry := self.entries.get(uid)) and (owner := self.owner_of(entry)):
+            uid = owner.uid
             if uid in seen:  # owners in a circle: whoever wrote that gains nothing
                 return min(seen)
             seen.add(uid)
@@ -96,9 +112,9 @@ class Forest:
             found[account] = total(found.get(account, {}), amounts)
         return found
 
-    def used_by_members(self, entry: Entry, policy: str) -> Amounts:
-        """Tell what the members of an object ask for now."""
-        return self._used_by_members(entry, policy, {entry.uid})
+    def used_by_members(self, entry: Entry, policy: str, *, leaving: bool = True) -> Amounts:
+        """Tell what the members of an object ask for now, with pods that are `leaving` or not."""
+        return self._used_by_members(entry, policy, {entry.uid}, leaving)
 
     def _contributions(
         self, entry: Entry, covered: frozenset[str], met: set[str]
@@ -115,23 +131,22 @@ class Forest:
         for member in self._members_of(entry):
             yield from self._contributions(member, covered | entry.covers, met)
 
-    def _used_by_members(self, entry: Entry, policy: str, met: set[str]) -> Amounts:
+    def _used_by_members(self, entry: Entry, policy: str, met: set[str], leaving: bool) -> Amounts:
         used: Amounts = {}
         for member in self._members_of(entry):
             if member.uid in met:
                 continue
             met.add(member.uid)
-            own = {} if member.terminating else member.steady.get(policy, {})
+            counts = not member.terminating or (leaving and member.kind == POD)
+            own = member.steady.get(policy, {}) if counts else {}
             together = total if member.kind == POD else _most
-            used = total(used, together(own, self._used_by_members(member, policy, met)))
+            inner = self._used_by_members(member, policy, met, leaving)
+            used = total(used, together(own, inner))
         return used
 
     def _members_of(self, entry: Entry) -> list[Entry]:
-        return [
-            self.entries[uid]
-            for uid in sorted(self.members.get(entry.uid, ()))
-            if uid in self.entries
-        ]
+        found = (self.entries.get(uid) for uid in sorted(self.members.get(entry.uid, ())))
+        return [one for one in found if one is not None and one.namespace == entry.namespace]
 
 
 def total(one: Amounts, other: Amounts) -> Amounts:

@@ -2,7 +2,8 @@
 Who made an object: written at its CREATE, kept by updates, where a quota groups by user.
 
 What is there must be countable anew, and an object doesn't say who made it. Objects that a
-controller makes are traced to their topmost owner, so they need no mark.
+controller makes are traced to their topmost owner, so they need no mark. An owner reference alone
+is no proof of that, since anybody may write one: whose account isn't a controller's is marked.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from policies.intents import CREATOR
-from policies.model import Decision, Violation
+from policies.model import Decision, Request, Violation
 from policies.patch import pointer
 from policies.stages.context import Context
 from policies.workloads import pods
+from policies.workloads.controllers import CONTROLLERS
 
 _ANNOTATIONS = ("metadata", "annotations")
 
@@ -56,16 +58,31 @@ def _is_marked(context: Context) -> bool:
         context.kind is not None
         and request.operation in ("CREATE", "UPDATE")
         and not request.subresource
-        and not pods.controller(context.metadata)[0]
+        and not (_is_owned(context) and request.user.username in CONTROLLERS)
     )
+
+
+def _is_owned(context: Context) -> bool:
+    return bool(pods.controller(context.metadata)[0])
 
 
 def _wanted(context: Context) -> str | None:
     request = context.request
     if request.operation == "CREATE":
+        if _is_owned(context) and _may_be_an_operator(request):
+            return None
         return request.user.username or None
     old: Any = request.old_object
     metadata = old.get("metadata") if isinstance(old, dict) else None
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
     found = annotations.get(CREATOR) if isinstance(annotations, dict) else None
     return found if isinstance(found, str) else None
+
+
+def _may_be_an_operator(request: Request) -> bool:
+    """Tell whether a request comes of a service account of another namespace."""
+    accounts = "system:serviceaccount:"
+    username = request.user.username
+    return username.startswith(accounts) and not username.startswith(
+        f"{accounts}{request.namespace}:"
+    )

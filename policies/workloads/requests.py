@@ -66,11 +66,14 @@ class Amounts:
                 self.values[name] = value
 
     def put(self, name: str, text: Any) -> bool:
-        """Set a quantity as a manifest writes it; False where it is none."""
+        """Set a quantity as a manifest writes it; False where it is none that a pod may ask for."""
         try:
-            self.values[name] = quantity.parse(str(text))
+            value = quantity.parse(str(text))
         except ValueError:
             return False
+        if value < 0:  # no API server takes it, and it would make up for what others ask for
+            return False
+        self.values[name] = value
         if quantity.is_binary(str(text)):
             self.binary.add(name)
         return True

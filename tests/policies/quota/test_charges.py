@@ -229,6 +229,27 @@ def test_who_made_it_is_written_at_its_create_and_kept() -> None:
     assert found.group == "ada"
 
 
+@pytest.mark.parametrize(
+    ("username", "written"),
+    [
+        ("ada", "ada"),
+        ("system:serviceaccount:ml:worker", "system:serviceaccount:ml:worker"),
+        ("system:serviceaccount:operators:one", None),
+        ("system:serviceaccount:kube-system:deployment-controller", "bob"),
+    ],
+)
+def test_an_owner_hides_nobody_but_controllers(username: str, written: str | None) -> None:
+    by_user = policies(quota(groupBy="user", budget={"pods": 4}))
+    plain = workload("Job")
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "any", "uid": "u", "controller": True}
+    metadata = {**plain["metadata"], "ownerReferences": [owner], "annotations": {CREATOR: "bob"}}
+    sent = request({**plain, "metadata": metadata}, user=User(username=username))
+
+    found = engine.review(sent, by_user, FACTS).object["metadata"].get("annotations", {})
+
+    assert found.get(CREATOR) == written
+
+
 CREATOR = "kubectl-ml.io/creator"
 
 

@@ -37,14 +37,16 @@ def charge(asks: int, now: int | None = None, group: str = "ml", by: str = "gpus
     )
 
 
-def entry(uid: str, *charges: Charge, owner: str = "", ending: bool = False) -> Entry:
+def entry(
+    uid: str, *charges: Charge, owner: str = "", ending: bool = False, namespace: str = "ml"
+) -> Entry:
     """Make an object; those named `pod…` are pods."""
     reference = {"kind": "Any", "name": "any", "uid": owner, "controller": True}
     obj: Manifest = {
         "metadata": {
             "uid": uid,
             "name": uid,
-            "namespace": "ml",
+            "namespace": namespace,
             "ownerReferences": [reference] if owner else [],
             **({"deletionTimestamp": "2026-11-26T12:00:00Z"} if ending else {}),
         }
@@ -111,8 +113,8 @@ MORE = ("more", "ml")
                 entry("pod-leaving", charge(5), owner="job", ending=True),
                 entry("pod-kept", charge(3), owner="pod-leaving"),
             ],
-            {"job": {GPUS: 3}},
-            id="but not what it owns",
+            {"job": {GPUS: 8}},
+            id="but a pod runs until it is gone, as does what it owns",
         ),
         pytest.param(
             [
@@ -146,6 +148,14 @@ MORE = ("more", "ml")
             [entry("pod", charge(2), owner="nobody")],
             {"pod": {GPUS: 2}},
             id="an owner that isn't there covers nothing",
+        ),
+        pytest.param(
+            [
+                entry("job", charge(3, group="theirs"), namespace="theirs"),
+                entry("pod", charge(2), owner="job"),
+            ],
+            {"job": {("gpus", "theirs"): 3}, "pod": {GPUS: 2}},
+            id="nor does one of another namespace",
         ),
         pytest.param(
             [entry("owner"), entry("pod", charge(2), owner="owner")],

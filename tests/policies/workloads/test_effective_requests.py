@@ -53,6 +53,12 @@ def pod(containers: list[str], init: list[str] | None = None, more: str = "") ->
             id="each-resource-by-itself",
         ),
         pytest.param(
+            # a custom kind's definition takes it; its pods with 4 are made, the others refused
+            pod([container("cpu: 4"), container("cpu: -4", limits="cpu: -4")]),
+            {"cpu": "4"},
+            id="what-is-negative-makes-up-for-nothing",
+        ),
+        pytest.param(
             pod([container("cpu: 1")], [container("cpu: 4")], "overhead: {cpu: 250m}"),
             {"cpu": "4250m"},
             id="overhead-on-top-of-the-init-container",
