@@ -479,9 +479,15 @@ def test_a_directory_that_is_not_there() -> None:
             id="in-an-override",
         ),
         pytest.param("{budget: {accelerators: 8, accelerators.a100: 8}}", "", id="classes"),
+        pytest.param(
+            "{schedules: [{budget: {pods: 1}}, {days: [Sat], budget: {pods: 2}}]}",
+            'p.yaml:5:41: error: QuotaPolicy "q": budget: spec.schedules[1]: those before it hold '
+            "whenever it would, so it never counts; put it before them\n",
+            id="a-schedule-after-one-that-always-holds",
+        ),
     ],
 )
-def test_a_budget_of_what_is_no_class_bounds_nothing(
+def test_what_of_a_quota_does_nothing(
     lint: Callable[..., Outcome], spec: str, printed: str
 ) -> None:
     assert lint(one("QuotaPolicy", "q", spec)).out == printed
