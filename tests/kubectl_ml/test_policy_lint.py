@@ -452,6 +452,16 @@ def test_json_and_sarif(lint: Callable[..., Outcome]) -> None:
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] == 5
 
 
+def test_a_directory_needs_no_flag(tmp_path: Path) -> None:
+    quota = one("QuotaPolicy", "q", "{budget: {pods: many}}")
+    (tmp_path / "p.yaml").write_text(quota)
+
+    assert invoke("policy", "lint", str(tmp_path)) == invoke(
+        "policy", "lint", "--policies", str(tmp_path)
+    )
+    assert "spec.budget.pods" in invoke("policy", "lint", str(tmp_path)).out
+
+
 def test_a_directory_that_is_not_there() -> None:
     outcome = invoke("policy", "lint", "--policies", "nowhere")
 
