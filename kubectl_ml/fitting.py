@@ -57,6 +57,7 @@ class Fitting:
             return
         namespace = objects.namespace_of(manifest, default=self.seen.namespace)
         self._check_labels(namespace)
+        self.seen.note_unasked(namespace)
         name = objects.called(manifest)
         before = self._before(kind.name, namespace, name)
         for charge in self._charges(manifest, namespace):
@@ -91,10 +92,12 @@ class Fitting:
             return
         names = [one.name for one in self.seen.policies.quotas if asks_labels(one)]
         if names:
+            go = "goes" if len(names) == 1 else "go"
             raise PluginError(
-                f'{", ".join(names)} goes by the labels of namespace "{namespace}", '
-                "and you can't get namespaces",
-                hint=f"is it there? else an admin can let you: get of the namespace {namespace}",
+                f'{", ".join(names)} {go} by the labels of namespace "{namespace}", which isn\'t '
+                "there or which you can't get",
+                hint=f"kubectl get namespace {namespace} says which; an admin can give the right "
+                "to get it",
             )
 
     def _charges(self, manifest: Manifest, namespace: str) -> tuple[Charge, ...]:

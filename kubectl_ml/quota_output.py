@@ -29,8 +29,6 @@ def show(uses: Sequence[Use], form: str, *, holders: bool, headers: bool) -> Non
     if form in ("json", "yaml"):
         whole = {"items": [_item(one) for one in uses]}
         click.echo(tables.structured(whole, form), nl=False)
-    elif not uses:
-        click.echo("No quota holds here.", err=True)
     else:
         wide = form == "wide"
         titles = (*HEADERS, *(("HOLDERS",) if wide else ()))

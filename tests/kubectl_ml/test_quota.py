@@ -21,8 +21,17 @@ POLICIES = f"/apis/{GROUP}/quotapolicies"
 A100 = "accelerators.a100"
 
 
+def namespace(server: APIServer, name: str, **labels: str) -> None:
+    labels = {"kubectl-ml.io/enabled": "true", **labels}
+    server.objects[f"/api/v1/namespaces/{name}"] = {
+        "metadata": {"name": name, "labels": labels, "uid": name}
+    }
+
+
 def policy(server: APIServer, name: str = "gpus", status: Any = None, **spec: Any) -> None:
     server.kinds[GROUP] = {"QuotaPolicy": "quotapolicies"}
+    if "/api/v1/namespaces/ml" not in server.objects:
+        namespace(server, "ml")
     found = {
         "apiVersion": GROUP,
         "kind": "QuotaPolicy",
@@ -61,9 +70,7 @@ def job(server: APIServer, namespace: str, name: str, gpus: int) -> Any:
 @pytest.fixture
 def two_teams(server: APIServer) -> APIServer:
     for name, team in (("ml", "nlp"), ("speech", "nlp"), ("other", "vision")):
-        server.objects[f"/api/v1/namespaces/{name}"] = {
-            "metadata": {"name": name, "labels": {"team": team}, "uid": name}
-        }
+        namespace(server, name, team=team)
     groups = [group("nlp", 10, 2), group("vision", 16)]
     policy(server, status={"groups": groups, "groupsInAll": 2})
     job(server, "ml", "bert", 4)
@@ -185,6 +192,84 @@ def test_an_unknown_group(two_teams: APIServer, ml: Callable[..., Outcome]) -> N
     )
 
 
+def test_many_groups_are_not_all_named(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    policy(server, groupBy="namespace")
+    for number in range(60):
+        namespace(server, f"n-{number:02}")
+
+    assert ml("quota", "xyz").err == (
+        'error: no quota knows a group "xyz"; known: ml, '
+        + "".join(f"n-{number:02}, " for number in range(19))
+        + "and 41 more\n"
+        "hint: kubectl ml quota -A lists those that use something\n"
+    )
+
+
+def test_check_needs_a_file(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    outcome = ml("quota", "check")
+
+    assert (outcome.code, outcome.err.splitlines()[0]) == (
+        2,
+        "error: `kubectl ml quota check` needs what to check: -f FILENAME",
+    )
+
+
+def test_a_group_may_be_called_check(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    policy(server, groupBy="namespace")
+    namespace(server, "check")
+
+    assert ml("quota", "check", "--no-headers").out == (
+        "gpus   check   a100   16   0   0   16   ░░░░░░░░\n"
+    )
+
+
+def test_groups_that_the_status_leaves_out_are_told_of_once(
+    server: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    policy(server, groupBy="namespace", status={"groups": [group("ml", 4)], "groupsInAll": 6})
+    for name in ("one", "two", "three"):
+        namespace(server, name)
+        job(server, name, "bert", 2)
+
+    told = "note: gpus tells of 1 of 6 groups; "
+    assert ml("quota", "-A").err == (
+        f"{told}3 others are counted by what you may see, 2 are not shown\n"
+    )
+    assert ml("quota", "one").err == f"{told}one is counted by what you may see\n"
+    assert ml("quota").err == ""
+
+
+def test_a_group_that_the_status_leaves_out_has_room_as_far_as_one_may_see(
+    server: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    policy(server, groupBy="namespace", status={"groups": [group("x", 4)], "groupsInAll": 2})
+
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 1)).err == (
+        "note: gpus tells of 1 of 2 groups; ml is counted by what you may see\n"
+    )
+
+
+def test_a_namespace_that_is_not_there(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota", "-n", "mll").err == (
+        'No quota holds here.\nnote: there is no namespace "mll"\n'
+    )
+
+
+def test_where_no_webhook_is_asked_nothing_is_refused(
+    server: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    policy(server, groupBy="namespace")
+    namespace(server, "ml", **{"kubectl-ml.io/enabled": "false"})
+    note = (
+        'note: namespace "ml" isn\'t labelled kubectl-ml.io/enabled=true: what it holds is '
+        "counted, and nothing is refused there\n"
+    )
+
+    assert ml("quota").err == note
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 1)).err == note
+    assert ml("quota", "-A").err == "Nothing is used of gpus yet.\n"
+
+
 def test_no_quota(server: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
     (tmp_path / "none.yaml").write_text("")
 
@@ -264,7 +349,23 @@ def test_the_labels_that_decide_are_hidden(
     outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 1))
 
     assert (outcome.code, outcome.out) == (1, "")
-    assert 'gpus goes by the labels of namespace "ml", and you can\'t get' in outcome.err
+    assert outcome.err == (
+        "error: gpus goes by the labels of namespace \"ml\", which isn't there or which you can't "
+        "get\n"
+        "hint: kubectl get namespace ml says which; an admin can give the right to get it\n"
+    )
+
+
+def test_the_labels_of_another_namespace_decide(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    policy(two_teams, "more")
+    file = manifest(tmp_path / "job.yaml", 1, name="gpt, namespace: gone")
+
+    assert ml("quota", "check", "-f", file).err.splitlines()[0] == (
+        'error: gpus, more go by the labels of namespace "gone", which isn\'t there or which you '
+        "can't get"
+    )
 
 
 def test_the_fewest_that_make_room(
