@@ -72,6 +72,7 @@ class Seen:
     notes: dict[str, None] = field(default_factory=dict)  # an ordered set
     hidden: list[str] = field(default_factory=list)  # kinds that can't be listed elsewhere
     hidden_here: list[str] = field(default_factory=list)  # nor in our namespace
+    unjudged: list[str] = field(default_factory=list)  # policies of the cluster without a status
     absent: bool = False  # our namespace isn't there
     beyond: dict[str, list[str]] = field(default_factory=dict)  # groups that no status tells of
 
@@ -90,10 +91,13 @@ class Seen:
                 used, reserved = (_read(found, key) for key in ("used", "reserved"))
             elif group not in self.beyond.setdefault(policy.name, []):
                 self.beyond[policy.name].append(group)
-        elif self.hidden:
+        elif policy.name in self.unjudged:
             self.notes[
-                f"{policy.name} has no status; its groups are counted by what you may see"
+                f"{policy.name} has no status: no webhook acts by it yet; its groups are "
+                "counted by what you may see"
             ] = None
+        elif self.hidden:
+            self.notes[f"{policy.name} is counted by what you may see"] = None
         budget = budgets.of(policy, group, self.facts.now)
         schedule = budgets.schedule_of(policy, self.facts.now)
         if schedule is not None:
@@ -233,10 +237,11 @@ def _statuses(cluster: Cluster, seen: Seen) -> None:
     digests = {one.name: one.digest for one in seen.policies.quotas}
     for one in found:
         name = one["metadata"]["name"]
-        if "status" not in one or name not in digests:
-            continue
-        if reading.quota_policy(name, one["spec"]).digest == digests[name]:
-            seen.statuses[name] = one["status"]
+        if name in digests and reading.quota_policy(name, one["spec"]).digest == digests[name]:
+            if "status" in one:
+                seen.statuses[name] = one["status"]
+            else:
+                seen.unjudged.append(name)
 
 
 def _workloads(cluster: Cluster, seen: Seen) -> None:

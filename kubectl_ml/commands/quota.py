@@ -9,13 +9,13 @@ from collections.abc import Mapping
 import click
 
 from kubectl_ml import flags, named, objects, quota_output, quotas, submit
+from kubectl_ml.answers import VIEW
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.errors import NotAllowed, PluginError
 from kubectl_ml.fitting import Fitting
 from kubectl_ml.quotas import Seen, Use
 
 EVERY_SECONDS = 2.0  # --watch
-ROLE = "kubectl-ml-view"
 _KIND = "QuotaPolicy"
 _CHECK = "check"
 _COUNTS_NOTHING = ("GuardPolicy",)
@@ -124,7 +124,7 @@ def _check_hidden(hidden: Mapping[str, NotAllowed]) -> None:
     if _KIND in hidden:
         raise NotAllowed(
             hidden[_KIND].message,
-            hint=f"an admin can bind the ClusterRole {ROLE} to you in the whole cluster; "
+            hint=f"an admin can bind the ClusterRole {VIEW} to you in the whole cluster; "
             "quotas from files: --policies DIR",
         )
 

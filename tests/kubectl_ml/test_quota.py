@@ -19,6 +19,7 @@ from tests.kubectl_ml.program import BIN, Outcome
 GROUP = "kubectl-ml.io/v1alpha1"
 POLICIES = f"/apis/{GROUP}/quotapolicies"
 A100 = "accelerators.a100"
+IDLE = {"groups": [], "groupsInAll": 0}  # the status of a policy of which nothing is used
 
 
 def namespace(server: APIServer, name: str, **labels: str) -> None:
@@ -183,6 +184,18 @@ def test_without_a_status_groups_are_counted(server: APIServer, ml: Callable[...
     ]
 
 
+def test_a_policy_that_no_webhook_has_seen(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    policy(server, groupBy="namespace")
+    job(server, "ml", "bert", 4)
+
+    assert ml("quota", "--no-headers") == Outcome(
+        code=0,
+        out="gpus   ml   a100   16   4   0   12   ██░░░░░░\n",
+        err="note: gpus has no status: no webhook acts by it yet; its groups are counted by "
+        "what you may see\n",
+    )
+
+
 def test_an_unknown_group(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
     assert ml("quota", "nlq") == Outcome(
         code=1,
@@ -258,7 +271,7 @@ def test_a_namespace_that_is_not_there(two_teams: APIServer, ml: Callable[..., O
 def test_where_no_webhook_is_asked_nothing_is_refused(
     server: APIServer, ml: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    policy(server, groupBy="namespace")
+    policy(server, status=IDLE, groupBy="namespace")
     namespace(server, "ml", **{"kubectl-ml.io/enabled": "false"})
     note = (
         'note: namespace "ml" isn\'t labelled kubectl-ml.io/enabled=true: what it holds is '
@@ -397,7 +410,7 @@ def test_two_that_fit_alone_and_not_together(
 
 
 def test_a_group_of_a_user(server: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
-    policy(server, groupBy="user", budget={A100: 2})
+    policy(server, status=IDLE, groupBy="user", budget={A100: 2})
     review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     server.answers[("POST", review)] = (201, {"status": {"userInfo": {"username": "ann"}}})
 
@@ -491,7 +504,7 @@ def test_a_quota_that_never_reaches_the_namespace_is_not_shown(
 
 def test_hidden_labels_may_fit(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
     namespaces = {"selector": {"matchLabels": {"team": "nlp"}}}
-    policy(two_teams, groupBy="namespace", match={"namespaces": namespaces})
+    policy(two_teams, status=IDLE, groupBy="namespace", match={"namespaces": namespaces})
     for path in ("/api/v1/namespaces", "/api/v1/namespaces/ml"):
         two_teams.answers[("GET", path)] = forbidden("no")
 
@@ -520,7 +533,7 @@ def test_what_one_workload_may_have_and_what_only_warns(
 
 def test_the_schedule_that_holds_is_said(server: APIServer, ml: Callable[..., Outcome]) -> None:
     always = {"name": "surge", "timeZone": "Europe/Berlin", "budget": {A100: 32}}
-    policy(server, groupBy="namespace", schedules=[always])
+    policy(server, status=IDLE, groupBy="namespace", schedules=[always])
 
     outcome = ml("quota", "--no-headers")
 
@@ -535,7 +548,7 @@ def test_the_schedule_that_holds_is_said(server: APIServer, ml: Callable[..., Ou
 def test_your_own_group_is_shown_before_it_uses_anything(
     server: APIServer, ml: Callable[..., Outcome]
 ) -> None:
-    policy(server, groupBy="user", budget={A100: 2})
+    policy(server, status=IDLE, groupBy="user", budget={A100: 2})
     review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     server.answers[("POST", review)] = (201, {"status": {"userInfo": {"username": "ann"}}})
 
