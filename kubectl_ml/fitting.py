@@ -21,6 +21,7 @@ from policies.workloads import catalogue
 
 _ZERO = Decimal(0)
 _RESERVED = "reserved"
+UNUSABLE = 422  # the code of intents that can't be used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Verdict:
     asks: Amounts
     sentences: tuple[str, ...]
     to_go: tuple[Holder, ...]
+    exempt: bool = False  # an exception lets it in
     never: Amounts = field(default_factory=dict)  # by how much it asks for more than the budget
 
     @property
@@ -58,6 +60,7 @@ class Fitting:
         namespace = objects.namespace_of(manifest, default=self.seen.namespace)
         self._check_labels(namespace)
         self.seen.note_unasked(namespace)
+        self.verdicts += self._unusable(manifest, namespace)
         name = objects.called(manifest)
         before = self._before(kind.name, namespace, name)
         for charge in self._charges(manifest, namespace):
@@ -80,11 +83,28 @@ class Fitting:
                     enforcement=charge.policy.enforcement,
                     object=objects.reference(manifest, namespace=namespace),
                     asks=charge.amounts,
+                    exempt=charge.exempt,
                     sentences=tuple(one.message for one in found),
                     to_go=tuple(to_go(short, others)) if found and not never else (),
                     never=never if found else {},
                 )
             )
+
+    def _unusable(self, manifest: Manifest, namespace: str) -> Iterator[Verdict]:
+        """Find intents that can't be used: nothing is known of what they would ask for."""
+        request = objects.request(manifest, namespace=namespace, user=self.seen.facts.user)
+        decision = engine.review(request, self.seen.policies, self.seen.facts)
+        for one in decision.violations:
+            if one.code == UNUSABLE:
+                yield Verdict(
+                    policy=one.policy,
+                    group="",
+                    enforcement="Deny",
+                    object=objects.reference(manifest, namespace=namespace),
+                    asks={},
+                    sentences=(one.message,),
+                    to_go=(),
+                )
 
     def _check_labels(self, namespace: str) -> None:
         """Raise where labels that can't be read decide."""

@@ -338,6 +338,50 @@ def test_what_does_not_fit_is_told_as_the_webhook_tells_it(
     )
 
 
+@pytest.mark.parametrize(
+    ("enforcement", "said"), [("Warn", "Warning: gpus"), ("Audit", "note: gpus only records")]
+)
+def test_what_is_not_refused_needs_no_room(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path, enforcement: str, said: str
+) -> None:
+    status = {"groups": [group("nlp", 16)], "groupsInAll": 1}
+    policy(two_teams, status=status, enforcement=enforcement, budget={A100: 4})
+
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 8)) == Outcome(
+        code=0,
+        out="",
+        err=f"{said}: team nlp has 16 of 4 a100 in use (asr 6, bert 4); gpt asks for 8, 20 too "
+        "many\n",
+    )
+
+
+def test_an_intent_that_cannot_be_used_does_not_fit(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 20))
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith("error: devices: kubectl-ml.io/accelerator: ")
+
+
+def test_who_is_let_off_fits(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    two_teams.kinds[GROUP]["PolicyException"] = "policyexceptions"
+    two_teams.objects[f"/apis/{GROUP}/policyexceptions/demo"] = {
+        "apiVersion": GROUP,
+        "kind": "PolicyException",
+        "metadata": {"name": "demo", "uid": "demo"},
+        "spec": {"policies": ["gpus"], "reason": "a demo"},
+    }
+
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 8)) == Outcome(
+        code=0,
+        out="Job.batch/ml/gpt fits: gpus, nlp: 8 a100, let in by a PolicyException\n",
+        err="",
+    )
+
+
 def test_a_raise_asks_for_the_difference(
     two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
 ) -> None:
