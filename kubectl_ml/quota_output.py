@@ -152,7 +152,10 @@ def _verdicts(obj: str, found: Sequence[Verdict]) -> None:
             beyond = ", let in by a PolicyException" if one.exempt else ""
             click.echo(f"{obj} fits: {one.policy}, {one.group}: {written(one.asks)}{beyond}")
         for sentence in one.sentences:
-            click.echo(f"{_FOUND[one.enforcement].format(one.policy)}: {sentence}", err=True)
+            said = (
+                one.policy if one.group else f"{obj}: {one.policy}"
+            )  # sentences of quotas name it
+            click.echo(f"{_FOUND[one.enforcement].format(said)}: {sentence}", err=True)
         if not one.fits:
             _hints(one)
 

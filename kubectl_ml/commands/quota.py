@@ -162,11 +162,18 @@ def _wanted(seen: Seen, group: str, *, everywhere: bool) -> list[Use]:
     if group == _CHECK and not found:
         raise click.UsageError("`kubectl ml quota check` needs what to check: -f FILENAME")
     if group and not found:
-        from kubectl_ml.suggest import did_you_mean
-
-        known = {one for policy in seen.policies.quotas for one in seen.possible(policy)}
-        raise PluginError(
-            f'no quota knows a group "{group}"{did_you_mean(group, sorted(known))}',
-            hint="kubectl ml quota -A lists those that use something",
-        )
+        raise _unknown(group, seen)
     return found
+
+
+def _unknown(group: str, seen: Seen) -> PluginError:
+    from kubectl_ml.suggest import did_you_mean
+
+    quotas_ = seen.policies.quotas
+    known = sorted({one for policy in quotas_ for one in seen.possible(policy)})
+    is_policy = any(one.name == group for one in quotas_)
+    near = "; that is a policy" if is_policy else did_you_mean(group, known)
+    return PluginError(
+        f'no quota knows a group "{group}"{near}',
+        hint="kubectl ml quota -A lists those that use something",
+    )

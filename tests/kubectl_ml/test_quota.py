@@ -205,6 +205,13 @@ def test_an_unknown_group(two_teams: APIServer, ml: Callable[..., Outcome]) -> N
     )
 
 
+def test_a_policy_is_no_group(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota", "gpus").err == (
+        'error: no quota knows a group "gpus"; that is a policy\n'
+        "hint: kubectl ml quota -A lists those that use something\n"
+    )
+
+
 def test_many_groups_are_not_all_named(server: APIServer, ml: Callable[..., Outcome]) -> None:
     policy(server, groupBy="namespace")
     for number in range(60):
@@ -361,7 +368,7 @@ def test_an_intent_that_cannot_be_used_does_not_fit(
     outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 20))
 
     assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err.startswith("error: devices: kubectl-ml.io/accelerator: ")
+    assert outcome.err.startswith("error: Job.batch/ml/gpt: devices: kubectl-ml.io/accelerator: ")
 
 
 def test_who_is_let_off_fits(
