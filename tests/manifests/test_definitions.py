@@ -121,7 +121,7 @@ def undescribed(node: Any, path: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["QuotaPolicy", "PolicyException"])
+@pytest.mark.parametrize("kind", sorted(faults.SCHEMAS))
 @pytest.mark.parametrize("part", ["spec", "status"])
 def test_kubectl_explain_describes_every_field(kind: str, part: str) -> None:
     (version,) = definitions.definition(kind)["spec"]["versions"]
