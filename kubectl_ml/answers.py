@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubectl_ml.errors import AlreadyExists, ClusterError, NotAllowed, NotFound, NotInstalled
+from policies.model import DOMAIN
+
+VIEW = "kubectl-ml-view"  # the ClusterRole that may read our objects
 
 _CANNOT = re.compile(
     r'cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
@@ -95,10 +98,12 @@ def _forbidden(message: str, asked: Asked) -> ClusterError:
         namespace = found["namespace"]
         place = f'in namespace "{namespace}"' if namespace else "in the whole cluster"
         flag = f" -n {namespace}" if namespace else " -A"
-        role = "Role" if namespace else "ClusterRole"
+        role = "a Role" if namespace else "a ClusterRole"
+        if found["group"] == DOMAIN and found["verb"] in _READING and not namespace:
+            role = f"the ClusterRole {VIEW}, bound in the whole cluster"
         return NotAllowed(
             f"you lack the right to {found['verb']} {resource} {place}",
-            hint=f"an admin can give it with a {role}; check with: "
+            hint=f"an admin can give it with {role}; check with: "
             f"kubectl auth can-i {found['verb']} {resource}{flag}",
             status=403,
         )

@@ -39,7 +39,8 @@ def told(charge: Charge) -> str:
     who = verdicts.who(charge.policy, charge.group)
     if charge.policy.group_by.by == "user" and charge.group == NONE:
         who = "who applies it"  # isn't known before
-    return f"{charge.policy.name}: {who} is charged {', '.join(amounts) or 'nothing'}"
+    beyond = "; a PolicyException lets it in beyond the budget" if charge.exempt and amounts else ""
+    return f"{charge.policy.name}: {who} is charged {', '.join(amounts) or 'nothing'}{beyond}"
 
 
 def _amount(key: str, value: Decimal) -> str:

@@ -21,6 +21,7 @@ from policies.workloads import catalogue
 
 _ZERO = Decimal(0)
 _RESERVED = "reserved"
+UNUSABLE = 422  # the code of intents that can't be used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Verdict:
     asks: Amounts
     sentences: tuple[str, ...]
     to_go: tuple[Holder, ...]
+    exempt: bool = False  # an exception lets it in
     never: Amounts = field(default_factory=dict)  # by how much it asks for more than the budget
 
     @property
@@ -57,6 +59,8 @@ class Fitting:
             return
         namespace = objects.namespace_of(manifest, default=self.seen.namespace)
         self._check_labels(namespace)
+        self.seen.note_unasked(namespace)
+        self.verdicts += self._unusable(manifest, namespace)
         name = objects.called(manifest)
         before = self._before(kind.name, namespace, name)
         for charge in self._charges(manifest, namespace):
@@ -79,11 +83,28 @@ class Fitting:
                     enforcement=charge.policy.enforcement,
                     object=objects.reference(manifest, namespace=namespace),
                     asks=charge.amounts,
+                    exempt=charge.exempt,
                     sentences=tuple(one.message for one in found),
                     to_go=tuple(to_go(short, others)) if found and not never else (),
                     never=never if found else {},
                 )
             )
+
+    def _unusable(self, manifest: Manifest, namespace: str) -> Iterator[Verdict]:
+        """Find intents that can't be used: nothing is known of what they would ask for."""
+        request = objects.request(manifest, namespace=namespace, user=self.seen.facts.user)
+        decision = engine.review(request, self.seen.policies, self.seen.facts)
+        for one in decision.violations:
+            if one.code == UNUSABLE:
+                yield Verdict(
+                    policy=one.policy,
+                    group="",
+                    enforcement="Deny",
+                    object=objects.reference(manifest, namespace=namespace),
+                    asks={},
+                    sentences=(one.message,),
+                    to_go=(),
+                )
 
     def _check_labels(self, namespace: str) -> None:
         """Raise where labels that can't be read decide."""
@@ -91,10 +112,12 @@ class Fitting:
             return
         names = [one.name for one in self.seen.policies.quotas if asks_labels(one)]
         if names:
+            go = "goes" if len(names) == 1 else "go"
             raise PluginError(
-                f'{", ".join(names)} goes by the labels of namespace "{namespace}", '
-                "and you can't get namespaces",
-                hint=f"is it there? else an admin can let you: get of the namespace {namespace}",
+                f'{", ".join(names)} {go} by the labels of namespace "{namespace}", which isn\'t '
+                "there or which you can't get",
+                hint=f"kubectl get namespace {namespace} says which; an admin can give the right "
+                "to get it",
             )
 
     def _charges(self, manifest: Manifest, namespace: str) -> tuple[Charge, ...]:

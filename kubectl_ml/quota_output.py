@@ -20,6 +20,7 @@ HEADERS = ("POLICY", "GROUP", "OF", "BUDGET", "USED", "RESERVED", "FREE", "")
 BAR = 8
 EACH = "(each workload)"
 NOTHING = "-"
+_FOUND = {"Deny": "error: {}", "Warn": "Warning: {}", "Audit": "note: {} only records"}
 _SAID = {"Warn": " (only warns)", "Audit": " (only records)"}
 _ZERO = Decimal(0)
 
@@ -29,8 +30,6 @@ def show(uses: Sequence[Use], form: str, *, holders: bool, headers: bool) -> Non
     if form in ("json", "yaml"):
         whole = {"items": [_item(one) for one in uses]}
         click.echo(tables.structured(whole, form), nl=False)
-    elif not uses:
-        click.echo("No quota holds here.", err=True)
     else:
         wide = form == "wide"
         titles = (*HEADERS, *(("HOLDERS",) if wide else ()))
@@ -150,19 +149,27 @@ def _verdicts(obj: str, found: Sequence[Verdict]) -> None:
         click.echo(f"{obj} fits: it asks for nothing that a quota bounds")
     for one in found:
         if not one.sentences and any(one.asks.values()):
-            click.echo(f"{obj} fits: {one.policy}, {one.group}: {written(one.asks)}")
+            beyond = ", let in by a PolicyException" if one.exempt else ""
+            click.echo(f"{obj} fits: {one.policy}, {one.group}: {written(one.asks)}{beyond}")
         for sentence in one.sentences:
-            word = "Warning" if one.fits else "error"
-            click.echo(f"{word}: {one.policy}: {sentence}", err=True)
-        if one.to_go:
-            names = ", ".join(f"{each.name} ({written(each.amounts)})" for each in one.to_go)
-            click.echo(f"hint: it fits once this is gone: {names}", err=True)
-        for key, over in one.never.items():
-            click.echo(
-                f"hint: it never fits: the whole budget is {told(key, one.asks[key] - over)} "
-                f"{label(key)}; ask for {told(key, over)} less",
-                err=True,
-            )
+            said = (
+                one.policy if one.group else f"{obj}: {one.policy}"
+            )  # sentences of quotas name it
+            click.echo(f"{_FOUND[one.enforcement].format(said)}: {sentence}", err=True)
+        if not one.fits:
+            _hints(one)
+
+
+def _hints(one: Verdict) -> None:
+    if one.to_go:
+        names = ", ".join(f"{each.name} ({written(each.amounts)})" for each in one.to_go)
+        click.echo(f"hint: it fits once this is gone: {names}", err=True)
+    for key, over in one.never.items():
+        click.echo(
+            f"hint: it never fits: the whole budget is {told(key, one.asks[key] - over)} "
+            f"{label(key)}; ask for {told(key, over)} less",
+            err=True,
+        )
 
 
 def _verdict(one: Verdict) -> dict[str, Any]:
@@ -172,6 +179,7 @@ def _verdict(one: Verdict) -> dict[str, Any]:
         "group": one.group,
         "asks": texts(one.asks.items()),
         "fits": one.fits,
+        "exempt": one.exempt,
         "sentences": list(one.sentences),
         "toGo": [holder(each) for each in one.to_go],
         "never": texts(one.never.items()),

@@ -17,7 +17,7 @@ from kubectl_ml import in_force, objects, reach
 from kubectl_ml.cluster import Cluster
 from kubectl_ml.errors import NotAllowed, NotFound, NotInstalled
 from policies import engine, quantity
-from policies.model import API_VERSION, Facts, Manifest, Match, PolicySet, User
+from policies.model import API_VERSION, DOMAIN, Facts, Manifest, Match, PolicySet, User
 from policies.quota import budgets, reading
 from policies.quota.charges import NONE
 from policies.quota.ledger import Amounts
@@ -26,6 +26,7 @@ from policies.quota.trees import Account, Forest, entry_of, total
 from policies.workloads import catalogue
 from policies.workloads.catalogue import Kind
 
+ENABLED = f"{DOMAIN}/enabled"  # the label of namespaces in which the webhook is asked
 _ZERO = Decimal(0)
 _NAMESPACE = "namespaceObject"  # what an expression calls it
 
@@ -71,6 +72,9 @@ class Seen:
     notes: dict[str, None] = field(default_factory=dict)  # an ordered set
     hidden: list[str] = field(default_factory=list)  # kinds that can't be listed elsewhere
     hidden_here: list[str] = field(default_factory=list)  # nor in our namespace
+    unjudged: list[str] = field(default_factory=list)  # policies of the cluster without a status
+    absent: bool = False  # our namespace isn't there
+    beyond: dict[str, list[str]] = field(default_factory=dict)  # groups that no status tells of
 
     def use(self, policy: QuotaPolicy, group: str) -> Use:
         """Tell what a group uses."""
@@ -85,15 +89,15 @@ class Seen:
             found = next((one for one in listed if one["group"] == group), None)
             if found is not None or len(listed) >= int(status.get("groupsInAll") or 0):
                 used, reserved = (_read(found, key) for key in ("used", "reserved"))
-            else:
-                self.notes[
-                    f"{policy.name} tells of {len(listed)} of {status['groupsInAll']} groups; "
-                    f"{group} is counted by what you may see"
-                ] = None
-        elif self.hidden:
+            elif group not in self.beyond.setdefault(policy.name, []):
+                self.beyond[policy.name].append(group)
+        elif policy.name in self.unjudged:
             self.notes[
-                f"{policy.name} has no status; its groups are counted by what you may see"
+                f"{policy.name} has no status: no webhook acts by it yet; its groups are "
+                "counted by what you may see"
             ] = None
+        elif self.hidden:
+            self.notes[f"{policy.name} is counted by what you may see"] = None
         budget = budgets.of(policy, group, self.facts.now)
         schedule = budgets.schedule_of(policy, self.facts.now)
         if schedule is not None:
@@ -103,6 +107,21 @@ class Seen:
             holders=holders, schedule=schedule.title if schedule else "",
         )  # fmt: skip
 
+    def untold(self, *, everywhere: bool) -> Iterator[str]:
+        """Say which groups that were asked for a status leaves out: it is bounded."""
+        for policy, status in self.statuses.items():
+            listed, whole = len(status.get("groups") or ()), int(status.get("groupsInAll") or 0)
+            beyond = self.beyond.get(policy, [])
+            missing = whole - listed - len(beyond) if everywhere else 0
+            said = []
+            if beyond:
+                who = f"{len(beyond)} others are" if len(beyond) > 1 else f"{beyond[0]} is"
+                said.append(f"{who} counted by what you may see")
+            if missing > 0:
+                said.append(f"{missing} {'are' if missing > 1 else 'is'} not shown")
+            if said:
+                yield f"{policy} tells of {listed} of {whole} groups; {', '.join(said)}"
+
     def groups(self, policy: QuotaPolicy) -> list[str]:
         """Name the groups that use something, or have a budget of their own."""
         found = {group for name, group in self.holders if name == policy.name}
@@ -111,11 +130,20 @@ class Seen:
         named = [name for one in policy.overrides for name in one.groups]
         return sorted(found | {name for name in named if not set(name) & set("*?[")})
 
+    def note_unasked(self, namespace: str) -> None:
+        """Note that no webhook is asked in a namespace, as far as its labels are known."""
+        labels = self.facts.namespaces.get(namespace)
+        if self.policies.quotas and labels is not None and labels.get(ENABLED) != "true":
+            self.notes[
+                f'namespace "{namespace}" isn\'t labelled {ENABLED}=true: what it holds is '
+                "counted, and nothing is refused there"
+            ] = None
+
     def of_namespace(self, policy: QuotaPolicy) -> list[str]:
         """Name the groups that a namespace is in, by its name, its labels or its workloads."""
         by = policy.group_by
         labels = self.facts.namespaces.get(self.namespace)
-        if not reach.may_reach(policy.match, self.namespace, labels):
+        if self.absent or not reach.may_reach(policy.match, self.namespace, labels):
             return []
         if by.by == "namespace":
             return [self.namespace]
@@ -159,14 +187,26 @@ def look(cluster: Cluster, policies: PolicySet) -> Seen:
         seen.facts = replace(facts, user=User(username=cluster.username()))
     _statuses(cluster, seen)
     _workloads(cluster, seen)
-    by_labels = [one.name for one in policies.quotas if asks_labels(one)]
-    if by_labels and cluster.namespace not in facts.namespaces:
-        go = "groups or chooses" if len(by_labels) == 1 else "group or choose"
-        seen.notes[
-            f'the labels of namespace "{cluster.namespace}" are hidden: you can\'t get namespaces; '
-            f"{', '.join(by_labels)} {go} by them, so holders may be missing"
-        ] = None
+    if cluster.namespace not in facts.namespaces:
+        _without_labels(cluster, seen)
     return seen
+
+
+def _without_labels(cluster: Cluster, seen: Seen) -> None:
+    """Say that our namespace isn't there, or that its labels are hidden."""
+    by_labels = [one.name for one in seen.policies.quotas if asks_labels(one)]
+    try:
+        cluster.get("v1", "Namespace", cluster.namespace, namespace=None)
+    except NotFound:
+        seen.absent = True
+        seen.notes[f'there is no namespace "{cluster.namespace}"'] = None
+    except NotAllowed:
+        if by_labels:
+            go = "groups or chooses" if len(by_labels) == 1 else "group or choose"
+            seen.notes[
+                f'the labels of namespace "{cluster.namespace}" are hidden: you can\'t get '
+                f"namespaces; {', '.join(by_labels)} {go} by them, so holders may be missing"
+            ] = None
 
 
 def asks_labels(policy: QuotaPolicy) -> bool:
@@ -197,10 +237,11 @@ def _statuses(cluster: Cluster, seen: Seen) -> None:
     digests = {one.name: one.digest for one in seen.policies.quotas}
     for one in found:
         name = one["metadata"]["name"]
-        if "status" not in one or name not in digests:
-            continue
-        if reading.quota_policy(name, one["spec"]).digest == digests[name]:
-            seen.statuses[name] = one["status"]
+        if name in digests and reading.quota_policy(name, one["spec"]).digest == digests[name]:
+            if "status" in one:
+                seen.statuses[name] = one["status"]
+            else:
+                seen.unjudged.append(name)
 
 
 def _workloads(cluster: Cluster, seen: Seen) -> None:

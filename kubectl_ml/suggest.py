@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+MOST = 40  # more names than that are not listed
+SHOWN = 20  # but these
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
@@ -19,4 +22,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word.lower(), folded, n=1)
     if near:
         return f'; did you mean "{folded[near[0]]}"?'
-    return f"; known: {', '.join(words)}" if words else ""
+    more = len(words) - SHOWN if len(words) > MOST else 0
+    shown = [*words[:SHOWN], f"and {more} more"] if more else words
+    return f"; known: {', '.join(shown)}" if shown else ""

@@ -8,7 +8,7 @@ from typing import Any
 from policies import asked, guarding
 from policies.intents import nearest
 from policies.model import Facts, PolicySet
-from policies.quota import reading
+from policies.quota import contradictions, reading
 from policies.workloads.catalogue import Catalogue
 
 
@@ -20,8 +20,8 @@ def of_guard(
 
 
 def of_quota(spec: Mapping[str, Any], policies: PolicySet) -> tuple[str, ...]:
-    """Say which budgets are of no device class, and so bound nothing."""
-    return tuple(_unbounding(spec, policies))
+    """Say which budgets are of no device class, and so bound nothing, and what never holds."""
+    return (*_unbounding(spec, policies), *_never(spec))
 
 
 def _unbounding(spec: Mapping[str, Any], policies: PolicySet) -> Iterator[str]:
@@ -31,3 +31,8 @@ def _unbounding(spec: Mapping[str, Any], policies: PolicySet) -> Iterator[str]:
             f'spec{path}["{key}"]: there is no device class "{name}", so this bounds nothing'
             f"{nearest(name, policies.accelerators)}"
         )
+
+
+def _never(spec: Mapping[str, Any]) -> Iterator[str]:
+    for number in contradictions.never_counting(reading.schedules(spec)):
+        yield f"spec.schedules[{number}]: {contradictions.NEVER}"

@@ -157,8 +157,9 @@ def nearest(word: str, known: Any) -> str:
     """Write `; did you mean "…"?` for the known word nearest to `word`, or nothing."""
     import difflib  # here, because only mistakes need it
 
-    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f'; did you mean "{close[0]}"?' if close else ""
+    folded = {one.lower(): one for one in sorted(known)}
+    close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return f'; did you mean "{folded[close[0]]}"?' if close else ""
 
 
 def is_name(text: str) -> bool:

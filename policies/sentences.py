@@ -106,6 +106,11 @@ def _empty(finding: Finding) -> str:
     return f"{_shown(finding.value)} is empty; write a value or take it out"
 
 
+def _too_many_members(finding: Finding) -> str:
+    listed = ", ".join(name for name in finding.schema["properties"] if name in finding.value)
+    return f"only one of {listed} may be given; keep one"
+
+
 def _too_long(finding: Finding) -> str:
     return f"{_shown(finding.value)} is longer than {finding.wanted} characters; shorten it"
 
@@ -129,6 +134,8 @@ _SAY: dict[str, Callable[[Finding], str]] = {
     "pattern": _pattern,
     "minLength": _empty,
     "minItems": _empty,
+    "minProperties": _empty,
+    "maxProperties": _too_many_members,
     "maxLength": _too_long,
     "minimum": _too_small,
     "exclusiveMinimum": _nothing,

@@ -25,7 +25,7 @@ from webhook.__main__ import command as webhook
 NOTE = "<!-- Written by `make reference`; what you change here is lost. -->\n"
 OBJECTS = (
     *("accelerator", "datasource", "injectionpolicy"),
-    *("guardpolicy", "policyexception", "workloadkind"),
+    *("guardpolicy", "quotapolicy", "policyexception", "workloadkind"),
 )
 SCHEMAS = {
     name: json.loads((resources.files("policies") / "schemas" / f"{name}.json").read_text())

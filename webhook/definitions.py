@@ -3,8 +3,8 @@ Render the CustomResourceDefinitions of our objects from the JSON Schemas that j
 
 `python -m webhook.definitions` writes what `manifests/crds/` holds. A definition's schema is
 structural, as the API server wants it, so a schema is taken apart on the way: references are put
-in, unions become int-or-string or are left open, patterns lose what RE2 can't say, and "one of" is
-said in CEL. Whatever a definition can't say is said by our own `/validate`.
+in, unions become int-or-string (which takes no `1.5`) or are left open, patterns lose what RE2
+can't say, and "one of" is said in CEL. What a definition can't say is said by our `/validate`.
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
 """
 
@@ -31,6 +31,8 @@ _KEPT = (
 )  # fmt: skip
 _LOOKAHEAD_END = r"(?![\s\S])"
 _LOOKAHEAD_LENGTH = "(?![^/]{254})"
+_WHOLE: Manifest = {"type": "integer", "format": "int64"}
+_SPEC_SEEN = "The generation of the spec that this is about"
 _CONDITIONS = {
     "description": "What is known of it; Ready says whether it is in force, and if not why",
     "type": "array",
@@ -40,19 +42,32 @@ _CONDITIONS = {
         "type": "object",
         "required": ["type", "status", "reason", "message", "lastTransitionTime"],
         "properties": {
-            "type": {"type": "string", "maxLength": 316},
-            "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-            "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
-            "lastTransitionTime": {"type": "string", "format": "date-time"},
-            "reason": {"type": "string", "maxLength": 1024},
-            "message": {"type": "string", "maxLength": 32768},
+            "type": {"description": "What is judged", "type": "string", "maxLength": 316},
+            "status": {
+                "description": "Whether it holds",
+                "type": "string",
+                "enum": ["True", "False", "Unknown"],
+            },
+            "observedGeneration": {"description": _SPEC_SEEN, **_WHOLE, "minimum": 0},
+            "lastTransitionTime": {
+                "description": "When the status changed last",
+                "type": "string",
+                "format": "date-time",
+            },
+            "reason": {"description": "Why, in a word", "type": "string", "maxLength": 1024},
+            "message": {
+                "description": "Why, in sentences, with what to change",
+                "type": "string",
+                "maxLength": 32768,
+            },
         },
     },
 }
 _STATUS: Manifest = {
+    "description": "What the webhook tells of it",
     "type": "object",
     "properties": {
-        "observedGeneration": {"type": "integer", "format": "int64"},
+        "observedGeneration": {"description": _SPEC_SEEN, **_WHOLE},
         "conditions": _CONDITIONS,
     },
 }
@@ -60,7 +75,7 @@ _TEXTS: Manifest = {"type": "object", "additionalProperties": {"type": "string"}
 # What the leader sums up of a quota; lists are atomic, since fields that are tracked one by one
 # cost twice as much to write.
 _GROUPS: Manifest = {
-    "groupsInAll": {"type": "integer", "format": "int64"},
+    "groupsInAll": {"description": "How many use something", **_WHOLE},
     "groups": {
         "description": "Those that use most",
         "type": "array",
@@ -69,10 +84,10 @@ _GROUPS: Manifest = {
             "type": "object",
             "required": ["group"],
             "properties": {
-                "group": {"type": "string"},
-                "used": _TEXTS,
-                "reserved": _TEXTS,
-                "budget": _TEXTS,
+                "group": {"description": "The name of the group", "type": "string"},
+                "used": {"description": "What is there uses", **_TEXTS},
+                "reserved": {"description": "Asked for and let in, not there yet", **_TEXTS},
+                "budget": {"description": "What it may use now", **_TEXTS},
             },
         },
     },
@@ -131,7 +146,7 @@ KINDS: Mapping[str, Shown] = {
         "mlpolex",
         (
             ("Policies", "string", ".spec.policies"),
-            ("Expires", "date", ".spec.expires"),
+            ("Expires", "string", ".spec.expires"),  # a date is printed as an age
             ("Reason", "string", ".spec.reason"),
         ),
     ),
@@ -265,7 +280,7 @@ def _put_type(made: Manifest, node: Manifest) -> None:
         types -= {"null"}
     if len(types) == 1:
         (made["type"],) = types
-    elif types and types <= {"string", "integer", "number"}:
+    elif types and types <= {"string", "integer"}:
         made["x-kubernetes-int-or-string"] = True
     else:
         made["x-kubernetes-preserve-unknown-fields"] = True

@@ -10,11 +10,19 @@ from kubectl_ml import flags, lint_output, linting_policies
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
+@click.argument("paths", nargs=-1, type=flags.PolicyPath(), metavar="[DIR]...")
 @flags.policies
 @flags.where
 @lint_output.options
 @flags.verbosity
-def lint(*, policies_: tuple[str, ...], no_library: bool, fail_on: str, output: str) -> int:
+def lint(
+    *,
+    paths: tuple[str, ...],
+    policies_: tuple[str, ...],
+    no_library: bool,
+    fail_on: str,
+    output: str,
+) -> int:
     """
     Find policies that can't be used, are for nothing, or are at odds with each other.
 
@@ -23,16 +31,17 @@ def lint(*, policies_: tuple[str, ...], no_library: bool, fail_on: str, output: 
     injection adds.
     Warnings: injections that want different values in one place, two classes of the same devices,
     exceptions that have expired. The library is judged along, and spoken of only by itself.
+    DIR is the same as --policies DIR.
 
     \b
     Examples:
       # As a check of the repository that holds them
-      kubectl ml policy lint --policies policies/
+      kubectl ml policy lint policies/
       # Those of the cluster; warnings count, too
       kubectl ml policy lint --policies cluster --fail-on warning
       # For a code host, which shows the findings in the change
       kubectl ml policy lint --policies policies/ -o sarif > policies.sarif
     """
-    found = linting_policies.find(policies_, library=not no_library, now=time())
+    found = linting_policies.find((*policies_, *paths), library=not no_library, now=time())
     lint_output.show(found, output)
     return int(lint_output.fails(found, fail_on))

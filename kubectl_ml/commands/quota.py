@@ -9,14 +9,15 @@ from collections.abc import Mapping
 import click
 
 from kubectl_ml import flags, named, objects, quota_output, quotas, submit
+from kubectl_ml.answers import VIEW
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.errors import NotAllowed, PluginError
 from kubectl_ml.fitting import Fitting
 from kubectl_ml.quotas import Seen, Use
 
 EVERY_SECONDS = 2.0  # --watch
-ROLE = "kubectl-ml-view"
 _KIND = "QuotaPolicy"
+_CHECK = "check"
 _COUNTS_NOTHING = ("GuardPolicy",)
 _CLEAR = "\x1b[H\x1b[2J"
 
@@ -76,7 +77,7 @@ def quota(
       # Would this fit?
       kubectl ml quota check -f train.yaml
     """
-    if filenames and group != "check":
+    if filenames and group != _CHECK:
         raise click.UsageError("-f is for `kubectl ml quota check -f FILENAME`")
     cluster = submit.Session(target).cluster
     while True:
@@ -86,17 +87,27 @@ def quota(
         found = _wanted(seen, group, everywhere=all_namespaces)
         if watch and sys.stdout.isatty():
             click.echo(_CLEAR, nl=False)
-        quota_output.show(found, output, holders=bool(group), headers=not no_headers)
-        _say(seen)
+        if not found and output in ("table", "wide"):
+            click.echo(_nothing(seen, everywhere=all_namespaces), err=True)
+        else:
+            quota_output.show(found, output, holders=bool(group), headers=not no_headers)
+        _say(seen, everywhere=all_namespaces and not group)
         if not watch:
             return 0
         sys.stdout.flush()
         time.sleep(EVERY_SECONDS)
 
 
-def _say(seen: Seen) -> None:
-    for note in seen.notes:
+def _say(seen: Seen, *, everywhere: bool = False) -> None:
+    for note in (*seen.notes, *seen.untold(everywhere=everywhere)):
         click.echo(f"note: {note}", err=True)
+
+
+def _nothing(seen: Seen, *, everywhere: bool) -> str:
+    names = sorted(one.name for one in seen.policies.quotas)
+    if not everywhere or not names:
+        return "No quota holds here."
+    return f"Nothing is used of {', '.join(names)} yet."
 
 
 def _look(cluster: Cluster, policies_: tuple[str, ...], *, library: bool) -> Seen:
@@ -113,7 +124,7 @@ def _check_hidden(hidden: Mapping[str, NotAllowed]) -> None:
     if _KIND in hidden:
         raise NotAllowed(
             hidden[_KIND].message,
-            hint=f"an admin can bind the ClusterRole {ROLE} to you in the whole cluster; "
+            hint=f"an admin can bind the ClusterRole {VIEW} to you in the whole cluster; "
             "quotas from files: --policies DIR",
         )
 
@@ -140,18 +151,29 @@ def _check(seen: Seen, filenames: tuple[str, ...], output: str) -> int:
 
 def _wanted(seen: Seen, group: str, *, everywhere: bool) -> list[Use]:
     found = []
+    if not (group or everywhere):
+        seen.note_unasked(seen.namespace)
     for policy in sorted(seen.policies.quotas, key=lambda one: one.name):
         if group:
             groups = [group] if group in seen.possible(policy) else []
         else:
             groups = seen.groups(policy) if everywhere else seen.of_namespace(policy)
         found += [seen.use(policy, one) for one in groups]
+    if group == _CHECK and not found:
+        raise click.UsageError("`kubectl ml quota check` needs what to check: -f FILENAME")
     if group and not found:
-        from kubectl_ml.suggest import did_you_mean
-
-        known = {one for policy in seen.policies.quotas for one in seen.possible(policy)}
-        raise PluginError(
-            f'no quota knows a group "{group}"{did_you_mean(group, known)}',
-            hint="kubectl ml quota -A lists those that use something",
-        )
+        raise _unknown(group, seen)
     return found
+
+
+def _unknown(group: str, seen: Seen) -> PluginError:
+    from kubectl_ml.suggest import did_you_mean
+
+    quotas_ = seen.policies.quotas
+    known = sorted({one for policy in quotas_ for one in seen.possible(policy)})
+    is_policy = any(one.name == group for one in quotas_)
+    near = "; that is a policy" if is_policy else did_you_mean(group, known)
+    return PluginError(
+        f'no quota knows a group "{group}"{near}',
+        hint="kubectl ml quota -A lists those that use something",
+    )

@@ -14,7 +14,7 @@ from kubectl_ml.policylint import samples
 from kubectl_ml.policylint.subjects import About, Subjects, at
 from kubectl_ml.suggest import did_you_mean
 from policies.model import GuardPolicy, Match, PolicyException, PolicySet
-from policies.quota import reading
+from policies.quota import contradictions, reading
 
 
 def find(subjects: Subjects) -> Iterator[Found]:
@@ -121,10 +121,13 @@ def _reads(
 
 
 def _bounded(held: Held, subjects: Subjects) -> Iterator[Found]:
-    """Find budgets of classes that nothing can be of: they bound nothing."""
+    """Find budgets of classes that nothing can be of, and schedules that never count."""
     about = About(held=held, rule="budget")
     classes = subjects.policies.accelerators
     for path, name in reading.of_no_class(held.spec, classes):
         written = findings.field_path(at("spec", *path))
         message = f'{written}: there is no device class "{name}", so this bounds nothing'
         yield about(ERROR, message + did_you_mean(name, classes), at("spec", *path))
+    for number in contradictions.never_counting(reading.schedules(held.spec)):
+        pointer = at("spec", "schedules", number)
+        yield about(ERROR, f"{findings.field_path(pointer)}: {contradictions.NEVER}", pointer)

@@ -27,7 +27,7 @@ from policies.intents import Device, nearest
 from policies.model import Accelerator
 
 _INTENT = "kubectl-ml.io/accelerator"
-_LIST = "`kubectl ml classes` lists those that exist"
+_LIST = "`kubectl ml classes` lists those that exist, with `--policies cluster` the cluster's, too"
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)

@@ -24,6 +24,7 @@ from policies.model import Accelerator, Facts
 POLICY = "devices"
 INTENT = "kubectl-ml.io/accelerator"
 _DIGITS = 4  # a count has fewer
+_LIST = "`kubectl ml classes` lists those that exist, with `--policies cluster` the cluster's, too"
 
 
 def inject(
@@ -90,7 +91,7 @@ def _classes(
         device_class = prepared.policies.accelerators.get(name)
         if device_class is None:
             known = prepared.policies.accelerators
-            hint = nearest(name, known) or "; `kubectl ml classes` lists those that exist"
+            hint = nearest(name, known) or f"; {_LIST}"
             faults.append(f'unknown device class "{name}"{hint}')
             continue
         fault = _fault(device, device_class, resources, len(pod.containers), facts=facts)

@@ -185,7 +185,10 @@ def _nearest(mount: Mount, sources: Mapping[str, DataSource], target: Target) ->
     """Suggest a source of this namespace or of the cluster; another namespace's isn't told."""
     own = f"{target.namespace}/"
     known = {name.removeprefix(own) for name in sources if "/" not in name or name.startswith(own)}
-    return nearest(mount.source, known) or "; `kubectl ml sources` lists those that exist"
+    return nearest(mount.source, known) or (
+        "; `kubectl ml sources` lists those that exist, with `--policies cluster` the cluster's, "
+        "too"
+    )
 
 
 def _longest(mount: Mount, sources: Mapping[str, DataSource], target: Target) -> DataSource | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from policies import conditions, digests, matches, members, quantity
+from policies import conditions, digests, intents, matches, members, quantity
 from policies.model import Manifest
+from policies.quota import contradictions
 from policies.quota.policy import Budget, GroupBy, QuotaPolicy, Schedule
 
 Found = tuple[tuple[str | int, ...], str]
@@ -30,9 +32,14 @@ def quota_policy(name: str, spec: Manifest) -> QuotaPolicy:
         budget=_budget(spec),
         overrides=_overrides(spec),
         per_workload=_amounts(members.mapping(spec, "perWorkload")),
-        schedules=tuple(_schedule(one) for one in members.items(spec, "schedules")),
+        schedules=schedules(spec),
         description=spec.get("description", ""),
     )
+
+
+def schedules(spec: Mapping[str, Any]) -> tuple[Schedule, ...]:
+    """Build a policy's schedules."""
+    return tuple(_schedule(one) for one in members.items(spec, "schedules"))
 
 
 def key_of(text: str) -> str:
@@ -93,14 +100,21 @@ def faults(spec: Mapping[str, Any]) -> Iterator[Found]:
             message = _key_fault(key)
             if message:
                 yield (*path, key), message
-    schedules = spec.get("schedules")
-    for number, one in enumerate(schedules if isinstance(schedules, list) else ()):
+            elif key_of(key) != key and key_of(key) in budget:
+                message = f'that is "{key_of(key)}", which is there already; keep one'
+                yield (*path, key), message
+    yield from contradictions.groups_twice(spec)
+    yield from _zone_faults(spec.get("schedules"))
+    if not any(spec.get(member) for member in ("budget", "overrides", "perWorkload", "schedules")):
+        yield (), "there is nothing that it bounds; add a budget or perWorkload"
+
+
+def _zone_faults(found: Any) -> Iterator[Found]:
+    for number, one in enumerate(found if isinstance(found, list) else ()):
         zone = one.get("timeZone", "UTC") if isinstance(one, dict) else None
         if isinstance(zone, str) and not _is_zone(zone):
             message = f'there is no time zone "{zone}"; write one such as Europe/Berlin'
             yield ("schedules", number, "timeZone"), message
-    if not any(spec.get(member) for member in ("budget", "overrides", "perWorkload", "schedules")):
-        yield (), "there is nothing that it bounds; add a budget or perWorkload"
 
 
 _OF_OBJECTS = ("object", "namespaceObject")  # what is there has no request
@@ -132,12 +146,26 @@ def _group_faults(found: Any) -> Iterator[Found]:
         path, expression = ("groupBy", "expression"), found.get("expression")
     if not isinstance(expression, str) or (isinstance(found, str) and found in _WORDS):
         return
+    if isinstance(found, str) and _WORD.fullmatch(found):
+        yield path, f'"{found}" is none of {_KNOWN}{_group_meant(found)}'
+        return
     try:
         conditions.compiled(expression, "STRING")
     except conditions.ExpressionError as error:
-        hint = "" if isinstance(found, dict) else "; known are namespace, user, queue, "
-        hint += "" if isinstance(found, dict) else "{namespaceLabel: KEY} and CEL expressions"
+        hint = "" if isinstance(found, dict) else f"; known are {_KNOWN}"
         yield path, f"{error}{hint}"
+
+
+_KNOWN = "namespace, user, queue, {namespaceLabel: KEY} and CEL expressions"
+_WORD = re.compile(r"[\w-]+|namespaceLabel[ :=].*")  # an expression that gives a name is neither
+_LABEL = re.compile(r"namespaceLabels?[ :=]*(.*)", re.IGNORECASE)
+
+
+def _group_meant(word: str) -> str:
+    label = _LABEL.fullmatch(word)
+    nearest = "" if label else intents.nearest(word, _WORDS)
+    key = (label[1] or "KEY") if label else word
+    return nearest or f"; for a label of the namespace write {{namespaceLabel: {key}}}"
 
 
 def budgets_of(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -159,6 +159,23 @@ def test_a_policy_that_cant_be_used_is_refused_as_it_is_applied(installed: Insta
     ) in refused.stderr
 
 
+def test_figures_with_decimals_need_no_quotes(installed: Installed) -> None:
+    exact = own("QuotaPolicy", "exact", {"budget": {"cpu": 0.5, "accelerators": 1.5}})
+    costly = own("Accelerator", "costly", {"resource": "example.com/x", "costPerHour": 2.75})
+    wrong = own("QuotaPolicy", "wrong", {"budget": {"memory": "80GB"}})
+
+    with applied(installed, exact, costly):
+        pass
+    refused = installed.control_plane.admin.try_kubectl(
+        "apply", "-f", "-", stdin=acting.listed(wrong)
+    )
+
+    assert (
+        'QuotaPolicy "wrong": spec.budget.memory: "80GB" is not a quantity; write for example '
+        '"80Gi"'
+    ) in refused.stderr
+
+
 @contextmanager
 def unguarded(installed: Installed) -> Iterator[None]:
     """Have nobody judge our objects as they are applied, as while the webhook is down."""

@@ -53,6 +53,21 @@ WEBHOOK = 'admission webhook "validate.kubectl-ml.io" denied the request: '
         ),
         pytest.param(
             403,
+            apiserver.status(
+                403,
+                "Forbidden",
+                'accelerators.kubectl-ml.io is forbidden: User "ann" cannot list resource '
+                '"accelerators" in API group "kubectl-ml.io" at the cluster scope',
+            ),
+            [
+                "error: you lack the right to list accelerators.kubectl-ml.io in the whole cluster",
+                "hint: an admin can give it with the ClusterRole kubectl-ml-view, bound in the "
+                "whole cluster; check with: kubectl auth can-i list accelerators.kubectl-ml.io -A",
+            ],
+            id="a-right-to-our-objects",
+        ),
+        pytest.param(
+            403,
             apiserver.status(403, "Forbidden", QUOTA),
             [
                 'error: Job "bert" exceeds quota "team": it asks for 1 count/jobs.batch, '

@@ -348,6 +348,20 @@ def test_what_quotas_charge_and_refuse_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_who_is_let_off_a_quota(tmp_path: Path) -> None:
+    exception = (
+        "---\n{apiVersion: kubectl-ml.io/v1alpha1, kind: PolicyException, metadata: {name: e}, "
+    )
+    exception += "spec: {policies: [gpus, mine], reason: a demo}}\n"
+    (tmp_path / "quotas.yaml").write_text(QUOTAS + exception)
+
+    assert explain(NIGHTLY % "Forbid", tmp_path).out.splitlines()[-2:] == [
+        "  = gpus: namespace default is charged 4 accelerators; a PolicyException lets it in "
+        "beyond the budget",
+        "  = mine: who applies it is charged 1 pod; a PolicyException lets it in beyond the budget",
+    ]
+
+
 def test_what_an_owner_counts_is_not_charged_to_its_pods(tmp_path: Path) -> None:
     (tmp_path / "quotas.yaml").write_text(QUOTAS)
     owner = "{apiVersion: batch/v1, kind: Job, name: web, uid: a, controller: true}"

@@ -452,6 +452,16 @@ def test_json_and_sarif(lint: Callable[..., Outcome]) -> None:
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] == 5
 
 
+def test_a_directory_needs_no_flag(tmp_path: Path) -> None:
+    quota = one("QuotaPolicy", "q", "{budget: {pods: many}}")
+    (tmp_path / "p.yaml").write_text(quota)
+
+    assert invoke("policy", "lint", str(tmp_path)) == invoke(
+        "policy", "lint", "--policies", str(tmp_path)
+    )
+    assert "spec.budget.pods" in invoke("policy", "lint", str(tmp_path)).out
+
+
 def test_a_directory_that_is_not_there() -> None:
     outcome = invoke("policy", "lint", "--policies", "nowhere")
 
@@ -479,9 +489,15 @@ def test_a_directory_that_is_not_there() -> None:
             id="in-an-override",
         ),
         pytest.param("{budget: {accelerators: 8, accelerators.a100: 8}}", "", id="classes"),
+        pytest.param(
+            "{schedules: [{budget: {pods: 1}}, {days: [Sat], budget: {pods: 2}}]}",
+            'p.yaml:5:41: error: QuotaPolicy "q": budget: spec.schedules[1]: those before it hold '
+            "whenever it would, so it never counts; put it before them\n",
+            id="a-schedule-after-one-that-always-holds",
+        ),
     ],
 )
-def test_a_budget_of_what_is_no_class_bounds_nothing(
+def test_what_of_a_quota_does_nothing(
     lint: Callable[..., Outcome], spec: str, printed: str
 ) -> None:
     assert lint(one("QuotaPolicy", "q", spec)).out == printed

@@ -19,10 +19,20 @@ from tests.kubectl_ml.program import BIN, Outcome
 GROUP = "kubectl-ml.io/v1alpha1"
 POLICIES = f"/apis/{GROUP}/quotapolicies"
 A100 = "accelerators.a100"
+IDLE = {"groups": [], "groupsInAll": 0}  # the status of a policy of which nothing is used
+
+
+def namespace(server: APIServer, name: str, **labels: str) -> None:
+    labels = {"kubectl-ml.io/enabled": "true", **labels}
+    server.objects[f"/api/v1/namespaces/{name}"] = {
+        "metadata": {"name": name, "labels": labels, "uid": name}
+    }
 
 
 def policy(server: APIServer, name: str = "gpus", status: Any = None, **spec: Any) -> None:
     server.kinds[GROUP] = {"QuotaPolicy": "quotapolicies"}
+    if "/api/v1/namespaces/ml" not in server.objects:
+        namespace(server, "ml")
     found = {
         "apiVersion": GROUP,
         "kind": "QuotaPolicy",
@@ -61,9 +71,7 @@ def job(server: APIServer, namespace: str, name: str, gpus: int) -> Any:
 @pytest.fixture
 def two_teams(server: APIServer) -> APIServer:
     for name, team in (("ml", "nlp"), ("speech", "nlp"), ("other", "vision")):
-        server.objects[f"/api/v1/namespaces/{name}"] = {
-            "metadata": {"name": name, "labels": {"team": team}, "uid": name}
-        }
+        namespace(server, name, team=team)
     groups = [group("nlp", 10, 2), group("vision", 16)]
     policy(server, status={"groups": groups, "groupsInAll": 2})
     job(server, "ml", "bert", 4)
@@ -176,6 +184,18 @@ def test_without_a_status_groups_are_counted(server: APIServer, ml: Callable[...
     ]
 
 
+def test_a_policy_that_no_webhook_has_seen(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    policy(server, groupBy="namespace")
+    job(server, "ml", "bert", 4)
+
+    assert ml("quota", "--no-headers") == Outcome(
+        code=0,
+        out="gpus   ml   a100   16   4   0   12   ██░░░░░░\n",
+        err="note: gpus has no status: no webhook acts by it yet; its groups are counted by "
+        "what you may see\n",
+    )
+
+
 def test_an_unknown_group(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
     assert ml("quota", "nlq") == Outcome(
         code=1,
@@ -183,6 +203,91 @@ def test_an_unknown_group(two_teams: APIServer, ml: Callable[..., Outcome]) -> N
         err='error: no quota knows a group "nlq"; did you mean "nlp"?\n'
         "hint: kubectl ml quota -A lists those that use something\n",
     )
+
+
+def test_a_policy_is_no_group(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota", "gpus").err == (
+        'error: no quota knows a group "gpus"; that is a policy\n'
+        "hint: kubectl ml quota -A lists those that use something\n"
+    )
+
+
+def test_many_groups_are_not_all_named(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    policy(server, groupBy="namespace")
+    for number in range(60):
+        namespace(server, f"n-{number:02}")
+
+    assert ml("quota", "xyz").err == (
+        'error: no quota knows a group "xyz"; known: ml, '
+        + "".join(f"n-{number:02}, " for number in range(19))
+        + "and 41 more\n"
+        "hint: kubectl ml quota -A lists those that use something\n"
+    )
+
+
+def test_check_needs_a_file(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    outcome = ml("quota", "check")
+
+    assert (outcome.code, outcome.err.splitlines()[0]) == (
+        2,
+        "error: `kubectl ml quota check` needs what to check: -f FILENAME",
+    )
+
+
+def test_a_group_may_be_called_check(server: APIServer, ml: Callable[..., Outcome]) -> None:
+    policy(server, groupBy="namespace")
+    namespace(server, "check")
+
+    assert ml("quota", "check", "--no-headers").out == (
+        "gpus   check   a100   16   0   0   16   ░░░░░░░░\n"
+    )
+
+
+def test_groups_that_the_status_leaves_out_are_told_of_once(
+    server: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    policy(server, groupBy="namespace", status={"groups": [group("ml", 4)], "groupsInAll": 6})
+    for name in ("one", "two", "three"):
+        namespace(server, name)
+        job(server, name, "bert", 2)
+
+    told = "note: gpus tells of 1 of 6 groups; "
+    assert ml("quota", "-A").err == (
+        f"{told}3 others are counted by what you may see, 2 are not shown\n"
+    )
+    assert ml("quota", "one").err == f"{told}one is counted by what you may see\n"
+    assert ml("quota").err == ""
+
+
+def test_a_group_that_the_status_leaves_out_has_room_as_far_as_one_may_see(
+    server: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    policy(server, groupBy="namespace", status={"groups": [group("x", 4)], "groupsInAll": 2})
+
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 1)).err == (
+        "note: gpus tells of 1 of 2 groups; ml is counted by what you may see\n"
+    )
+
+
+def test_a_namespace_that_is_not_there(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("quota", "-n", "mll").err == (
+        'No quota holds here.\nnote: there is no namespace "mll"\n'
+    )
+
+
+def test_where_no_webhook_is_asked_nothing_is_refused(
+    server: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    policy(server, status=IDLE, groupBy="namespace")
+    namespace(server, "ml", **{"kubectl-ml.io/enabled": "false"})
+    note = (
+        'note: namespace "ml" isn\'t labelled kubectl-ml.io/enabled=true: what it holds is '
+        "counted, and nothing is refused there\n"
+    )
+
+    assert ml("quota").err == note
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 1)).err == note
+    assert ml("quota", "-A").err == "Nothing is used of gpus yet.\n"
 
 
 def test_no_quota(server: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
@@ -240,6 +345,50 @@ def test_what_does_not_fit_is_told_as_the_webhook_tells_it(
     )
 
 
+@pytest.mark.parametrize(
+    ("enforcement", "said"), [("Warn", "Warning: gpus"), ("Audit", "note: gpus only records")]
+)
+def test_what_is_not_refused_needs_no_room(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path, enforcement: str, said: str
+) -> None:
+    status = {"groups": [group("nlp", 16)], "groupsInAll": 1}
+    policy(two_teams, status=status, enforcement=enforcement, budget={A100: 4})
+
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 8)) == Outcome(
+        code=0,
+        out="",
+        err=f"{said}: team nlp has 16 of 4 a100 in use (asr 6, bert 4); gpt asks for 8, 20 too "
+        "many\n",
+    )
+
+
+def test_an_intent_that_cannot_be_used_does_not_fit(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 20))
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith("error: Job.batch/ml/gpt: devices: kubectl-ml.io/accelerator: ")
+
+
+def test_who_is_let_off_fits(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    two_teams.kinds[GROUP]["PolicyException"] = "policyexceptions"
+    two_teams.objects[f"/apis/{GROUP}/policyexceptions/demo"] = {
+        "apiVersion": GROUP,
+        "kind": "PolicyException",
+        "metadata": {"name": "demo", "uid": "demo"},
+        "spec": {"policies": ["gpus"], "reason": "a demo"},
+    }
+
+    assert ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 8)) == Outcome(
+        code=0,
+        out="Job.batch/ml/gpt fits: gpus, nlp: 8 a100, let in by a PolicyException\n",
+        err="",
+    )
+
+
 def test_a_raise_asks_for_the_difference(
     two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
 ) -> None:
@@ -264,7 +413,23 @@ def test_the_labels_that_decide_are_hidden(
     outcome = ml("quota", "check", "-f", manifest(tmp_path / "job.yaml", 1))
 
     assert (outcome.code, outcome.out) == (1, "")
-    assert 'gpus goes by the labels of namespace "ml", and you can\'t get' in outcome.err
+    assert outcome.err == (
+        "error: gpus goes by the labels of namespace \"ml\", which isn't there or which you can't "
+        "get\n"
+        "hint: kubectl get namespace ml says which; an admin can give the right to get it\n"
+    )
+
+
+def test_the_labels_of_another_namespace_decide(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    policy(two_teams, "more")
+    file = manifest(tmp_path / "job.yaml", 1, name="gpt, namespace: gone")
+
+    assert ml("quota", "check", "-f", file).err.splitlines()[0] == (
+        'error: gpus, more go by the labels of namespace "gone", which isn\'t there or which you '
+        "can't get"
+    )
 
 
 def test_the_fewest_that_make_room(
@@ -296,7 +461,7 @@ def test_two_that_fit_alone_and_not_together(
 
 
 def test_a_group_of_a_user(server: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
-    policy(server, groupBy="user", budget={A100: 2})
+    policy(server, status=IDLE, groupBy="user", budget={A100: 2})
     review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     server.answers[("POST", review)] = (201, {"status": {"userInfo": {"username": "ann"}}})
 
@@ -390,7 +555,7 @@ def test_a_quota_that_never_reaches_the_namespace_is_not_shown(
 
 def test_hidden_labels_may_fit(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
     namespaces = {"selector": {"matchLabels": {"team": "nlp"}}}
-    policy(two_teams, groupBy="namespace", match={"namespaces": namespaces})
+    policy(two_teams, status=IDLE, groupBy="namespace", match={"namespaces": namespaces})
     for path in ("/api/v1/namespaces", "/api/v1/namespaces/ml"):
         two_teams.answers[("GET", path)] = forbidden("no")
 
@@ -419,7 +584,7 @@ def test_what_one_workload_may_have_and_what_only_warns(
 
 def test_the_schedule_that_holds_is_said(server: APIServer, ml: Callable[..., Outcome]) -> None:
     always = {"name": "surge", "timeZone": "Europe/Berlin", "budget": {A100: 32}}
-    policy(server, groupBy="namespace", schedules=[always])
+    policy(server, status=IDLE, groupBy="namespace", schedules=[always])
 
     outcome = ml("quota", "--no-headers")
 
@@ -434,7 +599,7 @@ def test_the_schedule_that_holds_is_said(server: APIServer, ml: Callable[..., Ou
 def test_your_own_group_is_shown_before_it_uses_anything(
     server: APIServer, ml: Callable[..., Outcome]
 ) -> None:
-    policy(server, groupBy="user", budget={A100: 2})
+    policy(server, status=IDLE, groupBy="user", budget={A100: 2})
     review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     server.answers[("POST", review)] = (201, {"status": {"userInfo": {"username": "ann"}}})
 

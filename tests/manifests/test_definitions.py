@@ -52,8 +52,13 @@ def test_what_the_api_server_defaults_changes_no_hash(kind: str) -> None:
         ),
         pytest.param(
             {"type": ["string", "number"], "exclusiveMinimum": 0},
-            {"x-kubernetes-int-or-string": True, "minimum": 0, "exclusiveMinimum": True},
-            id="a-number-or-a-string",
+            {"x-kubernetes-preserve-unknown-fields": True},
+            id="a-number-with-decimals-or-a-string-is-left-open",
+        ),
+        pytest.param(
+            {"type": ["string", "integer"], "minimum": 0},
+            {"x-kubernetes-int-or-string": True, "minimum": 0},
+            id="a-whole-number-or-a-string",
         ),
         pytest.param(
             {"type": ["object", "null", "string"], "properties": {"a": {}}, "required": ["a"]},
@@ -104,3 +109,33 @@ def test_a_match_is_put_into_itself_once() -> None:
 
     assert "kinds" in match["properties"]["exclude"]["properties"]
     assert "exclude" not in match["properties"]["exclude"]["properties"]
+
+
+def undescribed(node: Any, path: str) -> list[str]:
+    """Name the fields of which `kubectl explain` says `<no description>`."""
+    found = []
+    for name, one in node.get("properties", {}).items():
+        found += [] if one.get("description") else [f"{path}.{name}"]
+        found += undescribed(one, f"{path}.{name}")
+        found += undescribed(one.get("items", {}), f"{path}.{name}[]")
+    return found
+
+
+@pytest.mark.parametrize("kind", sorted(faults.SCHEMAS))
+@pytest.mark.parametrize("part", ["spec", "status"])
+def test_kubectl_explain_describes_every_field(kind: str, part: str) -> None:
+    (version,) = definitions.definition(kind)["spec"]["versions"]
+    node = version["schema"]["openAPIV3Schema"]["properties"][part]
+
+    assert node.get("description")
+    assert undescribed(node, part) == []
+
+
+def test_a_time_in_the_future_is_printed_as_it_is() -> None:
+    (version,) = definitions.definition("PolicyException")["spec"]["versions"]
+
+    assert {
+        "name": "Expires",
+        "type": "string",  # of a date kubectl prints how long ago it was: <invalid>
+        "jsonPath": ".spec.expires",
+    } in version["additionalPrinterColumns"]

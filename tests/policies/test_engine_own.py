@@ -131,6 +131,60 @@ def test_a_guard_that_names_what_nothing_sends_is_warned_about(
     )
 
 
+BERLIN = {"timeZone": "Europe/Berlin", "budget": {"pods": 9}}
+
+
+@pytest.mark.parametrize(
+    ("schedules", "never"),
+    [
+        pytest.param([{"days": ["Sat"]}, {"days": ["Sun"]}], [], id="other-days"),
+        pytest.param([{}, {"days": ["Sat"]}], [1], id="after-one-that-always-holds"),
+        pytest.param([{"days": ["Sat"]}, {}], [], id="before-one-that-always-holds"),
+        pytest.param(
+            [{"from": "20:00", "to": "06:00"}, {"days": ["Sat"], "from": "01:00", "to": "05:00"}],
+            [1],
+            id="within-a-night",
+        ),
+        pytest.param(
+            [{"days": ["Sun"], "from": "20:00", "to": "06:00"}, {"days": ["Mon"], "to": "05:00"}],
+            [1],
+            id="a-night-from-one-week-to-the-next",
+        ),
+        pytest.param(
+            [{"days": ["Sun"], "from": "20:00", "to": "06:00"}, {"days": ["Sun"], "to": "05:00"}],
+            [],
+            id="the-night-before",
+        ),
+        pytest.param(
+            [{"to": "12:00"}, {"from": "12:00"}, {"days": ["Sat", "Sun"]}], [2], id="under-two"
+        ),
+        pytest.param(
+            [BERLIN | {"to": "12:00"}, {"to": "12:00"}], [], id="clocks-of-another-time-zone"
+        ),
+        pytest.param([BERLIN, {"to": "12:00"}], [1], id="always-in-any-time-zone"),
+    ],
+)
+def test_a_schedule_that_never_counts_is_warned_about(
+    schedules: list[Any], never: list[int]
+) -> None:
+    quota = {
+        "apiVersion": "kubectl-ml.io/v1alpha1",
+        "kind": "QuotaPolicy",
+        "metadata": {"name": "mine"},
+        "spec": {"schedules": [{"budget": {"pods": 5}, **one} for one in schedules]},
+    }
+    request = Request(
+        operation="CREATE", group="kubectl-ml.io", version="v1alpha1", kind="QuotaPolicy",
+        name="mine", object=quota,
+    )  # fmt: skip
+
+    assert engine.review(request, LIBRARY, Facts()).warnings == tuple(
+        f'QuotaPolicy "mine": spec.schedules[{number}]: those before it hold whenever it would, so '
+        "it never counts; put it before them"
+        for number in never
+    )
+
+
 def test_a_budget_of_a_class_that_isnt_there_is_warned_about() -> None:
     quota = {
         "apiVersion": "kubectl-ml.io/v1alpha1",

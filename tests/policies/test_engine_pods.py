@@ -490,7 +490,7 @@ UNUSABLE = [
     pytest.param(
         {"accelerator": "xyzzy"},
         'devices: kubectl-ml.io/accelerator: unknown device class "xyzzy"; '
-        "`kubectl ml classes` lists those that exist",
+        "`kubectl ml classes` lists those that exist, with `--policies cluster` the cluster's, too",
         id="class-like-no-other",
     ),
     pytest.param(
@@ -518,7 +518,7 @@ UNUSABLE = [
     pytest.param(
         {"mounts": "imagenett:/data"},
         'mounts: kubectl-ml.io/mounts: unknown data source "imagenett"; '
-        "`kubectl ml sources` lists those that exist",
+        "`kubectl ml sources` lists those that exist, with `--policies cluster` the cluster's, too",
         id="unknown-source",
     ),
     pytest.param(

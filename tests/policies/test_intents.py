@@ -387,6 +387,7 @@ def test_refuses_the_other_intents(key: str, value: str, sentence: str) -> None:
     [
         pytest.param("accelerater", '; did you mean "accelerator"?', id="a-letter-off"),
         pytest.param("accelerators", '; did you mean "accelerator"?', id="plural"),
+        pytest.param("SHM", '; did you mean "shm"?', id="in-capitals"),
         pytest.param("mount", '; did you mean "mounts"?', id="singular"),
         pytest.param("xyz", "", id="nothing-near"),
         pytest.param("", "", id="no-key-at-all"),

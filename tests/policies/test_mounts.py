@@ -415,7 +415,7 @@ def test_a_source_of_a_namespace_beats_the_clusters_and_is_not_told_elsewhere() 
     assert claim == {"claimName": "own"}
     assert messages(decision) == [
         'kubectl-ml.io/mounts: unknown data source "data"; `kubectl ml sources` lists those that '
-        "exist"
+        "exist, with `--policies cluster` the cluster's, too"
     ]
 
 

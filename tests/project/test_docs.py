@@ -90,6 +90,16 @@ def test_reference_names_every_command() -> None:
     assert [verb for verb in VERBS if f"## `kubectl ml {verb}`" not in page] == []
 
 
+def test_reference_names_every_object() -> None:
+    page = (ROOT / "docs/reference/objects.md").read_text()
+
+    assert [
+        kind
+        for kind in load.KINDS
+        if f"## {kind}\n" not in page and kind != "NamespacedDataSource"  # a DataSource's fields
+    ] == []
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/reference/intents.md"])
 def test_every_intent_is_explained(page: str) -> None:
     text = (ROOT / page).read_text()

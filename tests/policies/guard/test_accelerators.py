@@ -31,7 +31,8 @@ def gpus(count: int) -> dict[str, Any]:
         pytest.param(
             "{}", pod(container(limits={"nvidia.com/mig-9g.1gb": "1"})),
             ['container "main" asks for nvidia.com/mig-9g.1gb: 1, which no device class gives; '
-             "ask for a class (`kubectl ml classes` lists those that exist)"],
+             "ask for a class (`kubectl ml classes` lists those that exist, with `--policies "
+             "cluster` the cluster's, too)"],
             id="of-no-class",
         ),
         pytest.param(
@@ -114,7 +115,7 @@ def gpus(count: int) -> dict[str, Any]:
             pod(resourceClaims=[{"name": "x", "resourceClaimTemplateName": "mine"}]),
             ['resource claim "x" (template "mine") is of no device class; take it out and write '
              "the annotation kubectl-ml.io/accelerator (`kubectl ml classes` lists those that "
-             "exist)"],
+             "exist, with `--policies cluster` the cluster's, too)"],
             id="a-claim-of-ones-own",
         ),
     ],

@@ -529,6 +529,53 @@ def test_an_exception_lets_off_until_it_expires() -> None:
             "Europe/Berlin",
         ),
         ({}, "spec: there is nothing that it bounds; add a budget or perWorkload"),
+        ({"budget": {}}, "spec.budget: {} is empty; write a value or take it out"),
+        (
+            {"budget": {"cpu": 4, "requests.cpu": 8}},
+            'spec.budget["requests.cpu"]: that is "cpu", which is there already; keep one',
+        ),
+        (
+            {
+                "budget": {"pods": 1},
+                "overrides": [
+                    {"group": "nlp", "budget": {"pods": 2}},
+                    {"group": "nlp", "budget": {"pods": 3}},
+                ],
+            },
+            'spec.overrides[1].group: "nlp" has an override already; keep one',
+        ),
+        (
+            {
+                "budget": {"pods": 1},
+                "schedules": [
+                    {
+                        "budget": {"pods": 1},
+                        "overrides": [{"group": "a*", "budget": {"pods": 2}}] * 2,
+                    }
+                ],
+            },
+            'spec.schedules[0].overrides[1].group: "a*" has an override already; keep one',
+        ),
+        (
+            {"budget": {"pods": 1}, "groupBy": "Namespaces"},
+            'spec.groupBy: "Namespaces" is none of namespace, user, queue, {namespaceLabel: KEY} '
+            'and CEL expressions; did you mean "namespace"?',
+        ),
+        (
+            {"budget": {"pods": 1}, "groupBy": "team"},
+            'spec.groupBy: "team" is none of namespace, user, queue, {namespaceLabel: KEY} and CEL '
+            "expressions; for a label of the namespace write {namespaceLabel: team}",
+        ),
+        (
+            {"budget": {"pods": 1}, "groupBy": "namespaceLabel: team"},
+            'spec.groupBy: "namespaceLabel: team" is none of namespace, user, queue, '
+            "{namespaceLabel: KEY} and CEL expressions; for a label of the namespace write "
+            "{namespaceLabel: team}",
+        ),
+        (
+            {"budget": {"pods": 1}, "groupBy": {"namespaceLabel": "a", "expression": "'b'"}},
+            "spec.groupBy: only one of namespaceLabel, expression may be given; keep one",
+        ),
     ],
 )
 def test_says_what_cannot_be_used(spec: dict[str, Any], sentence: str) -> None:
