@@ -20,6 +20,8 @@ from policies.workloads import catalogue
 from policies.workloads.catalogue import Kind
 
 STATUS = ("phase", "state", "desiredNumberScheduled")  # and the conditions
+# For more at once hashlib lets other threads go first, and a review waits for what they do.
+_AT_ONCE = 2000
 _NOT_ITS_OWN = ("resourceVersion", "managedFields")  # of the metadata: they change with the status
 # What an expression may read without reading the status, or all of the object.
 _HARMLESS = re.compile(r"\bobject\.(spec|metadata\.(labels|annotations|name|namespace))\b")
@@ -46,7 +48,10 @@ class Unchanged:
             text = orjson.dumps([number, labels, _what_matters(obj)], option=orjson.OPT_SORT_KEYS)
         except orjson.JSONEncodeError:  # a number that is no 64-bit integer
             return b""
-        return hashlib.blake2b(text, digest_size=16).digest()
+        digest = hashlib.blake2b(digest_size=16)
+        for start in range(0, len(text), _AT_ONCE):
+            digest.update(text[start : start + _AT_ONCE])
+        return digest.digest()
 
     def _look_at(self, policies: PolicySet) -> None:
         """Count up where the policies are others than before."""
