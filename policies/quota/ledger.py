@@ -102,8 +102,8 @@ class Ledger:
         """
         Reserve, all or nothing: the ledger afterwards, and what doesn't fit.
 
-        The object's own hold doesn't stand in its way; of two the larger demand stays, and what
-        was counted first. What takes nothing more fits even where the budget is overdrawn.
+        The object's own hold doesn't stand in its way; of two the larger demand stays, and the
+        smaller of what was counted. What takes nothing more fits even where the budget is overdrawn.
         `anyway` reserves what doesn't fit, too.
         """
         opened = Opened(self)
@@ -210,10 +210,20 @@ def _joined(there: Hold | None, hold: Hold) -> Hold:
         asked={
             name: max(there.asked.get(name, _ZERO), hold.asked.get(name, _ZERO)) for name in names
         },
-        counted=there.counted,
+        counted=_least(there.counted, hold.counted),
         until=max(there.until, hold.until),
         version=max(there.version, hold.version),
     )
+
+
+def _least(one: Amounts, other: Amounts) -> Amounts:
+    """
+    Take the smaller of what two reviews say `used` has of an object.
+
+    The ledger may know the object at a later version than a review that lost against that: what was
+    put for it is too little, and the review that comes after it sets that right.
+    """
+    return {name: min(value, other[name]) for name, value in one.items() if name in other}
 
 
 def _known(counted: Amounts, asked: Amounts) -> Amounts:

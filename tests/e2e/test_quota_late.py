@@ -1,8 +1,10 @@
 """What quotas hold where others act after us: webhooks that refuse, autoscalers, custom kinds."""
 
+import concurrent.futures
 import json
 import random
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -133,6 +135,30 @@ def test_what_a_later_webhook_refuses_leaks_nothing(
         left = 40 - devices(team)
         again = at_once(creates(worker, team, [job(f"k{n}") for n in range(left)]))
         assert Counter(one.status for one in again) == {201: left}
+
+
+def test_what_lost_against_another_update_is_reserved_as_it_is_then(
+    replicas: Installed, team: Place, worker: Client
+) -> None:
+    """While the first waits for room, the second takes away what was counted of its own."""
+    path = team.path("Job", "one")
+
+    def change(client: Client, **spec: Any) -> Answer:
+        merge = "application/merge-patch+json"
+        return client.request("PATCH", path, {"spec": spec}, content_type=merge)
+
+    with applied(replicas, quota(budget={GPUS: 8})):
+        in_force(replicas)
+        team.apply(job("one", 4), job("two", 4))
+        settles(replicas, team, 8)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            raised = pool.submit(change, worker, suspend=False, parallelism=2)
+            time.sleep(0.1)
+            assert change(team.admin, suspend=True).ok
+            answer = raised.result()
+        assert answer.status == 403
+        assert "one asks for 8, 4 too many" in answer.body["message"]
+        settles(replicas, team, 4)
 
 
 def test_an_autoscaler_and_kubectl_scale_on_a_custom_kind_stay_within(

@@ -67,6 +67,17 @@ def test_what_is_asked_beyond_an_object_s_own_hold_is_the_difference_alone() -> 
     )
 
 
+def test_what_was_counted_of_an_object_isn_t_taken_from_a_review_that_lost() -> None:
+    """Reviewed at 4 of its own and asked again when it was suspended, and counted so, since."""
+    there, _ = replace(EMPTY, used=gpus(4)).reserve(hold("one", 8, counted=4, version=5), gpus(8))
+
+    _, short = there.reserve(hold("one", 8, counted=0, version=6), gpus(8))
+
+    assert short == (
+        Short(name=GPUS, budget=Decimal(8), used=Decimal(4), reserved=Decimal(4), asks=Decimal(4)),
+    )
+
+
 def test_scaling_up_takes_the_difference() -> None:
     there = replace(EMPTY, used=gpus(8))
     after, short = there.reserve(hold("one", 10, counted=8, version=7), gpus(10))
@@ -189,6 +200,7 @@ class World(RuleBasedStateMachine):
         self.things: dict[str, Thing] = {}
         self.events: list[tuple[str, Thing | None]] = []
         self.writes: list[Write] = []
+        self.waiting: list[tuple[Write, int]] = []  # reviewed, and asked of the ledger later
         self.ledger = EMPTY
         self.made: dict[str, Hold] = {}  # as a process remembers what it reserved
         self.budget = BUDGET
@@ -239,17 +251,27 @@ class World(RuleBasedStateMachine):
         for _ in range(times):  # one request, many reviews
             self._reserve(write, 0)
 
-    @rule(data=st.data(), demand=st.integers(1, 8))
-    def scale(self, data: st.DataObject, demand: int) -> None:
+    @rule(data=st.data(), demand=st.integers(1, 8), waits=st.booleans())
+    def scale(self, data: st.DataObject, demand: int, waits: bool) -> None:
         if not self.things:
             return
         uid = data.draw(st.sampled_from(sorted(self.things)))
         thing = self.things[uid]
         write = Write(uid=uid, demand=demand, version=thing.version, until=self.now + 3)
-        if demand > thing.demand:
+        if demand > thing.demand and waits:
+            self.waiting.append((write, thing.demand))
+        elif demand > thing.demand:
             self._reserve(write, thing.demand)
         else:
             self.writes.append(write)
+
+    @rule(data=st.data())
+    def come_to_the_ledger(self, data: st.DataObject) -> None:
+        """What was refused is asked again, of a ledger that knows the object as it is since."""
+        if self.waiting:
+            write, counted = data.draw(st.sampled_from(self.waiting))
+            self.waiting.remove((write, counted))
+            self._reserve(write, counted)
 
     @rule(data=st.data())
     def arrive(self, data: st.DataObject) -> None:
@@ -259,11 +281,23 @@ class World(RuleBasedStateMachine):
         write = data.draw(st.sampled_from(self.writes))
         self.writes.remove(write)
         there = self.things.get(write.uid)
-        if write.until < self.now or (there.version if there else 0) != write.version:
+        if write.until < self.now:
+            return
+        if (there.version if there else 0) != write.version:
+            self._review_again(write, there)
             return
         self.version += 1
         self.things[write.uid] = Thing(demand=write.demand, version=self.version)
         self.events.append((write.uid, self.things[write.uid]))
+
+    def _review_again(self, write: Write, there: Thing | None) -> None:
+        """Do as the API server does with an update that lost against another."""
+        if there and write.version:
+            again = replace(write, version=there.version)
+            if again.demand > there.demand:
+                self._reserve(again, there.demand)
+            else:
+                self.writes.append(again)
 
     @rule(data=st.data())
     def fail(self, data: st.DataObject) -> None:
