@@ -103,7 +103,8 @@ class Ledger:
         Reserve, all or nothing: the ledger afterwards, and what doesn't fit.
 
         The object's own hold doesn't stand in its way; of two the larger demand stays, and the
-        smaller of what was counted. What takes nothing more fits even where the budget is overdrawn.
+        smaller of what was counted. What takes nothing more fits even where the budget is
+        overdrawn.
         `anyway` reserves what doesn't fit, too.
         """
         opened = Opened(self)
