@@ -23,6 +23,7 @@ from policies.quota.trees import Entry
 from policies.workloads import catalogue, pods
 from policies.workloads.catalogue import Kind
 from policies.workloads.controllers import CONTROLLERS
+from webhook import scaled
 from webhook.apiserver import NotFound
 from webhook.guard_rules import CLEANERS
 from webhook.reserving import Busy, Found, Ledgers, Reservation
@@ -35,10 +36,6 @@ _STEP_SECONDS = 5
 SCALE = "scale"
 RESIZE = "resize"
 _ZERO = Decimal(0)
-_REPLICAS = ("spec", "replicas")
-_SCALED: Mapping[str, tuple[str, ...]] = {  # whose scale isn't that of spec.replicas
-    "PyTorchJob.kubeflow.org": ("spec", "pytorchReplicaSpecs", "Worker", "replicas"),
-}
 
 
 class Recorder(Protocol):
@@ -197,21 +194,7 @@ class Quotas:
         parent = await self._parent(request, kind)
         if parent is None:
             return None
-        at = _SCALED.get(kind.name, _REPLICAS)
-        old = _with(parent, at, _replicas(request.old_object))
-        version = parent["apiVersion"].rpartition("/")[2]
-        return (
-            replace(
-                request,
-                group=kind.group,
-                version=version,
-                kind=kind.kind,
-                subresource="",
-                object=_with(parent, at, _replicas(request.object)),
-                old_object=old,
-            ),
-            kind,
-        )
+        return scaled.of(request, kind, parent), kind
 
     async def _parent(self, request: Request, kind: Kind) -> Any:
         api = self._ledgers.access.api
@@ -367,17 +350,3 @@ def _owner_uid(metadata: Any) -> str:
 def _is_stored(obj: Any) -> bool:
     metadata = obj.get("metadata") if isinstance(obj, dict) else None
     return isinstance(metadata, dict) and bool(metadata.get("uid") and metadata.get("name"))
-
-
-def _replicas(scale: Any) -> int:
-    spec = scale.get("spec") if isinstance(scale, dict) else None
-    found = spec.get("replicas") if isinstance(spec, dict) else None
-    return found if isinstance(found, int) else 0
-
-
-def _with(obj: Any, path: tuple[str, ...], value: Any) -> Any:
-    """Copy an object with another value at a path."""
-    if not path:
-        return value
-    there = obj if isinstance(obj, dict) else {}
-    return {**there, path[0]: _with(there.get(path[0]), path[1:], value)}

@@ -50,8 +50,8 @@ CUSTOM = {
                 "storage": True,
                 "subresources": {
                     "scale": {
-                        "specReplicasPath": ".spec.replicas",
-                        "statusReplicasPath": ".status.replicas",
+                        "specReplicasPath": ".spec.size",
+                        "statusReplicasPath": ".status.size",
                     }
                 },
                 "schema": {
@@ -181,7 +181,7 @@ def test_an_autoscaler_and_kubectl_scale_on_a_custom_kind_stay_within(
                     "name": "worker",
                     "template": "spec.template",
                     "compute": True,
-                    "replicas": "spec.replicas ?? 1",
+                    "replicas": "spec.size ?? 1",
                 }
             ],
         },
@@ -191,7 +191,7 @@ def test_an_autoscaler_and_kubectl_scale_on_a_custom_kind_stay_within(
         "kind": "Fleet",
         "metadata": {"name": "all", "annotations": acting.intents(accelerator="a100:1")},
         "spec": {
-            "replicas": 2,
+            "size": 2,
             "template": {"spec": {"containers": [{"name": "main", "image": "example.com/main"}]}},
         },
     }
