@@ -20,7 +20,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -28,7 +28,8 @@ from typing import Any, TypeAlias
 Amounts: TypeAlias = Mapping[str, Decimal]  # by the budget's keys: accelerators.a100, pods, cpu
 
 _ZERO = Decimal(0)
-_FORMAT = 1
+_FORMAT = 2
+_NONE = "-"
 # Of a uid's digest, eight characters. Two alike matter only where both are held by one group at
 # once, some hundreds of 2**48; the server makes the uids, so nobody chooses them.
 _KEY_BYTES = 6
@@ -242,14 +243,19 @@ def key_of(uid: str) -> str:
 
 def dumps(ledger: Ledger) -> str:
     """
-    Write a ledger, compactly: objects that ask for the same stand together.
+    Write a ledger, compactly: names once, and objects that ask for the same stand together.
 
-    `h` has a list for each kind of hold: what it asks, what of it is counted, the version, the
-    end, and the keys in one string.
+    `h` has a list for each kind of hold: what it asks and what of it is counted, as quantities in
+    the order of the names in `n`, the version, the end, and the keys in one string.
+
+        {"n":["cpu","pods"],"h":[["8 -","",0,1795640000,"aaaaaaaabbbbbbbb"]],…}
     """
+    names = sorted(
+        {name for hold in ledger.holds.values() for name in (*hold.asked, *hold.counted)}
+    )
     alike: dict[tuple[Any, ...], list[str]] = {}
     for key, hold in sorted(ledger.holds.items()):
-        what = (_written(hold.asked), _written(hold.counted), hold.version, hold.until)
+        what = (_row(hold.asked, names), _row(hold.counted, names), hold.version, hold.until)
         alike.setdefault(what, []).append(key)
     return json.dumps(
         {
@@ -258,10 +264,8 @@ def dumps(ledger: Ledger) -> str:
             "group": ledger.group,
             "digest": ledger.digest,
             "used": dict(_written(ledger.used)),
-            "h": [
-                [dict(asked), dict(counted), version, until, "".join(keys)]
-                for (asked, counted, version, until), keys in alike.items()
-            ],
+            "n": names,
+            "h": [[*what, "".join(keys)] for what, keys in alike.items()],
         },
         separators=(",", ":"),
         ensure_ascii=False,
@@ -277,20 +281,33 @@ def loads(text: str) -> Ledger:
             group=str(found["group"]),
             digest=str(found["digest"]) if found["v"] == _FORMAT else "",
             used=_read(found["used"]),
-            holds={hold.key: hold for hold in _holds(found["h"])},
+            holds={hold.key: hold for hold in _holds(found["h"], found["n"])},
         )
     except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
         raise Unreadable(f"the ledger can't be read: {error!r}") from error
 
 
-def _holds(listed: Iterable[Any]) -> Iterator[Hold]:
+def _holds(listed: Iterable[Any], names: Sequence[str]) -> Iterator[Hold]:
     length = len(key_of(""))
     for asked, counted, version, until, keys in listed:
-        asks, has = _read(asked), _read(counted)
+        asks, has = _of_row(asked, names), _of_row(counted, names)
         number, end = int(version), int(until)
         for at in range(0, len(keys), length):
             key = keys[at : at + length]
             yield Hold(key=key, asked=asks, counted=has, version=number, until=end)
+
+
+def _row(amounts: Amounts, names: Iterable[str]) -> str:
+    """Write quantities in the order of names, `-` for none; nothing at all is an empty text."""
+    known = dict(_written(amounts))
+    return " ".join(known.get(name, _NONE) for name in names) if known else ""
+
+
+def _of_row(text: str, names: Sequence[str]) -> Amounts:
+    values = text.split()
+    if values and len(values) != len(names):
+        raise ValueError("a hold has other quantities than there are names")
+    return _read({name: value for name, value in zip(names, values) if value != _NONE})  # noqa: B905 -- looked at above
 
 
 def _written(amounts: Amounts) -> tuple[tuple[str, str], ...]:
