@@ -20,10 +20,9 @@ from policies.quota import budgets, verdicts
 from policies.quota.charges import Charge
 from policies.quota.ledger import Amounts, Hold, Short, key_of
 from policies.quota.trees import Entry
-from policies.workloads import catalogue, pods
+from policies.workloads import catalogue, pods, scaling
 from policies.workloads.catalogue import Kind
 from policies.workloads.controllers import CONTROLLERS
-from webhook import scaled
 from webhook.apiserver import NotFound
 from webhook.guard_rules import CLEANERS
 from webhook.reserving import Busy, Found, Ledgers, Reservation
@@ -194,7 +193,16 @@ class Quotas:
         parent = await self._parent(request, kind)
         if parent is None:
             return None
-        return scaled.of(request, kind, parent), kind
+        object_request = replace(
+            request,
+            group=kind.group,
+            version=parent["apiVersion"].rpartition("/")[2],
+            kind=kind.kind,
+            subresource="",
+            object=scaling.at(parent, kind, _replicas(request.object)),
+            old_object=scaling.at(parent, kind, _replicas(request.old_object)),
+        )
+        return object_request, kind
 
     async def _parent(self, request: Request, kind: Kind) -> Any:
         api = self._ledgers.access.api
@@ -350,3 +358,9 @@ def _owner_uid(metadata: Any) -> str:
 def _is_stored(obj: Any) -> bool:
     metadata = obj.get("metadata") if isinstance(obj, dict) else None
     return isinstance(metadata, dict) and bool(metadata.get("uid") and metadata.get("name"))
+
+
+def _replicas(scale: Any) -> int:
+    spec = scale.get("spec") if isinstance(scale, dict) else None
+    found = spec.get("replicas") if isinstance(spec, dict) else None
+    return found if isinstance(found, int) else 0

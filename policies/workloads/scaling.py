@@ -9,14 +9,16 @@ rolling update of eight runs two more for a while, a replica of a LeaderWorkerSe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from policies.patch import Path
 from policies.workloads.catalogue import Kind
 from policies.workloads.counts import Range
 from policies.workloads.shares import Demand, RoleDemand, Share
+from policies.workloads.written_counts import Count, PathCount
 
-_REPLICAS = ("spec", "replicas")
+_REPLICAS: Path = ("spec", "replicas")
 _OF_WORKERS = {
     f"{kind}Job.kubeflow.org": ("spec", f"{kind.lower()}ReplicaSpecs", "Worker", "replicas")
     for kind in ("JAX", "Paddle", "PyTorch")
@@ -24,8 +26,25 @@ _OF_WORKERS = {
 
 
 def path(kind: Kind) -> Path:
-    """Tell which field of a kind its scale subresource writes."""
-    return _OF_WORKERS.get(kind.name, _REPLICAS)
+    """
+    Tell which field of a kind its scale subresource writes.
+
+    It is in the kind's definition (`specReplicasPath`); here it is the number of pods that the
+    catalogue or the WorkloadKind reads, which is `spec.replicas` if any role reads that.
+    """
+    if kind.name in _OF_WORKERS:
+        return _OF_WORKERS[kind.name]
+    read = [found for role in kind.roles for found in _paths(role.replicas)]
+    return read[0] if read and _REPLICAS not in read else _REPLICAS
+
+
+def _paths(count: Count) -> Iterator[Path]:
+    if isinstance(count, PathCount):
+        if not count.up and all(isinstance(step, str) for step in count.path):
+            yield count.path
+    elif not isinstance(count, int):
+        for one in count:
+            yield from _paths(one)
 
 
 def at(obj: Any, kind: Kind, replicas: int) -> Any:

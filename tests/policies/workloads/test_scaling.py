@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from policies.model import Manifest, PolicySet, Request
-from policies.workloads import catalogue
+from policies.model import Manifest, PolicySet
+from policies.workloads import catalogue, scaling
 from tests import builders
-from webhook import scaled
 
 OWN = """
 kind: WorkloadKind
@@ -27,7 +26,7 @@ spec:
 def scaled_by(kind: str, policies: PolicySet) -> str:
     found = catalogue.of(policies).named(kind)
     assert found is not None
-    return ".".join(map(str, scaled.replicas_path(found)))
+    return ".".join(map(str, scaling.path(found)))
 
 
 @pytest.mark.parametrize(
@@ -74,16 +73,5 @@ def test_all_else_stays_as_it_is() -> None:
     def workers(count: int) -> Manifest:
         return {**job, "spec": {"jaxReplicaSpecs": {"Worker": {**worker, "replicas": count}}}}
 
-    request = Request(
-        operation="UPDATE",
-        group="autoscaling",
-        version="v1",
-        kind="Scale",
-        subresource="scale",
-        object={"kind": "Scale", "spec": {"replicas": 9}},
-        old_object={"kind": "Scale", "spec": {"replicas": 3}},
-    )
-    found = scaled.of(request, kind, job)
-    assert (found.group, found.version, found.kind) == ("kubeflow.org", "v1", "JAXJob")
-    assert (found.subresource, found.object, found.old_object) == ("", workers(9), workers(3))
+    assert scaling.at(job, kind, 9) == workers(9)
     assert job["spec"] == {"jaxReplicaSpecs": {"Worker": worker}}
