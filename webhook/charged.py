@@ -30,9 +30,14 @@ class Charged:
     def reviewed(self, request: Request, kind: Kind, policies: PolicySet, facts: Facts) -> Charges:
         """Charge an object as it will be, and with what holds now: exceptions, schedules."""
         found = engine.charges(request, policies, facts)
+        metadata = request.object["metadata"]
+        uid = str(metadata.get("uid") or "")
+        # Anybody may send us a review, and what it says apart from its object isn't remembered.
+        said = (metadata.get("namespace"), metadata.get("name"))
+        if not uid or said != (request.namespace, request.name):
+            return found
         essence = self.essence(request.object, kind, policies, facts)
-        uid = str(request.object["metadata"].get("uid") or "")
-        if essence and uid:
+        if essence:
             self._last.pop(uid, None)
             self._last[uid] = (essence, found)
             if len(self._last) > MOST:

@@ -45,7 +45,8 @@ class Unchanged:
             return b""
         try:
             labels = facts.namespaces.get(obj["metadata"].get("namespace") or "")
-            text = orjson.dumps([number, labels, _what_matters(obj)], option=orjson.OPT_SORT_KEYS)
+            matters = [number, kind.name, labels, _what_matters(obj)]
+            text = orjson.dumps(matters, option=orjson.OPT_SORT_KEYS)
         except orjson.JSONEncodeError:  # a number that is no 64-bit integer
             return b""
         digest = hashlib.blake2b(digest_size=16)

@@ -58,9 +58,8 @@ def test_a_lead_offers_data_without_an_admin(lead: Client, enabled: Place) -> No
     [notes] = [one for one in answer["spec"]["volumes"] if "notes" in one["name"]]
     assert notes["persistentVolumeClaim"]["claimName"] == "notes"
     listed = lead.try_kubectl("ml", "sources", "--policies", "cluster", "-n", enabled.name)
-    assert (
-        "an admin can give it with the ClusterRole kubectl-ml-view" in listed.stderr
-    )  # to read the cluster's
+    role = "the ClusterRole kubectl-ml-view"  # to read the cluster's
+    assert f"an admin can give it with {role}" in listed.stderr
     let_read(enabled)
 
     def names() -> list[str]:

@@ -34,24 +34,26 @@ def pod(uid: str = "u1") -> Manifest:
     }
 
 
-def kind() -> Kind:
-    found = catalogue.of(POLICIES).named("Pod")
+def kind(name: str = "Pod") -> Kind:
+    found = catalogue.of(POLICIES).named(name)
     assert found is not None
     return found
 
 
-def reviewed(charged: Charged, obj: Any, **parts: Any) -> Charges:
+def reviewed(
+    charged: Charged, obj: Any, of: str = "Pod", namespace: str = "ml", name: str = "one"
+) -> Charges:
+    found = kind(of)
     request = Request(
         operation="CREATE",
-        group="",
+        group=found.group,
         version="v1",
-        kind="Pod",
-        namespace="ml",
-        name="one",
+        kind=found.kind,
+        namespace=namespace,
+        name=name,
         object=obj,
-        **parts,
     )
-    return charged.reviewed(request, kind(), POLICIES, FACTS)
+    return charged.reviewed(request, found, POLICIES, FACTS)
 
 
 def there(
@@ -123,3 +125,14 @@ def test_what_was_reviewed_long_ago_is_forgotten() -> None:
     assert there(charged, pod()) == first
     assert there(charged, pod()) is not first
     assert there(charged, pod("last")) is last
+
+
+@pytest.mark.parametrize(
+    "lie", [{"namespace": "other"}, {"name": "other"}, {"of": "Deployment.apps"}]
+)
+def test_a_call_that_says_otherwise_than_its_object_is_not_remembered(lie: dict[str, str]) -> None:
+    """Anybody who reaches the webhook may send it what no API server would."""
+    charged = Charged()
+    reviewed(charged, pod(), **lie)
+    (found,) = there(charged, pod())
+    assert (found.amounts, found.group) == ({"cpu": 1}, "nlp")
