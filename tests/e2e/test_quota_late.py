@@ -9,7 +9,10 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.e2e import acting, fakes
 from tests.e2e.acting import Place
@@ -30,6 +33,8 @@ from tests.e2e.test_quota import (
     team,
     worker,
 )
+from webhook.apiserver import ApiServer, Conflicting, NotFound
+from webhook.settings import FactsFrom, SelfSigned, Settings
 
 __all__ = ["replicas", "team", "worker"]  # fixtures
 
@@ -159,6 +164,33 @@ def test_what_lost_against_another_update_is_reserved_as_it_is_then(
         assert answer.status == 403
         assert "one asks for 8, 4 too many" in answer.body["message"]
         settles(replicas, team, 4)
+
+
+def test_what_changed_since_it_was_seen_is_not_taken_away(
+    replicas: Installed, tmp_path: Path
+) -> None:
+    """As the leader deletes a ledger, with the webhook's own rights; what is gone can't be put."""
+    api = ApiServer(
+        Settings(
+            certificate=SelfSigned(directory=tmp_path),
+            facts_from=FactsFrom.KUBECONFIG,
+            kubeconfig=replicas.account.kubeconfig,
+        )
+    )
+    place = "/api/v1/namespaces/kubectl-ml/configmaps"
+    one = f"{place}/taken-away"
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "taken-away"}}
+    seen = api.ask("POST", place, what="it", body=config_map)
+    now = api.ask("PUT", one, what="it", body={**seen, "data": {"a": "b"}})
+
+    def take_away(version: str) -> None:
+        api.ask("DELETE", one, what="it", body={"preconditions": {"resourceVersion": version}})
+
+    with pytest.raises(Conflicting):
+        take_away(seen["metadata"]["resourceVersion"])
+    take_away(now["metadata"]["resourceVersion"])
+    with pytest.raises(NotFound):
+        api.ask("PUT", one, what="it", body=now)
 
 
 def test_an_autoscaler_and_kubectl_scale_on_a_custom_kind_stay_within(
