@@ -163,16 +163,27 @@ class Opened:
             self._add(hold, 1)
 
     def short(self, hold: Hold, budget: Amounts) -> tuple[Short, ...]:
-        """Find what a hold doesn't fit into; the object's own doesn't stand in its way."""
+        """
+        Find what a hold doesn't fit into; the object's own doesn't stand in its way.
+
+        What raises nothing fits even where the budget is overdrawn. So does what was reviewed
+        already, but not what a hold of an earlier version has room for: the object may have asked
+        for less since, and the budget be a smaller one.
+        """
         there = self._holds.get(hold.key)
-        hold = _joined(there, hold)
+        joined, changed = _joined(there, hold), there is None or hold.version > there.version
         found = []
         for name, most in sorted(budget.items()):
-            asks = hold.takes(name) - (there.takes(name) if there else _ZERO)
+            own = there.takes(name) if there else _ZERO
+            asks = joined.takes(name) - own
             used = self.ledger.used.get(name, _ZERO)
             reserved = self._reserved.get(name, _ZERO)
-            if asks and used + reserved + asks > most:
-                found.append(Short(name=name, budget=most, used=used, reserved=reserved, asks=asks))
+            raises = asks or (changed and hold.takes(name))
+            if not raises or used + reserved + asks <= most:
+                continue
+            if not asks:
+                asks, reserved = own, reserved - own
+            found.append(Short(name=name, budget=most, used=used, reserved=reserved, asks=asks))
         return tuple(found)
 
     def put(self, hold: Hold) -> None:

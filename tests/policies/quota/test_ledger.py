@@ -139,6 +139,22 @@ def test_a_ledger_is_read_as_it_was_written_and_small() -> None:
     assert len(text) < 4096
 
 
+def test_room_that_a_hold_kept_is_none_in_a_smaller_budget() -> None:
+    """It asked for 4, and for 1 since, which nobody saw yet; meanwhile the budget shrank."""
+    there, _ = EMPTY.reserve(hold("one", 4), gpus(8))
+    there, _ = there.reserve(hold("two", 1), gpus(8))
+
+    after, short = there.reserve(hold("one", 4, counted=1, version=4), gpus(4))
+
+    assert after == there
+    assert short == (
+        Short(name=GPUS, budget=Decimal(4), used=Decimal(0), reserved=Decimal(1), asks=Decimal(4)),
+    )
+    again, short = there.reserve(hold("one", 4, counted=1, version=4), gpus(5))
+    assert not short
+    assert again.reserved(GPUS) == 5
+
+
 def test_holds_that_ask_for_different_things_take_little_room() -> None:
     keys = ("accelerators", GPUS, "cpu", "memory", "pods", "requests.ephemeral-storage")
     many = replace(EMPTY, used=dict.fromkeys(keys, Decimal(1)))
