@@ -398,3 +398,36 @@ def test_what_nobody_waits_for_is_forgotten() -> None:
     store.remember(waiting)
     assert len(store.made) <= MANY + 1
     assert store.made["new"] == waiting
+
+
+def test_who_waited_together_is_not_answered_all_at_once() -> None:
+    async def scene() -> tuple[int, int]:
+        one = ledgers(Api())
+        asking = [
+            asyncio.create_task(one.reserve(takes(f"u{number}", {"gpus": 99})))
+            for number in range(40)
+        ]
+        first, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+        every, _ = await asyncio.wait(asking)
+        return len(first), len(every)
+
+    first, every = asyncio.run(scene())
+
+    assert 1 <= first <= 8
+    assert every == 40
+
+
+def test_what_is_asked_again_of_a_ledger_that_was_lost_meanwhile_is_answered() -> None:
+    api = Api()
+
+    async def scene() -> Found:
+        one, other = ledgers(api), ledgers(api)
+        await reserved(other, [takes("a", {"gpus": 2}, 2)])
+        asking = asyncio.create_task(one.reserve(takes("b", {"gpus": 2})))
+        await asyncio.sleep(0.15)  # refused, and to be asked again
+        api.objects.clear()
+        one.lost(("gpus", "nlp"))
+        return await asking
+
+    assert asyncio.run(scene()) == ((),)
+    assert [*api.holds("gpus")] == [key_of("b")]
