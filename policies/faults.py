@@ -32,7 +32,6 @@ from policies import (
     twice,
 )
 from policies.errors import UnusableIntent
-from policies.quota import reading as quota_reading
 from policies.workloads import paths, written_counts
 
 if TYPE_CHECKING:  # jsonschema takes longer to import than a whole `render`
@@ -311,10 +310,12 @@ def _policy_exception(document: Mapping[str, Any], spec: Mapping[str, Any]) -> I
 
 
 def _quota_policy(document: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Found]:
+    from policies.quota import reading  # here, because a terminal hardly ever has quotas
+
     if isinstance(spec.get("match"), dict):
         for path, message in _match(spec["match"]):
             yield ("match", *path), message
-    yield from quota_reading.faults(spec)
+    yield from reading.faults(spec)
 
 
 _JUDGES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Found]]] = {

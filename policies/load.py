@@ -20,7 +20,6 @@ from typing import Any
 from policies import guarding, manifests, objects
 from policies.errors import Fault, InvalidPolicies
 from policies.model import API_VERSION, DOMAIN, Manifest, PolicySet
-from policies.quota import reading
 
 KINDS = (
     "Accelerator",
@@ -311,11 +310,17 @@ def _listed(base: PolicySet) -> Iterator[tuple[str, Iterable[Any]]]:
     yield "QuotaPolicy", base.quotas
 
 
+def _quota_policy(name: str, spec: Manifest) -> Any:
+    from policies.quota import reading  # here, because a terminal hardly ever has quotas
+
+    return reading.quota_policy(name, spec)
+
+
 _BUILDERS: Mapping[str, Callable[[str, Manifest], Any]] = {
     "Accelerator": objects.accelerator,
     "InjectionPolicy": objects.injection_policy,
     "GuardPolicy": guarding.guard_policy,
     "PolicyException": guarding.policy_exception,
-    "QuotaPolicy": reading.quota_policy,
+    "QuotaPolicy": _quota_policy,
     "WorkloadKind": objects.workload_kind,
 }

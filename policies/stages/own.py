@@ -7,7 +7,7 @@ a rule became stricter can still be written.
 
 from __future__ import annotations
 
-from policies import idle, load
+from policies import load
 from policies.model import Request, Violation
 from policies.stages.context import Context
 
@@ -27,6 +27,8 @@ def judge(request: Request) -> tuple[Violation, ...]:
 
 def noted(request: Request, context: Context) -> tuple[str, ...]:
     """Say what of a policy that can be used does nothing in this cluster."""
+    from policies import idle  # here, because a terminal hardly ever has such an object
+
     name = request.name or _name(request.object)
     spec = request.object["spec"]
     found: tuple[str, ...] = ()
