@@ -152,11 +152,14 @@ def _creates(report: dict[str, Any]) -> str:
 
 def _reservations(report: dict[str, Any]) -> str:
     costs = tuple(f"{name}_cpu_ms" for name in quota.PROGRAMS)
-    columns = ("quotas", "processes", "reservations_per_second", "refused", *costs)
+    columns = ("by", "quotas", "processes", "reservations_per_second", "refused", *costs)
     rows = [[report[name][column] for column in columns] for name in quota.CASES]
-    head = ("quotas", "processes", "pods/s", "refused", *quota.PROGRAMS)
+    head = ("by", "quotas", "processes", "pods/s", "refused", *quota.PROGRAMS)
     table = tabulate.tabulate(rows, headers=head)
-    return f"{table}\n\nBehind the refused: milliseconds of CPU for each pod."
+    return (
+        f"{table}\n\nBehind the refused: milliseconds of CPU for each pod. `reviews` ask the"
+        " webhook alone;\n`creates` go through the API server, at its own rate (no quotas) at best."
+    )
 
 
 if __name__ == "__main__":
