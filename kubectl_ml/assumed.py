@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
-from kubectl_ml import facts, flags
+from kubectl_ml import facts
+from kubectl_ml.policy_flags import Chosen
 from policies.model import Facts
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -23,25 +25,39 @@ def _kube_version(
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumed:
+    """What `--facts` and `--kube-version` say."""
+
+    file: str = ""
+    kube_version: tuple[int, int] | None = None
+
+    def facts(self, chosen: Chosen) -> Facts:
+        """Give what is known of the cluster; `--policies cluster` takes it from there."""
+        found = facts.read(self.file) if self.file else chosen.facts()
+        return replace(found, kube_version=self.kube_version) if self.kube_version else found
+
+
 def options(command: Command) -> Command:
-    """Add `--facts` and `--kube-version`; the command gets `facts_file` and `kube_version`."""
-    command = click.option(
+    """Add `--facts` and `--kube-version`; the command gets them as `assumed_`."""
+
+    @wraps(command)
+    def with_assumed(*args: Any, **given: Any) -> Any:
+        found = Assumed(file=given.pop("facts_file"), kube_version=given.pop("kube_version"))
+        return command(*args, assumed_=found, **given)
+
+    with_assumed = click.option(
         "--kube-version",
         callback=_kube_version,
         metavar="V",
         help="The version of Kubernetes to assume, over --facts.  [default: 1.36]",
-    )(command)
-    return click.option(
+    )(with_assumed)
+    with_assumed = click.option(
         "--facts",
         "facts_file",
         default="",
         type=click.Path(dir_okay=False),
         metavar="FILE",
         help="What to assume of the cluster: kubeVersion, namespaces, user, installed and more.",
-    )(command)
-
-
-def read(facts_file: str, kube_version: tuple[int, int] | None, policies: tuple[str, ...]) -> Facts:
-    """Give the facts that the flags ask for; `--policies cluster` takes those of the cluster."""
-    found = facts.read(facts_file) if facts_file else flags.read_facts(policies)
-    return replace(found, kube_version=kube_version) if kube_version else found
+    )(with_assumed)
+    return cast("Command", with_assumed)

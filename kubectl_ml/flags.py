@@ -8,16 +8,11 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import click
 
-from kubectl_ml.errors import Refused
 from kubectl_ml.program import Terminal
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from kubectl_ml.backends.backend import Backend
     from kubectl_ml.cluster import Cluster
-    from kubectl_ml.errors import NotAllowed
-    from policies.model import Facts, PolicySet
 
     Word = click.ParamType[str]
     Seconds = click.ParamType[float]
@@ -27,7 +22,6 @@ else:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-CLUSTER = "cluster"
 NO_COLOR = f"{__name__}.no_color"
 _CONNECTED = f"{__name__}.connected"
 
@@ -70,23 +64,29 @@ no_color = click.option(
 )
 
 
-def policies(command: Command) -> Command:
-    """Add `--policies` and `--no-library`."""
-    command = click.option(
-        "--no-library",
-        is_flag=True,
-        help="Leave the built-in library out: only what --policies gives.",
-    )(command)
+def form(*forms: str, also: str = "") -> Callable[[Command], Command]:
+    """Add `-o` for one of these forms, by default the first; the command gets it as `form`."""
     return click.option(
-        "--policies",
-        "policies_",
-        multiple=True,
-        type=PolicyPath(),
-        metavar="DIR",
-        help="Directory or file with device classes, data sources and policies, or `cluster` for "
-        "those in force there; can be repeated. An object of the same kind and name replaces the "
-        "library's.",
-    )(command)
+        *("-o", "--output", "form"),
+        type=click.Choice(forms),
+        default=forms[0],
+        show_default=True,
+        help=f"What to print{also}.",
+    )
+
+
+no_headers = click.option("--no-headers", is_flag=True, help="Leave the headers out.")
+
+
+def of_manifests(also: str = "") -> Callable[[Command], Command]:
+    """Add `-n` for a command that asks no cluster."""
+    return click.option(
+        *("-n", "--namespace"),
+        default="default",
+        show_default=True,
+        metavar="NAME",
+        help=f"The namespace of objects that don't say theirs{also}.",
+    )
 
 
 def where(command: Command) -> Command:
@@ -95,7 +95,7 @@ def where(command: Command) -> Command:
     @wraps(command)
     def without(*args: Any, **given: Any) -> Any:
         for name in _OF_WHERE:
-            given.pop(name)  # `read_policies` takes them from click's context
+            given.pop(name)  # `asked_cluster` takes them from click's context
         return command(*args, **given)
 
     for option in reversed(_WHERE):
@@ -105,7 +105,7 @@ def where(command: Command) -> Command:
 
 def listing(command: Command) -> Command:
     """Add `-o` and `--no-headers` for a table."""
-    command = click.option("--no-headers", is_flag=True, help="Leave the headers out.")(command)
+    command = no_headers(command)
     return click.option(
         "-o",
         "--output",
@@ -224,42 +224,6 @@ all_namespaces = click.option(
 )
 
 
-def read_policies(
-    paths: tuple[str, ...], *, library: bool, hidden: dict[str, NotAllowed] | None = None
-) -> PolicySet:
-    """Load what `--policies` and `--no-library` ask for; `hidden`: see `in_force.objects`."""
-    from policies import load
-    from policies.errors import InvalidPolicies
-    from policies.model import PolicySet
-
-    if CLUSTER in paths:
-        from kubectl_ml import in_force
-
-        files = tuple(path for path in paths if path != CLUSTER)
-        base = read_policies(files, library=library)
-        return in_force.policies(asked_cluster(), base, _warn, hidden)
-    if not paths:
-        return load.library() if library else PolicySet()
-    try:
-        return load.read(paths, library=library)
-    except InvalidPolicies as error:
-        raise Refused(
-            tuple(str(fault) for fault in error.faults),
-            hint="no policy was used; mend the files that --policies names",
-        ) from error
-
-
-def read_facts(paths: tuple[str, ...]) -> Facts:
-    """Give what `--policies cluster` knows of the cluster; otherwise what is taken for granted."""
-    from policies.model import Facts
-
-    if CLUSTER not in paths:
-        return Facts()
-    from kubectl_ml import in_force
-
-    return in_force.bounded(asked_cluster())
-
-
 def asked_cluster() -> Cluster:
     """Connect to the cluster that the command's flags name; once for each command."""
     from kubectl_ml.cluster import Cluster, Target, connect
@@ -275,38 +239,11 @@ def asked_cluster() -> Cluster:
             as_groups=given.get("as_groups") or (),
             timeout_seconds=given.get("request_timeout") or 30.0,
         )
-        ctx.meta[_CONNECTED] = connect(target, _warn)
+        ctx.meta[_CONNECTED] = connect(target, warn)
     found: Cluster = ctx.meta[_CONNECTED]
     return found
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
+    """Say it on stderr."""
     click.echo(f"Warning: {text}", err=True)
-
-
-class PolicyPath(Word):
-    """A directory or file with policies, or `cluster`."""
-
-    name = "policies"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer directories."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(incomplete, type="dir")]
-
-
-class ManifestPath(Word):
-    """A file, directory or URL with manifests, or `-`."""
-
-    name = "filename"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Offer files."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(incomplete, type="file")]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from kubectl_ml import flags, policy_objects
+from kubectl_ml import policy_objects
 from kubectl_ml.errors import Unreadable
 from kubectl_ml.findings import ERROR, Finding
 from kubectl_ml.lint_output import Found
 from kubectl_ml.places import Place
+from kubectl_ml.policy_flags import Chosen
 from kubectl_ml.policy_objects import Held
 from kubectl_ml.policylint import (
     classes,
@@ -38,13 +39,13 @@ _LINE = re.compile(r"line (\d+): (.*)", re.DOTALL)
 _STEP = re.compile(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[]+)')
 
 
-def find(paths: Sequence[str], *, library: bool, now: float) -> list[Found]:
+def find(chosen: Chosen, *, now: float) -> list[Found]:
     """Judge what `--policies` names, beside the library."""
-    files = [path for path in paths if path != flags.CLUSTER]
-    held = list(policy_objects.of_library()) if library else []
+    files = chosen.files.paths
+    held = list(policy_objects.of_library()) if chosen.library else []
     written = list(_written(files))
     found = list(_unread(files, written))
-    if flags.CLUSTER in paths:
+    if chosen.of_cluster:
         written += policy_objects.of_cluster()
     usable = []
     for one in written:
@@ -52,7 +53,7 @@ def find(paths: Sequence[str], *, library: bool, now: float) -> list[Found]:
         found += faults
         usable += [] if faults else [one]
     whole = policy_objects.over([*held, *usable])
-    subjects = Subjects(held=whole, now=now, only_library=not paths)
+    subjects = Subjects(held=whole, now=now, only_library=not chosen.paths)
     for question in QUESTIONS:
         found += question(subjects)
     return sorted(dict.fromkeys(found), key=lambda each: (each.place, each.finding.message))

@@ -7,15 +7,14 @@ Every command that reads both has the same flags for it and says the same when i
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 
 import click
 
-from kubectl_ml import documents, inputs
 from kubectl_ml.cluster import Cluster
 from kubectl_ml.documents import Document
-from kubectl_ml.errors import ClusterError, NotFound, PluginError, Unreadable
+from kubectl_ml.errors import ClusterError, NotFound, PluginError
+from kubectl_ml.manifest_flags import Files
 from policies import manifests
 from policies.model import Manifest
 from policies.workloads import referring
@@ -24,25 +23,11 @@ from policies.workloads.catalogue import Catalogue, Kind
 _LONGEST_CHAIN = 10  # a pod's Job's CronJob is two
 
 
-def check_usage(
-    ctx: click.Context, names: tuple[str, ...], filenames: tuple[str, ...], what: str
-) -> None:
+def check_usage(ctx: click.Context, names: tuple[str, ...], files: Files, what: str) -> None:
     """Raise unless one of files and names is given; `what` is what would be done."""
-    if bool(names) == bool(filenames):
+    if bool(names) == bool(files):
         raise click.UsageError(f"give one of -f and KIND/NAME: what is to be {what}?", ctx)
-    if filenames.count(inputs.STDIN) > 1:
-        raise click.UsageError("standard input (-f -) can be read only once", ctx)
-
-
-def in_files(filenames: tuple[str, ...], *, recursive: bool) -> Iterator[Document]:
-    """Read the documents of files, directories, URLs and standard input."""
-    for each in inputs.inputs(filenames, recursive=recursive):
-        with each.open(sys.stdin.buffer) as file:
-            try:
-                yield from documents.read(file, each.name)
-            except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-                raise Unreadable(f"{each.name}: can't be read: {reason}") from error
+    files.check()
 
 
 def in_cluster(cluster: Cluster, known: Catalogue, text: str) -> Manifest:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kubectl_ml import flags, words
+from kubectl_ml import flags, policy_flags, words
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -26,8 +26,7 @@ class PolicyName(flags.Word):
         """Offer the policies that begin with what is there."""
         from kubectl_ml import policy_objects, policy_words
 
-        paths = [path for path in ctx.params.get("policies_") or () if path != flags.CLUSTER]
-        found = policy_objects.read(paths, library=not ctx.params.get("no_library"))
+        found = policy_objects.read(policy_flags.for_completion(ctx))
         kinds = self.kinds or policy_objects.POLICIES
         return words.offer(
             {one.name: policy_words.does(one.kind, one.spec) for one in found if one.kind in kinds},

@@ -8,7 +8,7 @@ admin wrote, and of the file and line where it stands.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from kubectl_ml import documents, flags, in_force, objects
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import PluginError
 from kubectl_ml.places import Place, Places
+from kubectl_ml.policy_flags import Chosen
 from policies import load
 from policies.model import API_VERSION, DOMAIN, Manifest
 
@@ -81,17 +82,17 @@ class Held:
         return {"apiVersion": API_VERSION, **rest, "metadata": metadata, "spec": dict(self.spec)}
 
 
-def read(paths: Sequence[str], *, library: bool) -> list[Held]:
+def read(chosen: Chosen) -> list[Held]:
     """
     Read what is in force: the cluster's over the directories' over the library's.
 
     Directories that hold a fault are refused, as every command does.
     """
-    files = tuple(path for path in paths if path != flags.CLUSTER)
-    flags.read_policies(files, library=False)
-    found = [*of_library()] if library else []
-    found += of_files(files)
-    if flags.CLUSTER in paths:
+    files = chosen.files
+    replace(files, library=False).read()
+    found = [*of_library()] if chosen.library else []
+    found += of_files(files.paths)
+    if chosen.of_cluster:
         found += of_cluster()
     return over(found)
 

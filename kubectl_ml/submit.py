@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from kubectl_ml import flags, injection, objects, tables
+from kubectl_ml import injection, objects, tables
 from kubectl_ml.answers import not_installed
 from kubectl_ml.backends.backend import NAME_LABEL, Backend
 from kubectl_ml.cluster import Cluster, Target, connect
@@ -32,6 +32,7 @@ from kubectl_ml.errors import (
     PluginError,
     Refused,
 )
+from kubectl_ml.policy_flags import Chosen
 from policies import manifests
 from policies.model import Facts, Manifest
 
@@ -59,9 +60,8 @@ class Options:
     inject: str = AUTO  # auto, server, client
     dry_run: str = NONE  # none, client, server
     output: str = ""  # yaml, json, name; empty: sentences
+    chosen: Chosen
     mode: Mode = Mode.CREATE
-    policies: tuple[str, ...] = ()
-    library: bool = True
 
 
 class Session:
@@ -188,7 +188,7 @@ def _send(made: list[Manifest], options: Options, session: Session) -> list[Done
         ready = _injected(made, options, session, facts=facts, namespace=cluster.namespace)
         if options.inject == AUTO and ready != made:
             note("no webhook injects here, so the plugin does (--inject server leaves it out)")
-    elif options.policies:  # the webhook injects, and says what its pods need besides
+    elif options.chosen.paths:  # the webhook injects, and says what its pods need besides
         injector = _injector(options, session, injection.facts_of(cluster), cluster.namespace)
         ready = [*made, *injector.needed(made[0])]
     done = _written(ready, options, cluster)
@@ -239,9 +239,8 @@ def _injected(
 def _injector(
     options: Options, session: Session, facts: Facts, namespace: str
 ) -> injection.Injector:
-    policies = flags.read_policies(options.policies, library=options.library)
     return injection.Injector(
-        policies=policies, facts=facts, namespace=namespace, warn=session.warn
+        policies=options.chosen.read(), facts=facts, namespace=namespace, warn=session.warn
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kubectl_ml import flags
+from kubectl_ml import policy_flags
 from kubectl_ml.flags import Word
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class _InForce(Word):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Offer those that begin with what is there."""
-        return offer(self.named(_in_force(ctx)), incomplete)
+        return offer(self.named(policy_flags.for_completion(ctx).read()), incomplete)
 
 
 class DeviceClass(_InForce):
@@ -86,11 +86,6 @@ class RunName(Word):
             kubeconfig=ctx.params.get("kubeconfig") or "",
         )
         return offer({name: what for name, what in names.items() if name not in given}, incomplete)
-
-
-def _in_force(ctx: click.Context) -> PolicySet:
-    paths = tuple(path for path in ctx.params.get("policies_") or () if path != flags.CLUSTER)
-    return flags.read_policies(paths, library=not ctx.params.get("no_library"))
 
 
 def offer(words: dict[str, str], incomplete: str) -> list[CompletionItem]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import click
 
-from kubectl_ml import adopting, flags, in_force, injection, named, objects, submit
+from kubectl_ml import adopting, flags, in_force, injection, named, objects, policy_flags, submit
 from kubectl_ml.adopting import Adoption, Knowing
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.errors import ClusterError, NotAllowed, PluginError, Refused
+from kubectl_ml.policy_flags import Chosen
 from policies import manifests
 from policies.model import Manifest
 from policies.workloads import catalogue
@@ -23,8 +24,7 @@ ADOPTED, REPLACED = "adopted", "replaced"
 class Options:
     """What the flags ask for."""
 
-    policies: tuple[str, ...]
-    library: bool
+    chosen: Chosen
     dry_run: str  # none, client, server
     output: str
     replace: bool
@@ -33,7 +33,7 @@ class Options:
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
 @click.argument("names", metavar="KIND/NAME...", nargs=-1, required=True)
-@flags.policies
+@policy_flags.options
 @click.option(
     "--replace",
     is_flag=True,
@@ -65,8 +65,7 @@ def adopt(
     target: Target,
     *,
     names: tuple[str, ...],
-    policies_: tuple[str, ...],
-    no_library: bool,
+    chosen: Chosen,
     replace: bool,
     yes: bool,
     dry_run: str,
@@ -89,8 +88,7 @@ def adopt(
       kubectl ml adopt job/train --replace
     """
     options = Options(
-        policies=policies_,
-        library=not no_library,
+        chosen=chosen,
         dry_run=dry_run,
         output=format_ or "",
         replace=replace,
@@ -113,11 +111,11 @@ def adopt(
 
 def _knowing(cluster: Cluster, options: Options, session: submit.Session) -> Knowing:
     """Take the policies that are named, else those in force as far as one may read them."""
-    policies = flags.read_policies(options.policies, library=options.library)
+    policies = options.chosen.read()
     facts = injection.facts_of(cluster)
     try:
         facts = in_force.facts(cluster)
-        if not options.policies:
+        if not options.chosen.paths:
             policies = in_force.policies(cluster, policies, session.warn)
     except NotAllowed:
         session.warn(

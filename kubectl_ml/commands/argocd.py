@@ -4,52 +4,27 @@ from __future__ import annotations
 
 import click
 
-from kubectl_ml import assumed, flags, named, tables
+from kubectl_ml import assumed, flags, manifest_flags, policy_flags, tables
+from kubectl_ml.assumed import Assumed
 from kubectl_ml.ignoring import Ignoring
+from kubectl_ml.manifest_flags import Files
+from kubectl_ml.policy_flags import Chosen
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="-f FILENAME [flags]")
-@click.option(
-    "-f",
-    "--filename",
-    "filenames",
-    multiple=True,
-    required=True,
-    type=flags.ManifestPath(),
-    metavar="FILENAME",
-    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
-)
-@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
-@flags.policies
+@manifest_flags.required
+@policy_flags.options
 @assumed.options
-@click.option(
-    "-n",
-    "--namespace",
-    default="default",
-    show_default=True,
-    metavar="NAME",
-    help="The namespace of objects that don't say theirs; it isn't written into the rules.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "format_",
-    type=click.Choice(["yaml", "json"]),
-    default="yaml",
-    show_default=True,
-    help="What to print.",
-)
+@flags.of_manifests("; it isn't written into the rules")
+@flags.form("yaml", "json")
 @flags.verbosity
 def argocd(
     *,
-    filenames: tuple[str, ...],
-    recursive: bool,
-    policies_: tuple[str, ...],
-    no_library: bool,
-    facts_file: str,
-    kube_version: tuple[int, int] | None,
+    files: Files,
+    chosen: Chosen,
+    assumed_: Assumed,
     namespace: str,
-    format_: str,
+    form: str,
 ) -> None:
     """
     Write the ignoreDifferences of an Argo CD Application for manifests that the webhook injects.
@@ -67,11 +42,11 @@ def argocd(
       kubectl kustomize apps/training | kubectl ml argocd -f - -o json
     """
     ignoring = Ignoring(
-        policies=flags.read_policies(policies_, library=not no_library),
-        facts=assumed.read(facts_file, kube_version, policies_),
+        policies=chosen.read(),
+        facts=assumed_.facts(chosen),
         namespace=namespace,
     )
-    for document in named.in_files(filenames, recursive=recursive):
+    for document in files.documents():
         ignoring.add(document)
     ignoring.report()
-    click.echo(tables.structured({"ignoreDifferences": ignoring.rules}, format_), nl=False)
+    click.echo(tables.structured({"ignoreDifferences": ignoring.rules}, form), nl=False)

@@ -7,21 +7,21 @@ from typing import Any
 
 import click
 
-from kubectl_ml import flags, tables, words
+from kubectl_ml import flags, policy_flags, tables, words
+from kubectl_ml.policy_flags import Chosen
 from policies.model import Accelerator, PolicySet
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
 @click.argument("names", nargs=-1, metavar="[NAME]...", type=words.DeviceClass())
-@flags.policies
+@policy_flags.options
 @flags.where
 @flags.listing
 @flags.verbosity
 def classes(
     *,
     names: tuple[str, ...],
-    policies_: tuple[str, ...],
-    no_library: bool,
+    chosen: Chosen,
     output: str,
     no_headers: bool,
 ) -> None:
@@ -41,7 +41,7 @@ def classes(
       # A start for a class of your own
       kubectl ml classes a100 -o yaml
     """
-    found = listing(flags.read_policies(policies_, library=not no_library)).only(names)
+    found = listing(chosen.read()).only(names)
     tables.show(found, output, named=bool(names), headers=not no_headers)
 
 

@@ -6,33 +6,29 @@ import sys
 
 import click
 
-from kubectl_ml import demand_output, flags, inputs, named, reading, submit
+from kubectl_ml import (
+    demand_output,
+    flags,
+    manifest_flags,
+    named,
+    policy_flags,
+    reading,
+    submit,
+)
 from kubectl_ml.cluster import Target
 from kubectl_ml.demanding import Demands
+from kubectl_ml.manifest_flags import Files
+from kubectl_ml.policy_flags import Chosen
 from kubectl_ml.reading import Unread
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="(-f FILENAME | KIND/NAME…) [flags]")
 @click.argument("names", metavar="[KIND/NAME]...", nargs=-1)
-@click.option(
-    "-f",
-    "--filename",
-    "filenames",
-    multiple=True,
-    type=flags.ManifestPath(),
-    metavar="FILENAME",
-    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
-)
-@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
-@flags.policies
-@click.option("--no-headers", is_flag=True, help="Leave the headers out.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "wide", "json", "yaml"]),
-    default="table",
-    show_default=True,
-    help="What to print; wide adds the namespace and every other resource.",
+@manifest_flags.options
+@policy_flags.options
+@flags.no_headers
+@flags.form(
+    "table", "wide", "json", "yaml", also="; wide adds the namespace and every other resource"
 )
 @flags.cluster
 @flags.verbosity
@@ -43,12 +39,10 @@ def demand(
     target: Target,
     *,
     names: tuple[str, ...],
-    filenames: tuple[str, ...],
-    recursive: bool,
-    policies_: tuple[str, ...],
-    no_library: bool,
+    files: Files,
+    chosen: Chosen,
     no_headers: bool,
-    output: str,
+    form: str,
 ) -> None:
     """
     Count the pods, devices, cpu and memory that manifests ask for.
@@ -66,19 +60,19 @@ def demand(
       # What runs in the cluster
       kubectl ml demand deployment/web rayjob/tune
     """
-    named.check_usage(ctx, names, filenames, "counted")
+    named.check_usage(ctx, names, files, "counted")
     demands = Demands(
-        policies=flags.read_policies(policies_, library=not no_library),
-        facts=flags.read_facts(policies_),
+        policies=chosen.read(),
+        facts=chosen.facts(),
         namespace=target.namespace or "default",
     )
     ctx.call_on_close(demands.close)
     if names:
         _from_cluster(demands, names, target)
-    unread = _from_files(demands, filenames, recursive=recursive)
+    unread = _from_files(demands, files)
     unread.warn("counted")
     demands.report()
-    _print(demands, unread, output, headers=not no_headers)
+    _print(demands, unread, form, headers=not no_headers)
     unread.complain(
         also=tuple(demands.unusable),
         hint="these weren't counted; all others were",
@@ -86,12 +80,12 @@ def demand(
     )
 
 
-def _print(demands: Demands, unread: Unread, output: str, *, headers: bool) -> None:
+def _print(demands: Demands, unread: Unread, form: str, *, headers: bool) -> None:
     stream = sys.stdout.buffer
-    if output in ("json", "yaml"):
-        demand_output.structured(demands.rows(), output, stream)
+    if form in ("json", "yaml"):
+        demand_output.structured(demands.rows(), form, stream)
     elif demands.counted:
-        demand_output.table(demands.rows(), stream, wide=output == "wide", headers=headers)
+        demand_output.table(demands.rows(), stream, wide=form == "wide", headers=headers)
     elif not demands.unusable and not unread.faults:
         click.echo("Nothing here makes pods.", err=True)
 
@@ -99,9 +93,9 @@ def _print(demands: Demands, unread: Unread, output: str, *, headers: bool) -> N
 # --- reading -----------------------------------------------------------------------------------
 
 
-def _from_files(demands: Demands, filenames: tuple[str, ...], *, recursive: bool) -> Unread:
+def _from_files(demands: Demands, files: Files) -> Unread:
     return reading.each(
-        inputs.inputs(filenames, recursive=recursive),
+        files.inputs(),
         demands.add,
         so_far=lambda: f", {demands.counted} that make pods",
     )

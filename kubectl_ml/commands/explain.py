@@ -7,37 +7,23 @@ from collections.abc import Iterator
 
 import click
 
-from kubectl_ml import assumed, flags, named, submit, tables
+from kubectl_ml import assumed, flags, manifest_flags, named, policy_flags, submit, tables
 from kubectl_ml.adopting import Adoption, Knowing
+from kubectl_ml.assumed import Assumed
 from kubectl_ml.cluster import Target
 from kubectl_ml.documents import Document
 from kubectl_ml.explaining import Explaining, results, text
+from kubectl_ml.manifest_flags import Files
+from kubectl_ml.policy_flags import Chosen
 from policies.workloads import catalogue
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="(-f FILENAME | KIND/NAME…) [flags]")
 @click.argument("names", metavar="[KIND/NAME]...", nargs=-1)
-@click.option(
-    "-f",
-    "--filename",
-    "filenames",
-    multiple=True,
-    type=flags.ManifestPath(),
-    metavar="FILENAME",
-    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
-)
-@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
-@flags.policies
+@manifest_flags.options
+@policy_flags.options
 @assumed.options
-@click.option(
-    "-o",
-    "--output",
-    "format_",
-    type=click.Choice(["text", "json", "yaml"]),
-    default="text",
-    show_default=True,
-    help="What to print.",
-)
+@flags.form("text", "json", "yaml")
 @flags.cluster
 @flags.verbosity
 @click.pass_context
@@ -47,13 +33,10 @@ def explain(
     target: Target,
     *,
     names: tuple[str, ...],
-    filenames: tuple[str, ...],
-    recursive: bool,
-    policies_: tuple[str, ...],
-    no_library: bool,
-    facts_file: str,
-    kube_version: tuple[int, int] | None,
-    format_: str,
+    files: Files,
+    chosen: Chosen,
+    assumed_: Assumed,
+    form: str,
 ) -> None:
     """
     Tell what was or would be added to objects, by which policy, and what wasn't and why.
@@ -69,29 +52,25 @@ def explain(
       # What did the webhook add to this pod, and what has changed since?
       kubectl ml explain pod/train-abcde --policies cluster
     """
-    named.check_usage(ctx, names, filenames, "explained")
+    named.check_usage(ctx, names, files, "explained")
     explaining = Explaining(
-        policies=flags.read_policies(policies_, library=not no_library),
-        facts=assumed.read(facts_file, kube_version, policies_),
+        policies=chosen.read(),
+        facts=assumed_.facts(chosen),
         namespace=target.namespace or "default",
     )
-    found = (
-        _from_cluster(explaining, names, target)
-        if names
-        else named.in_files(filenames, recursive=recursive)
-    )
+    found = _from_cluster(explaining, names, target) if names else files.documents()
     for document in found:
         explaining.add(document)
-    _print(explaining, format_)
+    _print(explaining, form)
     if names:
         _hint_at_adoption(explaining, target)
 
 
-def _print(explaining: Explaining, format_: str) -> None:
-    if format_ != "text":
+def _print(explaining: Explaining, form: str) -> None:
+    if form != "text":
         items = [result for one in explaining.found for result in results(one)]
         whole = {"apiVersion": "config.kubernetes.io/v1", "kind": "ResultList", "items": items}
-        click.echo(tables.structured(whole, format_), nl=False)
+        click.echo(tables.structured(whole, form), nl=False)
         return
     color = flags.colors(sys.stdout)
     for one in explaining.found:

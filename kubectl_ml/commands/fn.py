@@ -10,6 +10,7 @@ import click
 from kubectl_ml import edits, findings, flags, krm, objects
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import PluginError, Refused, Unreadable
+from kubectl_ml.policy_flags import Chosen
 from kubectl_ml.rendering import Stage
 from policies import engine, load, manifests
 from policies.errors import InvalidPolicies
@@ -113,7 +114,7 @@ def _resource_list(text: str) -> Manifest:
 
 
 def _policies(config: krm.Config) -> PolicySet:
-    base = flags.read_policies(config.paths, library=True)
+    base = Chosen(paths=config.paths).read()
     inline = [
         load.Document(file="functionConfig: spec.policies", number=number, value=policy)
         for number, policy in enumerate(config.policies, 1)

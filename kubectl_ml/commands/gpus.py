@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from kubectl_ml import devices, flags, submit, tables
+from kubectl_ml import devices, flags, policy_flags, submit, tables
 from kubectl_ml.cluster import Target
 from kubectl_ml.devices import NodeDevices
+from kubectl_ml.policy_flags import Chosen
 from policies.model import Accelerator
 
 CLASS_HEADERS = (
@@ -23,21 +24,12 @@ UNKNOWN = "?"
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
-@flags.policies
-@click.option("--no-headers", is_flag=True, help="Leave the headers out.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "wide", "json", "yaml"]),
-    default="table",
-    show_default=True,
-    help="What to print; wide adds taints and who holds what.",
-)
+@policy_flags.options
+@flags.no_headers
+@flags.form("table", "wide", "json", "yaml", also="; wide adds taints and who holds what")
 @flags.cluster
 @flags.verbosity
-def gpus(
-    target: Target, *, policies_: tuple[str, ...], no_library: bool, no_headers: bool, output: str
-) -> None:
+def gpus(target: Target, *, chosen: Chosen, no_headers: bool, form: str) -> None:
     """
     List the cluster's devices by class and by node: what is free, and who holds them.
 
@@ -54,18 +46,18 @@ def gpus(
       kubectl ml gpus -o wide
     """
     cluster = submit.Session(target).cluster
-    accelerators = flags.read_policies(policies_, library=not no_library).accelerators
+    accelerators = chosen.read().accelerators
     notes: list[str] = []
     found = devices.find(cluster, accelerators, notes)
     classes = sorted({name for one in found for name in one.classes})
     by_class = [_class(accelerators[name], found) for name in classes]
-    if output in ("json", "yaml"):
+    if form in ("json", "yaml"):
         whole = {"classes": by_class, "nodes": [_node(one) for one in found]}
-        click.echo(tables.structured(whole, output), nl=False)
+        click.echo(tables.structured(whole, form), nl=False)
     elif not found:
         click.echo("No node has devices.", err=True)
     else:
-        _print(by_class, found, wide=output == "wide", headers=not no_headers)
+        _print(by_class, found, wide=form == "wide", headers=not no_headers)
     for note in notes:
         click.echo(f"note: {note}", err=True)
 

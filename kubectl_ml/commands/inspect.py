@@ -7,11 +7,22 @@ from dataclasses import asdict
 
 import click
 
-from kubectl_ml import flags, inputs, inspecting, named, reading, submit, tables
+from kubectl_ml import (
+    flags,
+    inspecting,
+    manifest_flags,
+    named,
+    policy_flags,
+    reading,
+    submit,
+    tables,
+)
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.documents import Document
 from kubectl_ml.explaining import Explaining
 from kubectl_ml.inspecting import Holding, Wanted
+from kubectl_ml.manifest_flags import Files
+from kubectl_ml.policy_flags import Chosen
 from policies.workloads import catalogue
 
 HEADERS = ("NAMESPACE", "KIND", "NAME", "CLASSES", "SOURCES", "SIDECARS", "POLICIES")
@@ -23,18 +34,9 @@ UNREAD = "these weren't read, nor what follows them in their files; all others w
     context_settings=flags.CONTEXT, options_metavar="(-f FILENAME | KIND/NAME… | -A) [flags]"
 )
 @click.argument("names", metavar="[KIND/NAME]...", nargs=-1)
-@click.option(
-    "-f",
-    "--filename",
-    "filenames",
-    multiple=True,
-    type=flags.ManifestPath(),
-    metavar="FILENAME",
-    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
-)
-@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
+@manifest_flags.options
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="All of the cluster.")
-@flags.policies
+@policy_flags.options
 @click.option("--class", "class_", default="", metavar="NAME", help="Only with this device class.")
 @click.option("--source", default="", metavar="NAME", help="Only with this data source or URI.")
 @click.option("--sidecar", default="", metavar="NAME", help="Only with this sidecar.")
@@ -42,15 +44,8 @@ UNREAD = "these weren't read, nor what follows them in their files; all others w
 @click.option(
     "--sort-by", type=click.Choice(COLUMNS), default="namespace", show_default=True, help="By what."
 )
-@click.option("--no-headers", is_flag=True, help="Leave the headers out.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "wide", "json", "yaml"]),
-    default="table",
-    show_default=True,
-    help="What to print; wide adds the policies.",
-)
+@flags.no_headers
+@flags.form("table", "wide", "json", "yaml", also="; wide adds the policies")
 @flags.cluster
 @flags.verbosity
 @click.pass_context
@@ -60,18 +55,16 @@ def inspect(
     target: Target,
     *,
     names: tuple[str, ...],
-    filenames: tuple[str, ...],
-    recursive: bool,
+    files: Files,
     everywhere: bool,
-    policies_: tuple[str, ...],
-    no_library: bool,
+    chosen: Chosen,
     class_: str,
     source: str,
     sidecar: str,
     policy: str,
     sort_by: str,
     no_headers: bool,
-    output: str,
+    form: str,
 ) -> None:
     """
     List which objects hold which device class, data source, sidecar and policy.
@@ -86,23 +79,23 @@ def inspect(
       kubectl ml inspect -R -f manifests/ -o wide --sort-by classes
     """
     if not everywhere:
-        named.check_usage(ctx, names, filenames, "inspected")
-    elif names or filenames:
+        named.check_usage(ctx, names, files, "inspected")
+    elif names or files:
         raise click.UsageError("-A is everything; leave out -f and KIND/NAME", ctx)
     explaining = Explaining(
-        policies=flags.read_policies(policies_, library=not no_library),
-        facts=flags.read_facts(policies_),
+        policies=chosen.read(),
+        facts=chosen.facts(),
         namespace=target.namespace or "default",
     )
     rows: list[Holding] = []
     wanted = Wanted(class_=class_, source=source, sidecar=sidecar, policy=policy)
     take = _taking(explaining, wanted, rows)
-    unread = reading.each(inputs.inputs(filenames, recursive=recursive), take)
+    unread = reading.each(files.inputs(), take)
     unread.warn("read")
-    if not filenames:
+    if not files:
         for document in _in_cluster(explaining, names, submit.Session(target).cluster):
             take(document)
-    _print(sorted(rows, key=lambda row: _order(row, sort_by)), output, headers=not no_headers)
+    _print(sorted(rows, key=lambda row: _order(row, sort_by)), form, headers=not no_headers)
     unread.complain(hint="", unread=UNREAD)
 
 

@@ -8,12 +8,26 @@ from dataclasses import dataclass, replace
 
 import click
 
-from kubectl_ml import documents, facts, findings, flags, inputs, lint_output, objects, reading
+from kubectl_ml import (
+    assumed,
+    documents,
+    findings,
+    flags,
+    lint_output,
+    manifest_flags,
+    objects,
+    policy_flags,
+    reading,
+)
+from kubectl_ml.assumed import Assumed
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import Unreadable
 from kubectl_ml.findings import ERROR, Finding
+from kubectl_ml.inputs import Input
 from kubectl_ml.lint_output import Found
+from kubectl_ml.manifest_flags import Files
 from kubectl_ml.places import Place, Places
+from kubectl_ml.policy_flags import Chosen
 from policies import engine
 from policies.model import Facts, PolicySet
 
@@ -48,44 +62,18 @@ class _Linter:
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="-f FILENAME [flags]")
-@click.option(
-    "-f",
-    "--filename",
-    "filenames",
-    multiple=True,
-    required=True,
-    type=flags.ManifestPath(),
-    metavar="FILENAME",
-    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
-)
-@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
-@flags.policies
+@manifest_flags.required
+@policy_flags.options
 @flags.where
-@click.option(
-    "--facts",
-    "facts_file",
-    default="",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="What to assume of the cluster: kubeVersion, namespaces, user, installed and more.",
-)
-@click.option(
-    "-n",
-    "--namespace",
-    default="default",
-    show_default=True,
-    metavar="NAME",
-    help="The namespace of objects that don't say theirs.",
-)
+@assumed.options
+@flags.of_manifests()
 @lint_output.options
 @flags.verbosity
 def lint(
     *,
-    filenames: tuple[str, ...],
-    recursive: bool,
-    policies_: tuple[str, ...],
-    no_library: bool,
-    facts_file: str,
+    files: Files,
+    chosen: Chosen,
+    assumed_: Assumed,
     namespace: str,
     fail_on: str,
     output: str,
@@ -105,20 +93,18 @@ def lint(
       # Warnings count, too
       kubectl ml lint -f train.yaml --fail-on warning
     """
-    if filenames.count(inputs.STDIN) > 1:
-        raise click.UsageError("standard input (-f -) can be read only once")
+    files.check()
     linter = _Linter(
-        policies=flags.read_policies(policies_, library=not no_library),
-        facts=facts.read(facts_file) if facts_file else flags.read_facts(policies_),
+        policies=chosen.read(),
+        facts=assumed_.facts(chosen),
         namespace=namespace,
     )
-    files = reading.watched(inputs.inputs(filenames, recursive=recursive))
-    found = list(_found(linter, files))
+    found = list(_found(linter, reading.watched(files.inputs())))
     lint_output.show(found, output)
     return int(lint_output.fails(found, fail_on))
 
 
-def _found(linter: _Linter, files: Iterator[inputs.Input]) -> Iterator[Found]:
+def _found(linter: _Linter, files: Iterator[Input]) -> Iterator[Found]:
     for file in files:
         of_file: list[Found] = []
         with file.open(sys.stdin.buffer) as stream:

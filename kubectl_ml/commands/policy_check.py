@@ -10,9 +10,22 @@ from typing import Any
 
 import click
 
-from kubectl_ml import documents, facts, flags, inputs, objects, tables, verdicts
+from kubectl_ml import (
+    assumed,
+    documents,
+    flags,
+    manifest_flags,
+    objects,
+    policy_flags,
+    tables,
+    verdicts,
+)
+from kubectl_ml.assumed import Assumed
 from kubectl_ml.documents import Document
+from kubectl_ml.inputs import Input
+from kubectl_ml.manifest_flags import Files
 from kubectl_ml.places import Place, Places
+from kubectl_ml.policy_flags import Chosen
 from kubectl_ml.verdicts import Verdict
 from policies.model import Facts, PolicySet, Request
 
@@ -84,55 +97,22 @@ def _as_sent(request: Request) -> Request:
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="-f FILENAME [flags]")
-@click.option(
-    "-f",
-    "--filename",
-    "filenames",
-    multiple=True,
-    required=True,
-    type=flags.ManifestPath(),
-    metavar="FILENAME",
-    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
-)
-@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
-@flags.policies
+@manifest_flags.required
+@policy_flags.options
 @flags.where
-@click.option(
-    "--facts",
-    "facts_file",
-    default="",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="What to assume of the cluster: kubeVersion, namespaces, user, installed and more.",
-)
-@click.option(
-    "-n",
-    "--namespace",
-    default="default",
-    show_default=True,
-    metavar="NAME",
-    help="The namespace of objects that don't say theirs.",
-)
+@assumed.options
+@flags.of_manifests()
 @click.option("-q", "--quiet", is_flag=True, help="Don't mention objects that nothing is said of.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="What to print.",
-)
+@flags.form("text", "json")
 @flags.verbosity
 def check(
     *,
-    filenames: tuple[str, ...],
-    recursive: bool,
-    policies_: tuple[str, ...],
-    no_library: bool,
-    facts_file: str,
+    files: Files,
+    chosen: Chosen,
+    assumed_: Assumed,
     namespace: str,
     quiet: bool,
-    output: str,
+    form: str,
 ) -> int:
     """
     Judge manifests as the webhook would when they are created: Deny, Warn, Audit or Allow.
@@ -147,17 +127,15 @@ def check(
       # Only what is said, by the policies that are in force in the cluster
       kubectl ml policy check -f train.yaml --policies cluster -q
     """
-    if filenames.count(inputs.STDIN) > 1:
-        raise click.UsageError("standard input (-f -) can be read only once")
-    known = facts.read(facts_file) if facts_file else flags.read_facts(policies_)
+    files.check()
     judge = _Judge(
-        policies=flags.read_policies(policies_, library=not no_library),
-        facts=replace(known, now=time()),
+        policies=chosen.read(),
+        facts=replace(assumed_.facts(chosen), now=time()),
         namespace=namespace,
     )
-    found = list(_judged(judge, inputs.inputs(filenames, recursive=recursive)))
+    found = list(_judged(judge, files.inputs()))
     shown = [one for one in found if not quiet or one.verdict.word != "Allow"]
-    if output == "json":
+    if form == "json":
         items = {"results": [one.json for one in shown]}
         click.echo(tables.structured(items, "json"), nl=False)
     else:
@@ -166,7 +144,7 @@ def check(
     return int(any(one.verdict.refused for one in found))
 
 
-def _judged(judge: _Judge, files: Iterator[inputs.Input]) -> Iterator[_Judged]:
+def _judged(judge: _Judge, files: Iterator[Input]) -> Iterator[_Judged]:
     for file in files:
         with file.open(sys.stdin.buffer) as stream:
             for document in documents.read(stream, file.name):

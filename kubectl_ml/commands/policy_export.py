@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from kubectl_ml import flags, tables, vap, vap_templates
+from kubectl_ml import flags, policy_flags, tables, vap, vap_templates
 from kubectl_ml.errors import PluginError
+from kubectl_ml.policy_flags import Chosen
 from kubectl_ml.policy_names import PolicyName
 from kubectl_ml.suggest import did_you_mean
 from policies import manifests
@@ -30,25 +31,17 @@ from policies.workloads import catalogue
     help="Have guards for pods judge the templates of Deployments, StatefulSets, DaemonSets, "
     "ReplicaSets and Jobs, too, by a policy NAME.templates.",
 )
-@flags.policies
+@policy_flags.options
 @flags.where
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["yaml", "json"]),
-    default="yaml",
-    show_default=True,
-    help="What to print.",
-)
+@flags.form("yaml", "json")
 @flags.verbosity
 def export(
     *,
     names: tuple[str, ...],
     target: str,
     templates: bool,
-    policies_: tuple[str, ...],
-    no_library: bool,
-    output: str,
+    chosen: Chosen,
+    form: str,
 ) -> None:
     """
     Write the rules of guards as ValidatingAdmissionPolicy, each with its binding.
@@ -60,7 +53,7 @@ def export(
       # Have the API server itself refuse it
       kubectl ml policy export --to vap gpu-pods --policies policies/ | kubectl apply -f -
     """
-    policies = flags.read_policies(policies_, library=not no_library)
+    policies = chosen.read()
     guards = [_guard(policies, name) for name in names]
     known = catalogue.of(policies)
     exported = [
@@ -72,7 +65,7 @@ def export(
     written = [each for one in exported for each in (one.policy, one.binding)]
     if templates:
         written += [each for guard in guards for each in vap_templates.export(guard, known)]
-    _print(written, output)
+    _print(written, form)
 
 
 def _guard(policies: PolicySet, name: str) -> GuardPolicy:
@@ -92,8 +85,8 @@ def _guard(policies: PolicySet, name: str) -> GuardPolicy:
     return found[short]
 
 
-def _print(objects: Sequence[Manifest], output: str) -> None:
-    if output == "json":
+def _print(objects: Sequence[Manifest], form: str) -> None:
+    if form == "json":
         whole = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         click.echo(tables.structured(whole, "json"), nl=False)
     else:

@@ -6,20 +6,20 @@ from time import time
 
 import click
 
-from kubectl_ml import flags, lint_output, linting_policies
+from kubectl_ml import flags, lint_output, linting_policies, policy_flags
+from kubectl_ml.policy_flags import Chosen
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
-@click.argument("paths", nargs=-1, type=flags.PolicyPath(), metavar="[DIR]...")
-@flags.policies
+@click.argument("paths", nargs=-1, type=policy_flags.PolicyPath(), metavar="[DIR]...")
+@policy_flags.options
 @flags.where
 @lint_output.options
 @flags.verbosity
 def lint(
     *,
     paths: tuple[str, ...],
-    policies_: tuple[str, ...],
-    no_library: bool,
+    chosen: Chosen,
     fail_on: str,
     output: str,
 ) -> int:
@@ -42,6 +42,6 @@ def lint(
       # For a code host, which shows the findings in the change
       kubectl ml policy lint --policies policies/ -o sarif > policies.sarif
     """
-    found = linting_policies.find((*policies_, *paths), library=not no_library, now=time())
+    found = linting_policies.find(chosen.and_also(paths), now=time())
     lint_output.show(found, output)
     return int(lint_output.fails(found, fail_on))

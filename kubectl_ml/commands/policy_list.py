@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from kubectl_ml import flags, policy_counts, policy_objects, policy_state, policy_words, tables
+from kubectl_ml import (
+    flags,
+    policy_counts,
+    policy_flags,
+    policy_objects,
+    policy_state,
+    policy_words,
+    tables,
+)
+from kubectl_ml.policy_flags import Chosen
 from kubectl_ml.policy_names import PolicyName
 from kubectl_ml.policy_objects import Held
 from policies import load
@@ -22,7 +31,7 @@ _OF_ANY_KIND = ("PolicyException", "QuotaPolicy")  # where the match names none
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
 @click.argument("names", nargs=-1, metavar="[NAME | KIND/NAME]...", type=PolicyName())
-@flags.policies
+@policy_flags.options
 @click.option(
     "--kind",
     "kinds",
@@ -37,8 +46,7 @@ _OF_ANY_KIND = ("PolicyException", "QuotaPolicy")  # where the match names none
 def list(
     *,
     names: tuple[str, ...],
-    policies_: tuple[str, ...],
-    no_library: bool,
+    chosen: Chosen,
     kinds: tuple[str, ...],
     output: str,
     no_headers: bool,
@@ -55,13 +63,13 @@ def list(
       # What became of the cluster's guards?
       kubectl ml policy list --policies cluster --kind guard
     """
-    found = policy_objects.read(policies_, library=not no_library)
+    found = policy_objects.read(chosen)
     counts = None
     if names:
         found = [policy_objects.named(found, name) for name in names]
     if kinds or not names:
         found = _of_kinds(found, kinds)
-    if flags.CLUSTER in policies_ and output in ("table", "wide"):
+    if chosen.of_cluster and output in ("table", "wide"):
         counts = policy_counts.injected(flags.asked_cluster())
     listing = tables.Listing(
         noun="policy",

@@ -6,24 +6,18 @@ from time import time
 
 import click
 
-from kubectl_ml import flags, policy_objects, policy_telling, tables
+from kubectl_ml import flags, policy_flags, policy_objects, policy_telling, tables
+from kubectl_ml.policy_flags import Chosen
 from kubectl_ml.policy_names import PolicyName
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
 @click.argument("name", metavar="NAME|KIND/NAME", type=PolicyName())
-@flags.policies
+@policy_flags.options
 @flags.where
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json", "yaml"]),
-    default="text",
-    show_default=True,
-    help="Words, or the object itself.",
-)
+@flags.form("text", "json", "yaml", also=": words, or the object itself")
 @flags.verbosity
-def show(*, name: str, policies_: tuple[str, ...], no_library: bool, output: str) -> None:
+def show(*, name: str, chosen: Chosen, form: str) -> None:
     """
     Tell in words what a policy matches, what it adds or refuses, and who is let off.
 
@@ -36,9 +30,9 @@ def show(*, name: str, policies_: tuple[str, ...], no_library: bool, output: str
       # A start for one of your own
       kubectl ml policy show logs -o yaml
     """
-    found = policy_objects.read(policies_, library=not no_library)
+    found = policy_objects.read(chosen)
     one = policy_objects.named(found, name)
-    if output == "text":
+    if form == "text":
         click.echo("\n".join(policy_telling.lines(one, found, time())))
     else:
-        click.echo(tables.structured(one.plain, output), nl=False)
+        click.echo(tables.structured(one.plain, form), nl=False)

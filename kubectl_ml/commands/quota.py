@@ -8,11 +8,13 @@ from collections.abc import Mapping
 
 import click
 
-from kubectl_ml import flags, named, objects, quota_output, quotas, submit
+from kubectl_ml import flags, manifest_flags, objects, policy_flags, quota_output, quotas, submit
 from kubectl_ml.answers import VIEW
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.errors import NotAllowed, PluginError
 from kubectl_ml.fitting import Fitting
+from kubectl_ml.manifest_flags import Files
+from kubectl_ml.policy_flags import Chosen
 from kubectl_ml.quotas import Seen, Use
 
 EVERY_SECONDS = 2.0  # --watch
@@ -24,40 +26,24 @@ _CLEAR = "\x1b[H\x1b[2J"
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags] | check -f FILENAME")
 @click.argument("group", default="", metavar="[GROUP]")
-@click.option(
-    "-f",
-    "--filename",
-    "filenames",
-    multiple=True,
-    type=flags.ManifestPath(),
-    metavar="FILENAME",
-    help="With check: file, directory, URL or - with manifests; can be repeated.",
-)
+@manifest_flags.of_check
 @flags.all_namespaces
 @click.option("-w", "--watch", is_flag=True, help="Show it again every two seconds.")
-@flags.policies
-@click.option("--no-headers", is_flag=True, help="Leave the headers out.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "wide", "json", "yaml"]),
-    default="table",
-    show_default=True,
-    help="What to print; wide adds who holds what.",
-)
+@policy_flags.options
+@flags.no_headers
+@flags.form("table", "wide", "json", "yaml", also="; wide adds who holds what")
 @flags.cluster
 @flags.verbosity
 def quota(
     target: Target,
     *,
     group: str,
-    filenames: tuple[str, ...],
+    files: Files,
     all_namespaces: bool,
     watch: bool,
-    policies_: tuple[str, ...],
-    no_library: bool,
+    chosen: Chosen,
     no_headers: bool,
-    output: str,
+    form: str,
 ) -> int:
     """
     Show what groups may use, what they use, and who holds it.
@@ -77,20 +63,21 @@ def quota(
       # Would this fit?
       kubectl ml quota check -f train.yaml
     """
-    if filenames and group != _CHECK:
+    if files and group != _CHECK:
         raise click.UsageError("-f is for `kubectl ml quota check -f FILENAME`")
     cluster = submit.Session(target).cluster
+    chosen = chosen.or_cluster
     while True:
-        seen = _look(cluster, policies_ or (flags.CLUSTER,), library=not no_library)
-        if filenames:
-            return _check(seen, filenames, output)
+        seen = _look(cluster, chosen)
+        if files:
+            return _check(seen, files, form)
         found = _wanted(seen, group, everywhere=all_namespaces)
         if watch and sys.stdout.isatty():
             click.echo(_CLEAR, nl=False)
-        if not found and output in ("table", "wide"):
+        if not found and form in ("table", "wide"):
             click.echo(_nothing(seen, everywhere=all_namespaces), err=True)
         else:
-            quota_output.show(found, output, holders=bool(group), headers=not no_headers)
+            quota_output.show(found, form, holders=bool(group), headers=not no_headers)
         _say(seen, everywhere=all_namespaces and not group)
         if not watch:
             return 0
@@ -110,9 +97,9 @@ def _nothing(seen: Seen, *, everywhere: bool) -> str:
     return f"Nothing is used of {', '.join(names)} yet."
 
 
-def _look(cluster: Cluster, policies_: tuple[str, ...], *, library: bool) -> Seen:
+def _look(cluster: Cluster, chosen: Chosen) -> Seen:
     hidden: dict[str, NotAllowed] = {}
-    policies = flags.read_policies(policies_, library=library, hidden=hidden)
+    policies = chosen.read(hidden=hidden)
     _check_hidden(hidden)
     seen = quotas.look(cluster, policies)
     _say_hidden(seen, hidden)
@@ -138,14 +125,14 @@ def _say_hidden(seen: Seen, hidden: Mapping[str, NotAllowed]) -> None:
         ] = None
 
 
-def _check(seen: Seen, filenames: tuple[str, ...], output: str) -> int:
+def _check(seen: Seen, files: Files, form: str) -> int:
     fitting = Fitting(seen=seen)
-    for document in named.in_files(filenames, recursive=False):
+    for document in files.documents():
         if document.value is not None:
             objects.check(document)
             objects.replaced(document.value, fitting.add)
     _say(seen)
-    quota_output.verdicts(fitting.verdicts, output)
+    quota_output.verdicts(fitting.verdicts, form)
     return int(not all(one.fits for one in fitting.verdicts))
 
 

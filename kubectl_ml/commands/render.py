@@ -9,8 +9,11 @@ from typing import Any
 
 import click
 
-from kubectl_ml import assumed, flags, inputs, output, reading
+from kubectl_ml import assumed, flags, inputs, manifest_flags, output, policy_flags, reading
+from kubectl_ml.assumed import Assumed
 from kubectl_ml.inputs import Input
+from kubectl_ml.manifest_flags import Files
+from kubectl_ml.policy_flags import Chosen
 from kubectl_ml.program import Terminal
 from kubectl_ml.rendering import Rendering, Stage
 
@@ -21,28 +24,15 @@ NOTHING = "nothing was printed"
 class Spec:
     """What the flags ask for."""
 
-    filenames: tuple[str, ...]
+    files: Files
     kustomize: str
-    recursive: bool
-    policies: tuple[str, ...]
-    library: bool
     stage: str
-    facts_file: str
-    kube_version: tuple[int, int] | None
     namespace: str
-    output: str
+    form: str
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="(-f FILENAME | -k DIR) [flags]")
-@click.option(
-    "-f",
-    "--filename",
-    "filenames",
-    multiple=True,
-    type=flags.ManifestPath(),
-    metavar="FILENAME",
-    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
-)
+@manifest_flags.options
 @click.option(
     "-k",
     "--kustomize",
@@ -51,8 +41,7 @@ class Spec:
     metavar="DIR",
     help="Build this kustomization with kubectl and render what it gives.",
 )
-@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
-@flags.policies
+@policy_flags.options
 @flags.where
 @click.option(
     "--stage",
@@ -63,22 +52,8 @@ class Spec:
     "admission: what the webhook answers for the object itself.",
 )
 @assumed.options
-@click.option(
-    "-n",
-    "--namespace",
-    default="default",
-    show_default=True,
-    metavar="NAME",
-    help="The namespace of objects that don't say theirs; it isn't written into them.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["yaml", "json", "diff", "patch"]),
-    default="yaml",
-    show_default=True,
-    help="What to print.",
-)
+@flags.of_manifests("; it isn't written into them")
+@flags.form("yaml", "json", "diff", "patch")
 @click.option("--exit-code", is_flag=True, help="End with 1 where something changes.")
 @flags.no_color
 @flags.verbosity
@@ -87,8 +62,8 @@ def render(
     ctx: click.Context,
     /,
     *,
-    policies_: tuple[str, ...],
-    no_library: bool,
+    chosen: Chosen,
+    assumed_: Assumed,
     exit_code: bool,
     no_color: bool,
     **flags_: Any,
@@ -113,16 +88,16 @@ def render(
       # Fail a pipeline where rendered manifests aren't checked in
       kubectl ml render -R -f manifests/ -o diff --exit-code
     """
-    spec = Spec(policies=policies_, library=not no_library, **flags_)
+    spec = Spec(**flags_)
     _check_usage(spec, ctx)
     stdout = sys.stdout.buffer
     plain = no_color or (isinstance(ctx.obj, Terminal) and ctx.obj.no_color)
     rendering = Rendering(
-        facts=assumed.read(spec.facts_file, spec.kube_version, spec.policies),
-        policies=flags.read_policies(spec.policies, library=spec.library),
+        facts=assumed_.facts(chosen),
+        policies=chosen.read(),
         namespace=spec.namespace,
         stage=Stage(spec.stage),
-        writer=output.writer(spec.output, color=stdout.isatty() and not plain),
+        writer=output.writer(spec.form, color=stdout.isatty() and not plain),
     )
     unread = reading.each(_files(spec), rendering.add, foreign=True)
     unread.complain(also=rendering.refusals if unread.faults else (), hint="", unread=NOTHING)
@@ -134,13 +109,12 @@ def render(
 
 
 def _check_usage(spec: Spec, ctx: click.Context) -> None:
-    if bool(spec.filenames) == bool(spec.kustomize):
+    if bool(spec.files) == bool(spec.kustomize):
         raise click.UsageError("give one of -f and -k: what is to be rendered?", ctx)
-    if spec.filenames.count(inputs.STDIN) > 1:
-        raise click.UsageError("standard input (-f -) can be read only once", ctx)
+    spec.files.check()
 
 
 def _files(spec: Spec) -> Iterator[Input]:
     if spec.kustomize:
         return inputs.kustomization(spec.kustomize)
-    return inputs.inputs(spec.filenames, recursive=spec.recursive)
+    return spec.files.inputs()

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from kubectl_ml import dapr_objects, flags, serve_extras, servers, serving, submit, wishes, words
+from kubectl_ml import (
+    dapr_objects,
+    flags,
+    serve_extras,
+    servers,
+    serving,
+    submit,
+    submit_flags,
+    wishes,
+    words,
+)
 from kubectl_ml.backends import serving as backends
 from kubectl_ml.cluster import Cluster, Target
 from kubectl_ml.serving import ServeSpec
@@ -123,32 +134,12 @@ from policies.model import Manifest
     show_default=True,
     help="What serves; auto takes what is installed.",
 )
-@click.option(
-    "--inject",
-    type=click.Choice([submit.AUTO, submit.SERVER, submit.CLIENT]),
-    default=submit.AUTO,
-    show_default=True,
-    help="Who carries intents out: the cluster's webhook, or this program; auto finds out.",
-)
-@click.option(
-    "--dry-run",
-    type=click.Choice([submit.NONE, submit.CLIENT, submit.SERVER]),
-    default=submit.NONE,
-    show_default=True,
-    help="Change nothing; client asks no cluster at all.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["yaml", "json", "name"]),
-    help="Print the objects.",
-)
 @dapr_objects.options
 @serve_extras.options
-@flags.policies
+@submit_flags.options
 @flags.cluster
 @flags.verbosity
-def serve(target: Target, *, backend: str, **given: Any) -> None:  # fmt: skip
+def serve(target: Target, *, options: submit.Options, backend: str, **given: Any) -> None:
     """
     Serve a model, or a server of your own.
 
@@ -169,14 +160,7 @@ def serve(target: Target, *, backend: str, **given: Any) -> None:  # fmt: skip
       # Only show what would be applied
       kubectl ml serve app --image registry.example.com/app:1 --port 8080 --dry-run=client -o yaml
     """
-    options = submit.Options(
-        inject=given.pop("inject"),
-        dry_run=given.pop("dry_run"),
-        output=given.pop("output") or "",
-        mode=submit.Mode.APPLY,
-        policies=given.pop("policies_"),
-        library=not given.pop("no_library"),
-    )
+    options = replace(options, mode=submit.Mode.APPLY)
     spec = _spec(**given)
     session = submit.Session(target)
     made, old = _objects(backend, spec, None if _is_offline(options) else session.cluster)

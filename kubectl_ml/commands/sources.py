@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from kubectl_ml import flags, tables, words
+from kubectl_ml import flags, policy_flags, tables, words
+from kubectl_ml.policy_flags import Chosen
 from policies.model import DataSource, LabelSelector, NamespaceMatch, PolicySet
 
 _READ_ONLY = frozenset({"s3", "gcs", "hf", "oci", "configMap", "secret"})  # whatever is said
@@ -18,7 +19,7 @@ _FETCHED = frozenset({"s3", "gcs", "hf"})
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
 @click.argument("names", nargs=-1, metavar="[NAME]...", type=words.DataSourceName())
-@flags.policies
+@policy_flags.options
 @flags.where
 @click.option(
     "-n",
@@ -32,8 +33,7 @@ _FETCHED = frozenset({"s3", "gcs", "hf"})
 def sources(
     *,
     names: tuple[str, ...],
-    policies_: tuple[str, ...],
-    no_library: bool,
+    chosen: Chosen,
     namespace: str,
     output: str,
     no_headers: bool,
@@ -55,7 +55,7 @@ def sources(
       # A start for a source of your own
       kubectl ml sources s3 -o yaml
     """
-    found = listing(flags.read_policies(policies_, library=not no_library), namespace).only(names)
+    found = listing(chosen.read(), namespace).only(names)
     tables.show(found, output, named=bool(names), headers=not no_headers)
 
 

@@ -7,36 +7,22 @@ from collections.abc import Iterator
 
 import click
 
-from kubectl_ml import assumed, flags, named, output, submit
+from kubectl_ml import assumed, flags, manifest_flags, named, output, policy_flags, submit
+from kubectl_ml.assumed import Assumed
 from kubectl_ml.cluster import Target
 from kubectl_ml.documents import Document
+from kubectl_ml.manifest_flags import Files
+from kubectl_ml.policy_flags import Chosen
 from kubectl_ml.stripping import Stripping
 from policies.workloads import catalogue
 
 
 @click.command(context_settings=flags.CONTEXT, options_metavar="(-f FILENAME | KIND/NAME…) [flags]")
 @click.argument("names", metavar="[KIND/NAME]...", nargs=-1)
-@click.option(
-    "-f",
-    "--filename",
-    "filenames",
-    multiple=True,
-    type=flags.ManifestPath(),
-    metavar="FILENAME",
-    help="File, directory, URL or - (standard input) with manifests; can be repeated.",
-)
-@click.option("-R", "--recursive", is_flag=True, help="Look into the directories below, too.")
-@flags.policies
+@manifest_flags.options
+@policy_flags.options
 @assumed.options
-@click.option(
-    "-o",
-    "--output",
-    "format_",
-    type=click.Choice(["yaml", "json", "diff", "patch"]),
-    default="yaml",
-    show_default=True,
-    help="What to print.",
-)
+@flags.form("yaml", "json", "diff", "patch")
 @flags.cluster
 @flags.verbosity
 @click.pass_context
@@ -46,13 +32,10 @@ def strip(
     target: Target,
     *,
     names: tuple[str, ...],
-    filenames: tuple[str, ...],
-    recursive: bool,
-    policies_: tuple[str, ...],
-    no_library: bool,
-    facts_file: str,
-    kube_version: tuple[int, int] | None,
-    format_: str,
+    files: Files,
+    chosen: Chosen,
+    assumed_: Assumed,
+    form: str,
 ) -> None:
     """
     Take out of manifests what was injected, and put back what was overridden.
@@ -69,18 +52,14 @@ def strip(
       # What did the webhook add to this one?
       kubectl ml strip job/train -o diff
     """
-    named.check_usage(ctx, names, filenames, "stripped")
+    named.check_usage(ctx, names, files, "stripped")
     stripping = Stripping(
-        policies=flags.read_policies(policies_, library=not no_library),
-        facts=assumed.read(facts_file, kube_version, policies_),
+        policies=chosen.read(),
+        facts=assumed_.facts(chosen),
         namespace=target.namespace or "default",
-        writer=output.writer(format_, color=flags.colors(sys.stdout), done="stripped"),
+        writer=output.writer(form, color=flags.colors(sys.stdout), done="stripped"),
     )
-    found = (
-        _from_cluster(stripping, names, target)
-        if names
-        else named.in_files(filenames, recursive=recursive)
-    )
+    found = _from_cluster(stripping, names, target) if names else files.documents()
     for document in found:
         stripping.add(document)
     stripping.report()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any
 
 import click
 
-from kubectl_ml import backends, flags, submit, training, wishes, words
+from kubectl_ml import backends, flags, submit, submit_flags, training, wishes, words
 from kubectl_ml.backends.backend import Backend
 from kubectl_ml.cluster import Target
 from kubectl_ml.training import TrainSpec
@@ -115,32 +116,20 @@ _NAMES = [each.name for each in reversed(backends.TRAINING)]
     metavar="NAME",
     help="The ClusterTrainingRuntime of a trainjob.",
 )
-@click.option(
-    "--inject",
-    type=click.Choice([submit.AUTO, submit.SERVER, submit.CLIENT]),
-    default=submit.AUTO,
-    show_default=True,
-    help="Who carries intents out: the cluster's webhook, or this program; auto finds out.",
-)
-@click.option(
-    "--dry-run",
-    type=click.Choice([submit.NONE, submit.CLIENT, submit.SERVER]),
-    default=submit.NONE,
-    show_default=True,
-    help="Change nothing; client asks no cluster at all.",
-)
 @click.option("--replace", is_flag=True, help="Delete a run of this name first, and wait for it.")
 @click.option("--follow", is_flag=True, help="Print the logs until it is done.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["yaml", "json", "name"]),
-    help="Print the objects.",
-)
-@flags.policies
+@submit_flags.options
 @flags.cluster
 @flags.verbosity
-def train(target: Target, *, backend: str, follow: bool, replace: bool, **given: Any) -> None:
+def train(
+    target: Target,
+    *,
+    options: submit.Options,
+    backend: str,
+    follow: bool,
+    replace: bool,
+    **given: Any,
+) -> None:
     """
     Run a training, on one node or on many.
 
@@ -162,14 +151,8 @@ def train(target: Target, *, backend: str, follow: bool, replace: bool, **given:
       # Only show what would be made
       kubectl ml train bert --image pytorch/pytorch --dry-run=client -o yaml -- python train.py
     """
-    options = submit.Options(
-        inject=given.pop("inject"),
-        dry_run=given.pop("dry_run"),
-        output=given.pop("output") or "",
-        mode=submit.Mode.REPLACE if replace else submit.Mode.CREATE,
-        policies=given.pop("policies_"),
-        library=not given.pop("no_library"),
-    )
+    if replace:
+        options = dataclasses.replace(options, mode=submit.Mode.REPLACE)
     if follow and options.dry_run != submit.NONE:
         raise click.UsageError("--follow doesn't go with --dry-run, which runs nothing")
     spec = _spec(**given)
