@@ -72,6 +72,7 @@ class Explaining:
             folded = objects.request(after, namespace=self.namespace, user=self.facts.user)
             added = engine.account(folded, self.policies)
         charges, decision = self._charged(request, decision, live=live)
+        tells = live and not _is_copied(manifest)
         self.found.append(
             Explanation(
                 manifest=manifest,
@@ -81,7 +82,7 @@ class Explaining:
                 added=added,
                 decision=decision,
                 unclear=plain.left,
-                changed=_changed(added, decision) if live and not plain.left else (),
+                changed=_changed(added, decision) if tells and not plain.left else (),
                 charges=charges,
             )
         )
@@ -117,6 +118,11 @@ def _joined(some: tuple[T, ...], others: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys((*some, *others)))
 
 
+def _is_copied(manifest: Manifest) -> bool:
+    """Tell whether a controller made it of its owner's template, where the policies act."""
+    return manifest["kind"] != "Pod" and any(pods.controller(manifest.get("metadata") or {}))
+
+
 def _changed(added: tuple[Added, ...], today: Decision) -> tuple[str, ...]:
     """Say which of the policies that acted are other ones today."""
     now = {key.rpartition("@")[0]: key for key in today.provenance}
@@ -133,15 +139,15 @@ def _changed(added: tuple[Added, ...], today: Decision) -> tuple[str, ...]:
 def text(one: Explanation, *, namespace: str, color: bool) -> str:
     """Write a tree by role and container, a line for each value."""
     lines = [objects.reference(one.manifest, namespace=namespace)]
-    group: tuple[str, str] | None = None
+    places: dict[tuple[str, str], list[str]] = {}
     for each in one.added:
         place = (each.role, _container(one.after, each.path))
-        if place != group:
-            lines.append("  " + _place(*place))
-            group = place
         was = "" if each.before is ABSENT else f" (was {_shown(each.before)})"
         tag = _tag(each.policy.rpartition("@")[0], each.path)
-        lines.append(f"    + {pointer(each.path)} = {_shown(each.value)}{was}  [{tag}]")
+        line = f"    + {pointer(each.path)} = {_shown(each.value)}{was}  [{tag}]"
+        places.setdefault(place, []).append(line)
+    for place, of_place in places.items():
+        lines += ["  " + _place(*place), *of_place]
     if not one.added:
         lines.append("  nothing was added" if one.live else "  nothing would be added")
     lines += [_grey(_skipped(skip), color=color) for skip in one.decision.skipped]

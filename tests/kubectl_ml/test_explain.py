@@ -53,6 +53,44 @@ def test_an_injected_object_tells_the_same_itself(tmp_path: Path) -> None:
     assert explain(rendered(POD % "", tmp_path), tmp_path) == Outcome(code=0, out=ADDED, err="")
 
 
+def test_what_stands_in_one_place_is_told_together(tmp_path: Path) -> None:
+    pod = POD.replace("x}", "x, resources: {limits: {cpu: 1}}}").replace(
+        "web%s}", "web, annotations: {kubectl-ml.io/accelerator: a100}}"
+    )
+
+    outcome = invoke("explain", "-f", "-", stdin=pod)
+
+    places = [line for line in outcome.out.splitlines() if line[:4].strip() and line[0] == " "]
+    assert places == ["  the object", "  container main"]
+
+
+def test_what_a_controller_copied_has_not_changed_since(tmp_path: Path) -> None:
+    deployment = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, annotations: {kubectl-ml.io/accelerator: a100}}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: main, image: x}]}
+"""
+    rendered = invoke("render", "-f", "-", "--stage", "admission", "-o", "json", stdin=deployment)
+    made = json.loads(rendered.out)
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "1"}
+    made["kind"] = "ReplicaSet"
+    made["metadata"] |= {"name": "web-1", "ownerReferences": [owner | {"controller": True}]}
+
+    outcome = invoke("explain", "-f", "-", stdin=json.dumps(made))
+
+    assert outcome.out == (
+        "ReplicaSet.apps/default/web-1\n"
+        "  role pod\n"
+        '    + /spec/template/metadata/annotations/kubectl-ml.io~1accelerator = "a100"'
+        "  [intents: carried]\n"
+    )
+
+
 def test_what_changed_since_is_told(tmp_path: Path) -> None:
     outcome = explain(rendered(POD % "", tmp_path), tmp_path, team="nlp")
 
