@@ -55,7 +55,10 @@ def alone(charge: Charge, name: str, kind: str) -> Iterator[Violation]:
         if asks > most:
             message = (
                 f"{name} asks for {told(key, asks)} {label(key)}{_by_weight(charge, key)}, and one "
-                f"workload may have {told(key, most)}; ask for {told(key, asks - most)} less"
+                f"workload may have {told(key, most)}"
+            )
+            message += _of_surge(charge, key, asks - most) or (
+                f"; ask for {told(key, asks - most)} less"
             )
             yield Violation(policy=policy.name, message=message)
 
@@ -87,13 +90,17 @@ def _over(charge: Charge, short: Short, holders: Sequence[tuple[str, Amounts]], 
         f"{who(charge.policy, charge.group)} has {taken}{_held(key, holders)}; {name} {asked}, "
         f"{told(key, short.over)} {too}"
     )
+    return sentence + _of_surge(charge, key, short.over)
+
+
+def _of_surge(charge: Charge, key: str, over: Decimal) -> str:
+    """Say that what is too much is for a rolling update alone, and what avoids it."""
     surge = charge.surge.get(key, _ZERO)
-    if 0 < short.over <= surge:
-        sentence += (
-            f"; {told(key, surge)} of them for a rolling update: {charge.surge_field}: 0 "
-            "takes them out"
-        )
-    return sentence
+    if not 0 < over <= surge:
+        return ""
+    return (
+        f"; {told(key, surge)} of them for a rolling update: {charge.surge_field}: 0 takes them out"
+    )
 
 
 def _by_weight(charge: Charge, key: str) -> str:

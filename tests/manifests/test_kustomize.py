@@ -26,8 +26,6 @@ BASE = DEFINITIONS | {
     ("Namespace", "kubectl-ml"),
     ("ServiceAccount", "kubectl-ml"),
     ("ClusterRole", "kubectl-ml"),
-    ("ClusterRole", "kubectl-ml-data-sources"),
-    ("ClusterRole", "kubectl-ml-data-sources-view"),
     ("ClusterRole", "kubectl-ml-namespaces"),
     ("ClusterRole", "kubectl-ml-view"),
     ("ClusterRole", "kubectl-ml-edit"),

@@ -406,6 +406,20 @@ def test_a_workload_alone_can_be_too_much_or_without_bound() -> None:
     ]
 
 
+def test_what_is_too_much_for_a_workload_by_its_surge_alone_names_the_field() -> None:
+    text = quota(budget={"accelerators.a100": 16}, perWorkload={"accelerators": 3})
+    (two,) = charges(workload("Deployment", accelerator="a100:2"), text)  # four at the peak
+    (four,) = charges(workload("Deployment", accelerator="a100:4"), text)
+
+    said = [one.message for each in (two, four) for one in verdicts.alone(each, "web", "")]
+
+    assert said == [
+        "web asks for 4 accelerators, and one workload may have 3; 2 of them for a rolling "
+        "update: spec.strategy.rollingUpdate.maxSurge: 0 takes them out",
+        "web asks for 8 accelerators, and one workload may have 3; ask for 5 less",
+    ]
+
+
 def test_what_is_measured_is_too_much_and_written_for_people() -> None:
     obj = with_devices(0)
     requests = {"cpu": "3500m", "memory": "1Gi"}
