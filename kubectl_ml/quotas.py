@@ -74,6 +74,7 @@ class Seen:
     hidden_here: list[str] = field(default_factory=list)  # nor in our namespace
     unjudged: list[str] = field(default_factory=list)  # policies of the cluster without a status
     absent: bool = False  # our namespace isn't there
+    unplaced: bool = False  # some policy may have a group for it; which isn't known
     beyond: dict[str, list[str]] = field(default_factory=dict)  # groups that no status tells of
 
     def use(self, policy: QuotaPolicy, group: str) -> Use:
@@ -157,6 +158,7 @@ class Seen:
         if by.by == "user" and self.facts.user.username:
             found.add(self.facts.user.username)
         if not found and policy.budget.amounts:
+            self.unplaced = True
             word = "label" if by.by == "namespaceLabel" else by.by
             self.notes[
                 f"{policy.name} groups by {word}; nothing that you may see of namespace "
@@ -258,6 +260,12 @@ def _workloads(cluster: Cluster, seen: Seen) -> None:
             )
             seen.forest.plant(entry_of(one, kind=kind.name, charges=charges))
     _hold(seen)
+    if seen.hidden and seen.hidden == seen.hidden_here:
+        seen.notes[
+            f"workloads are hidden: you can't list {', '.join(seen.hidden)} in namespace "
+            f'"{seen.namespace}", nor in others'
+        ] = None
+        return
     if seen.hidden:
         seen.notes[
             f"other namespaces' workloads are hidden: you can't list {', '.join(seen.hidden)} there"

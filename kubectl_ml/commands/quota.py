@@ -93,7 +93,7 @@ def _say(seen: Seen, *, everywhere: bool = False) -> None:
 def _nothing(seen: Seen, *, everywhere: bool) -> str:
     names = sorted(one.name for one in seen.policies.quotas)
     if not everywhere or not names:
-        return "No quota holds here."
+        return "No quota is known to hold here." if seen.unplaced else "No quota holds here."
     return f"Nothing is used of {', '.join(names)} yet."
 
 

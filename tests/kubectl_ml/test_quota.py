@@ -612,7 +612,7 @@ def test_a_namespace_in_no_group_yet_is_said(server: APIServer, ml: Callable[...
     policy(server, groupBy="queue")
 
     assert ml("quota", "--no-headers").err == (
-        "No quota holds here.\n"
+        "No quota is known to hold here.\n"
         'note: gpus groups by queue; nothing that you may see of namespace "ml" is in a group of '
         "it yet\n"
     )
@@ -625,8 +625,7 @@ def test_what_is_hidden_in_the_namespace_too(
         two_teams.answers[("GET", f"/{path}")] = forbidden("no")
 
     assert ml("quota", "--no-headers").err == (
-        "note: other namespaces' workloads are hidden: you can't list jobs there\n"
-        'note: workloads of namespace "ml" are hidden: you can\'t list jobs there\n'
+        'note: workloads are hidden: you can\'t list jobs in namespace "ml", nor in others\n'
     )
 
 
