@@ -25,6 +25,9 @@ MAX_DEPTH = 100  # of a variable's value, which the runtime takes apart by recur
 VARIABLES = ("object", "oldObject", "request", "namespaceObject", "params", "variables")
 OF_A_DEVICE = ("device",)  # in the selectors of a DeviceClass
 OF_A_MATCH = ("object", "oldObject", "request", "namespaceObject")
+NO_KEY = "no such key: "
+_STATUS = re.compile(r"^[A-Z_]+: | ?\[[A-Z_]+\]$")  # the runtime's, around its sentence
+_SAID, _END = 200, 80  # characters of a reason, and of its ends: it may repeat a long value
 _AT = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _OPT_MAP = re.compile(r"\bopt(?:Flat)?Map\b")
 _AUTHORIZER = re.compile(r"\bauthorizer\b")
@@ -228,4 +231,6 @@ def _shown(text: str, line: int, column: int, message: str) -> str:
 def _reason(error: str, spent: Budget | None = None) -> str:
     if spent is not None and spent.is_spent:
         return spent.why()
-    return re.sub(r" ?\[[A-Z_]+\]$", "", error.splitlines()[0] if error else "no value")
+    said = _STATUS.sub("", error.splitlines()[0] if error else "no value")
+    said = said.replace("Key not found in map : ", NO_KEY)
+    return said if len(said) <= _SAID else f"{said[:_END]}…{said[-_END:]}"

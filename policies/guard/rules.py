@@ -26,7 +26,6 @@ from policies.model import (
 )
 
 POD = "Pod"
-_NO_KEY = "NOT_FOUND: Key not found in map : "  # the runtime's words
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -267,8 +266,11 @@ def _broken(
 
 def _why(error: EvaluationError, failed_variables: Mapping[str, str]) -> str:
     """Say why an expression has no value: of a variable that isn't there, why it has none."""
-    name = next((name for name in failed_variables if str(error) == f'{_NO_KEY}"{name}"'), "")
-    return f'variable "{name}": {failed_variables[name]}' if name else str(error)
+    said = str(error)
+    name = said.removeprefix(conditions.NO_KEY).strip('"')
+    if said.startswith(conditions.NO_KEY) and name in failed_variables:
+        return f'variable "{name}": {failed_variables[name]}'
+    return said
 
 
 def _message(rule: GuardRule, bound: Any) -> str:

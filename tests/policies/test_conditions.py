@@ -23,7 +23,7 @@ JOB = {
     "spec": {"template": {"metadata": POD["metadata"], "spec": POD["spec"]}},
 }
 FAILS = "object.spec.nope == 1"
-WHY = f'`{FAILS}` can\'t be evaluated: NOT_FOUND: Key not found in map : "nope"'
+WHY = f'`{FAILS}` can\'t be evaluated: no such key: "nope"'
 
 
 def policies(*texts: str) -> PolicySet:
