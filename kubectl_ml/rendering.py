@@ -12,7 +12,6 @@ from enum import Enum
 import click
 
 from kubectl_ml import objects, output
-from kubectl_ml.answers import hint_of
 from kubectl_ml.documents import Document
 from kubectl_ml.errors import Refused
 from policies import engine
@@ -148,6 +147,8 @@ class Rendering:
             about = f"{title}: " if self.objects > 1 else ""
             click.echo(f"Preview: {about}{preview}", err=True)
         if self.refusals:
+            from kubectl_ml.answers import hint_of  # here, because most of what is rendered passes
+
             raise Refused(
                 tuple(dict.fromkeys(self.refusals)),
                 hint=f"nothing was printed; {hint_of(self.codes)}",

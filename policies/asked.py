@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from policies.guard.subject import CONNECTED
 from policies.model import Facts, GuardPolicy
 from policies.workloads.catalogue import Catalogue
 
@@ -42,18 +43,10 @@ WITHOUT_PODS: Mapping[str, str] = {
     "Role.rbac.authorization.k8s.io": "roles",
     "RoleBinding.rbac.authorization.k8s.io": "rolebindings",
 }
-# What a CONNECT is of: its object is of a kind of its own.
-CONNECTED: Mapping[str, tuple[str, str]] = {
-    "PodAttachOptions": ("Pod", "pods/attach"),
-    "PodExecOptions": ("Pod", "pods/exec"),
-    "PodPortForwardOptions": ("Pod", "pods/portforward"),
-    "PodProxyOptions": ("Pod", "pods/proxy"),
-    "ServiceProxyOptions": ("Service", "services/proxy"),
-}
 _WRITES = ("CREATE", "UPDATE")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One operation on one resource that a guard names; `resource` is empty where none is known."""
 

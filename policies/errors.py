@@ -15,7 +15,7 @@ class PoliciesError(Exception):
     """Raised when the engine can't do what it was asked; the root of all its exceptions."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """
     One thing that is wrong in one policy file.

@@ -14,6 +14,7 @@ import difflib
 
 from policies import asked
 from policies.errors import UnusableIntent
+from policies.guard.subject import CONNECTED
 from policies.intents import nearest
 from policies.workloads import catalogue
 
@@ -42,7 +43,7 @@ def read(text: str) -> None:
 
 def read_any(text: str) -> None:
     """Take a kind that guards can be for, whether it has pods or not."""
-    known = (*asked.WITHOUT_PODS, *asked.CONNECTED)
+    known = (*asked.WITHOUT_PODS, *CONNECTED)
     if text in known:
         return
     full = {name.partition(".")[0]: name for name in known}

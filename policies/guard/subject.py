@@ -10,6 +10,15 @@ from policies.intents import Device, Intents
 from policies.match import Target
 from policies.model import Manifest
 
+# What a CONNECT is of: its object is of a kind of its own.
+CONNECTED: Mapping[str, tuple[str, str]] = {
+    "PodAttachOptions": ("Pod", "pods/attach"),
+    "PodExecOptions": ("Pod", "pods/exec"),
+    "PodPortForwardOptions": ("Pod", "pods/portforward"),
+    "PodProxyOptions": ("Pod", "pods/proxy"),
+    "ServiceProxyOptions": ("Service", "services/proxy"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:

@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from policies import intents as known
-from policies.asked import CONNECTED
 from policies.errors import UnusableIntent
 from policies.guard import rules
 from policies.guard.rules import POD, Case, Verdict
-from policies.guard.subject import Given, Subject
+from policies.guard.subject import CONNECTED, Given, Subject
 from policies.inject.prepared import Rule
 from policies.inject.sound import is_sound_metadata
 from policies.match import Target
