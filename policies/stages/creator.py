@@ -2,8 +2,9 @@
 Who made an object: written at its CREATE, kept by updates, where a quota groups by user.
 
 What is there must be countable anew, and an object doesn't say who made it. Objects that a
-controller makes are traced to their topmost owner, so they need no mark. An owner reference alone
-is no proof of that, since anybody may write one: whose account isn't a controller's is marked.
+controller makes are traced to their topmost owner, so they need no mark, and what a template has
+in its place is taken out: it would be another's bill. An owner reference alone is no proof of that,
+since anybody may write one: whose account isn't a controller's is marked.
 """
 
 from __future__ import annotations
@@ -58,8 +59,18 @@ def _is_marked(context: Context) -> bool:
         context.kind is not None
         and request.operation in ("CREATE", "UPDATE")
         and not request.subresource
-        and not (_is_owned(context) and request.user.username in CONTROLLERS)
+        and not (_is_made(context) and (_is_copied(context) or request.operation == "UPDATE"))
     )
+
+
+def _is_made(context: Context) -> bool:
+    """Tell whether a known controller asks, for what has an owner."""
+    return _is_owned(context) and context.request.user.username in CONTROLLERS
+
+
+def _is_copied(context: Context) -> bool:
+    """Tell whether an object has its owner's annotations, mark and all, and not a template's."""
+    return context.request.kind == "ReplicaSet"
 
 
 def _is_owned(context: Context) -> bool:
@@ -69,7 +80,7 @@ def _is_owned(context: Context) -> bool:
 def _wanted(context: Context) -> str | None:
     request = context.request
     if request.operation == "CREATE":
-        if _is_owned(context) and _may_be_an_operator(request):
+        if _is_made(context) or (_is_owned(context) and _may_be_an_operator(request)):
             return None
         return request.user.username or None
     old: Any = request.old_object
