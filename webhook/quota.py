@@ -19,7 +19,7 @@ from policies.model import Facts, PolicySet, Request, Violation
 from policies.quota import budgets, verdicts
 from policies.quota.charges import Charge
 from policies.quota.ledger import Amounts, Hold, Short, key_of
-from policies.quota.trees import Entry
+from policies.quota.trees import Entry, is_apart
 from policies.workloads import catalogue, pods, scaling
 from policies.workloads.catalogue import Kind
 from policies.workloads.controllers import CONTROLLERS
@@ -171,11 +171,11 @@ class Quotas:
         old = dict(entry.charges)
         if request.user.username in (*CONTROLLERS, *CLEANERS):
             old = {one.policy.name: one for one in new}
-        room = self._watch.usage.room
+        found = {one: self._watch.usage.room(entry.owner, one, entry.namespace) for one in old}
         return {
             policy: one
             for policy, one in old.items()
-            if room(entry.owner, policy, entry.namespace) is None
+            if not (room := found[policy]) or is_apart(one, room[0])
         }
 
     async def _scaled(

@@ -188,13 +188,10 @@ class Usage:
         that is being deleted has its place.
         """
         with self.lock:
-            charged: Entry | None = None
-            met, entry = set[str](), self._entries.get(owner)
-            while entry and entry.uid not in met and entry.namespace == namespace:
-                met.add(entry.uid)
-                if policy in entry.covers and not entry.terminating:
-                    charged = entry
-                entry = self._entries.get(entry.owner)
+            found = self._entries.get(owner)
+            if found is None or found.namespace != namespace:
+                return None
+            charged = self._forest.payer(found, policy, leaving=False)
             if charged is None:
                 return None
             charge = charged.charges[policy]

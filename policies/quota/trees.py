@@ -9,7 +9,8 @@ A tree uses the larger of what its root asks for at its peak and what its member
 owned pods are free within what their owner is charged with, and what is more is charged. A Pod runs
 itself: what it asks for makes room for nothing that names it as its owner. A workload that is being
 deleted is its root's business; a pod that is runs until it is gone, and counts until then. An owner
-is in the namespace of what it owns: who names another's object gains nothing by it.
+is in the namespace of what it owns: who names another's object gains nothing by it. Nor does a
+person where users are the groups: what she made counts for her, whoever's workload it names.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from policies.quota.charges import Charge
+from policies.quota.charges import NONE, Charge
 from policies.quota.ledger import Amounts
 
 Account: TypeAlias = tuple[str, str]  # policy, group
 
 POD = "Pod"
 _ZERO = Decimal(0)
+_NO_PERSON = (NONE, "system:serviceaccount:")  # nobody wrote who, or a program did, for its owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +89,24 @@ class Forest:
 
     def is_covered(self, entry: Entry, policy: str) -> bool:
         """Tell whether an owner is charged with what an object asks for under a policy."""
-        met, owner = {entry.uid}, self.owner_of(entry)
-        while owner is not None and owner.uid not in met:
-            if policy in owner.covers:
-                return True
-            met.add(owner.uid)
-            owner = self.owner_of(owner)
-        return False
+        payer = self.payer(entry, policy)
+        return payer is not None and payer.uid != entry.uid
+
+    def payer(self, entry: Entry, policy: str, *, leaving: bool = True) -> Entry | None:
+        """Give who pays for an object: the topmost of it and its owners, `leaving` or not."""
+        chain: dict[str, Entry] = {}
+        one: Entry | None = entry
+        while one is not None and one.uid not in chain:
+            chain[one.uid] = one
+            one = self.owner_of(one)
+        payer: Entry | None = None
+        for one in reversed(chain.values()):
+            own = one.charges.get(policy)
+            if payer and own and is_apart(own, payer.charges[policy]):
+                payer = None
+            if payer is None and policy in one.covers and (leaving or not one.terminating):
+                payer = one
+        return payer
 
     def root(self, uid: str) -> str:
         """Climb to the topmost owner that is there."""
@@ -108,45 +121,65 @@ class Forest:
     def uses(self, root: str) -> dict[Account, Amounts]:
         """Tell what the tree of a root adds to each account."""
         found: dict[Account, Amounts] = {}
-        for account, amounts in self._contributions(self.entries[root], frozenset(), set()):
+        for account, amounts in self._contributions(self.entries[root], {}, set()):
             found[account] = total(found.get(account, {}), amounts)
         return found
 
     def used_by_members(self, entry: Entry, policy: str, *, leaving: bool = True) -> Amounts:
         """Tell what the members of an object ask for now, with pods that are `leaving` or not."""
-        return self._used_by_members(entry, policy, {entry.uid}, leaving)
+        payer = entry.charges.get(policy)
+        return self._used_by_members(entry, payer, {entry.uid}, leaving) if payer else {}
 
     def _contributions(
-        self, entry: Entry, covered: frozenset[str], met: set[str]
+        self, entry: Entry, covered: Mapping[str, Charge], met: set[str]
     ) -> Iterator[tuple[Account, Amounts]]:
         """Tell what an object and its members add, apart from policies that cover an owner."""
         if entry.uid in met:
             return
         met.add(entry.uid)
+        covering = dict(covered)
         for name, charge in entry.charges.items():
-            if name in covered:
+            if name in covered and not is_apart(charge, covered[name]):
                 continue
+            covering.pop(name, None)
+            if name in entry.covers:
+                covering[name] = charge
             inner = self.used_by_members(entry, name) if name in entry.covers else {}
             yield (name, charge.group), _most(charge.amounts, inner)
         for member in self._members_of(entry):
-            yield from self._contributions(member, covered | entry.covers, met)
+            yield from self._contributions(member, covering, met)
 
-    def _used_by_members(self, entry: Entry, policy: str, met: set[str], leaving: bool) -> Amounts:
+    def _used_by_members(
+        self, entry: Entry, payer: Charge, met: set[str], leaving: bool
+    ) -> Amounts:
         used: Amounts = {}
+        policy = payer.policy.name
         for member in self._members_of(entry):
             if member.uid in met:
+                continue
+            charge = member.charges.get(policy)
+            if charge and is_apart(charge, payer):
                 continue
             met.add(member.uid)
             counts = not member.terminating or (leaving and member.kind == POD)
             own = member.steady.get(policy, {}) if counts else {}
             together = total if member.kind == POD else _most
-            inner = self._used_by_members(member, policy, met, leaving)
+            inner = self._used_by_members(member, payer, met, leaving)
             used = total(used, together(own, inner))
         return used
 
     def _members_of(self, entry: Entry) -> list[Entry]:
         found = (self.entries.get(uid) for uid in sorted(self.members.get(entry.uid, ())))
         return [one for one in found if one is not None and one.namespace == entry.namespace]
+
+
+def is_apart(member: Charge, owner: Charge) -> bool:
+    """Tell whether a person made a member who isn't the one that its owner is charged to."""
+    return (
+        member.policy.group_by.by == "user"
+        and member.group != owner.group
+        and not member.group.startswith(_NO_PERSON)
+    )
 
 
 def total(one: Amounts, other: Amounts) -> Amounts:

@@ -170,3 +170,22 @@ def test_an_owner_hides_nobody_who_made_it(replicas: Installed, team: Place) -> 
             assert f"user {acting.USER} has 4 of 4 a100 in use (forged 4)" in refused.stderr
         team.kubectl("annotate", "pod/forged", f"{CREATOR}=somebody-else", "--overwrite")
         assert team.get("Pod", "forged")["metadata"]["annotations"][CREATOR] == acting.USER
+
+
+def test_who_names_anothers_workload_as_its_owner_pays_herself(
+    replicas: Installed, team: Place
+) -> None:
+    by_user = quota(groupBy="user", budget={GPUS: 4})
+    by_user["spec"]["match"] = {"namespaces": {"names": [team.name]}}
+    with applied(replicas, by_user):
+        in_force(replicas)
+        deployment = acting.deployment("theirs", accelerator="a100:1")
+        deployment["spec"]["strategy"] = {"type": "Recreate"}
+        assert team.admin.request("POST", team.path("Deployment"), deployment).ok
+        team.pods(1)
+        owner = deployment | team.get("Deployment", "theirs")
+        team.apply(owned(pod("forged", 4), owner))
+        waiting.until(lambda: in_use(replicas, acting.USER) == 4, what="it to count for its maker")
+        refused = team.try_apply(owned(pod("more", 1), owner))
+        assert f"user {acting.USER} has 4 of 4 a100 in use" in refused.stderr
+        assert in_use(replicas, "kubernetes-admin") == 1

@@ -47,3 +47,21 @@ def test_what_replaces_a_pod_that_is_being_deleted_has_its_place() -> None:
 
 def test_an_owner_of_another_namespace_has_room_for_nothing() -> None:
     assert usage().room("job", "gpus", "theirs") is None
+
+
+def test_who_names_another_persons_workload_takes_none_of_its_room() -> None:
+    made = Usage()
+    for one in (
+        entry("job", charge(3, group="ann", by="users")),
+        entry("pod", charge(2, group="ben", by="users"), owner="job"),
+    ):
+        made.put(one)
+
+    found = made.room("job", "users", "ml")
+
+    assert found is not None
+    assert found[1] == {"pods": Decimal(3)}
+    assert made.used(("users", "ben")) == {"pods": Decimal(2)}
+    assert made.seen(key_of("pod"), ("users", "ben")) == Seen(
+        counted={"pods": Decimal(2)}, version=0
+    )

@@ -10,21 +10,22 @@ import yaml
 
 from policies import load
 from policies.model import Manifest
-from policies.quota.charges import Charge
+from policies.quota.charges import NONE, Charge
 from policies.quota.ledger import Amounts
 from policies.quota.policy import QuotaPolicy
 from policies.quota.trees import Account, Entry, Forest, entry_of, total
 
 
 def policy(name: str) -> QuotaPolicy:
-    document = {"kind": "QuotaPolicy", "metadata": {"name": name}, "spec": {"budget": {"pods": 9}}}
+    spec = {"budget": {"pods": 9}, "groupBy": "user" if name == "users" else "namespace"}
+    document = {"kind": "QuotaPolicy", "metadata": {"name": name}, "spec": spec}
     text = yaml.safe_dump(document)
     documents = [load.Document(file="quota.yaml", number=1, value=yaml.safe_load(text))]
     (found,) = load.policy_set(documents, base=load.library()).quotas
     return found
 
 
-POLICIES = {name: policy(name) for name in ("gpus", "more")}
+POLICIES = {name: policy(name) for name in ("gpus", "more", "users")}
 
 
 def charge(asks: int, now: int | None = None, group: str = "ml", by: str = "gpus") -> Charge:
@@ -215,6 +216,57 @@ MORE = ("more", "ml")
 )
 def test_what_a_tree_uses(entries: list[Entry], expected: dict[str, dict[Account, int]]) -> None:
     assert used(*entries) == expected
+
+
+ROBOT = "system:serviceaccount:ml:spark"
+
+
+def theirs(asks: int, group: str) -> Charge:
+    return charge(asks, group=group, by="users")
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        pytest.param(
+            [entry("job", theirs(3, "ann")), entry("pod", theirs(2, "ben"), owner="job")],
+            {"ann": 3, "ben": 2},
+            id="who names another's workload",
+        ),
+        pytest.param(
+            [
+                entry("job", theirs(1, "ann")),
+                entry("pod-0", theirs(2, NONE), owner="job"),
+                entry("pod-1", theirs(2, "ann"), owner="job"),
+                entry("pod-2", theirs(2, ROBOT), owner="job"),
+            ],
+            {"ann": 6},
+            id="but not its owner, its controller or its driver",
+        ),
+        pytest.param(
+            [
+                entry("deployment", theirs(3, "ann")),
+                entry("set", theirs(2, "ben"), owner="deployment"),
+                *(entry(f"pod-{n}", theirs(1, NONE), owner="set") for n in range(3)),
+                entry("pod-ann", theirs(1, "ann"), owner="set"),
+            ],
+            {"ann": 4, "ben": 3},
+            id="with what is made of it",
+        ),
+        pytest.param(
+            [
+                entry("job", theirs(1, "ann")),
+                entry("pod", theirs(2, "ben"), owner="job"),
+                entry("pod-2", theirs(2, "ben"), owner="pod"),
+            ],
+            {"ann": 1, "ben": 4},
+            id="or named by it",
+        ),
+    ],
+)
+def test_a_person_pays_for_what_she_makes(entries: list[Entry], expected: dict[str, int]) -> None:
+    (tree,) = used(*entries).values()
+    assert {account[1]: number for account, number in tree.items()} == expected
 
 
 def test_owners_in_a_circle_are_counted_once() -> None:
