@@ -162,6 +162,7 @@ class Collection:
     listed: Callable[[list[Any]], None]
     changed: Callable[[str, Any], None]
     optional: bool = False
+    as_of: str = "0"  # of which version the list is that `listed` gets
     _version: str = ""  # where the watch goes on
 
     def follow(self) -> Iterator[None]:
@@ -186,10 +187,12 @@ class Collection:
         except NotFound as error:
             if not self.optional:
                 raise
+            self.as_of = "0"
             self.listed([])
             raise NotServed(str(error)) from error
+        self.as_of = str(answer["metadata"]["resourceVersion"])
         self.listed(answer["items"])
-        return str(answer["metadata"]["resourceVersion"])
+        return self.as_of
 
 
 @dataclass(frozen=True, slots=True)

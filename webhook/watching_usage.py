@@ -242,8 +242,7 @@ class UsageWatch:
 
     def _follow(self, kind: Kind, source: Watcher) -> None:
         def listed(found: list[Any]) -> None:
-            version = max((int(one["metadata"]["resourceVersion"]) for one in found), default=0)
-            self._take_all(kind, found, version)
+            self._take_all(kind, found, int(collection.as_of))
 
         def changed(event: str, found: Any) -> None:
             if event == "DELETED":
@@ -251,9 +250,10 @@ class UsageWatch:
             else:
                 self._take(kind, found)
 
+        collection = Collection(source=source, listed=listed, changed=changed, optional=True)
         follower = Follower(
             name=f"usage of {kind.plural}",
-            follow=Collection(source=source, listed=listed, changed=changed, optional=True).follow,
+            follow=collection.follow,
             meanwhile=lambda: "what was known last is in use",
             recorder=self._recorder,
             log=self._log,

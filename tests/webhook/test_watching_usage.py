@@ -14,7 +14,7 @@ import structlog
 from policies.model import Facts, PolicySet
 from tests import builders
 from tests.webhook.serving import until
-from webhook.apiserver import Watched
+from webhook.apiserver import Expired, Watched
 from webhook.usage import Usage
 from webhook.watching_usage import UsageWatch
 
@@ -32,7 +32,7 @@ class Api:
 
     pods: list[Any] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    events: SimpleQueue[Watched] = field(default_factory=SimpleQueue)
+    events: SimpleQueue[Watched | Expired] = field(default_factory=SimpleQueue)
 
     def groups(self) -> Any:
         return {"groups": []}
@@ -70,7 +70,10 @@ class Listed:
     def watch(self, version: str) -> Iterator[Watched]:
         del version
         while True:  # nobody else has anything to tell
-            yield self.api.events.get() if self.path == EVERYWHERE else SimpleQueue[Any]().get()
+            found = self.api.events.get() if self.path == EVERYWHERE else SimpleQueue[Any]().get()
+            if isinstance(found, Expired):
+                raise found
+            yield found
 
 
 @dataclass(kw_only=True)
@@ -166,3 +169,16 @@ def test_another_policy_is_charged_for_everything() -> None:
         until(lambda: used() == {"nlp": "1"})
         cluster.current = builders.policies(QUOTA.replace("team", "unit") % 4)
         until(lambda: used() == {"<none>": "1"})
+
+
+def test_what_went_while_nobody_watched_is_gone() -> None:
+    """Even if it is newer than all that is left: the list is newer than it."""
+    api = Api()
+    with followed(api, cluster_of(speech="nlp")) as used:
+        api.add("speech", "one")
+        until(lambda: used() == {"nlp": "1"})
+
+        api.pods.clear()
+        api.events.put(Expired("too old"))
+
+        until(lambda: used() == {})
