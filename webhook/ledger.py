@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from collections.abc import MutableMapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -22,8 +23,11 @@ from webhook.errors import NotReachable
 from webhook.usage import Usage
 
 LABEL = "kubectl-ml.io/ledger"
+PREFIX = "kubectl-ml-quota-"  # of their names
 SHARED_SECONDS = 1.0  # how long it counts that another process has reserved
 MANY = 1000  # holds that are remembered at least
+TOLD_SECONDS = 0.5  # until the watch tells of a ledger that is gone, with all that was in it
+_LOOK_SECONDS = 0.02
 MAX_BYTES = 3300  # of what is written into the object, whose metadata takes some 700 more
 
 
@@ -95,11 +99,33 @@ class Written:
     read: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """
+    A ledger as the watch told of it last, whoever wrote it.
+
+    A `lost` one was deleted or edited at `version`; what was in it until then is counted on.
+    """
+
+    ledger: Ledger
+    version: int
+    lost: bool = False
+    until: float = float("inf")  # time.monotonic: how long it is remembered
+
+
 class Store:
     """One ledger in the API server, as this process knows it; used by one thread at a time."""
 
-    def __init__(self, access: Access, account: Account, digest: str = "") -> None:
+    def __init__(
+        self,
+        access: Access,
+        account: Account,
+        digest: str = "",
+        *,
+        known: MutableMapping[Account, Known] | None = None,
+    ) -> None:
         self.account = account
+        self._known_to_all = {} if known is None else known
         self.digest = digest  # of the policy in force
         self.made: dict[str, Hold] = {}  # by this process, and perhaps not seen yet
         self._access = access
@@ -162,8 +188,11 @@ class Store:
             counter.refresh(counter.floor + 1)
             if not counter.is_counted(policy, self.digest):
                 raise NotReachable("what is in use isn't counted yet")
+        known = self._known_to_all.get(self.account)
         if there.version:
             counter.refresh(int(there.version))
+        elif known and known.lost:  # the leader may have counted what our table doesn't have yet
+            counter.refresh(known.version)
         self._forget()
         usage = counter.usage
         with usage.lock:
@@ -181,17 +210,31 @@ class Store:
     def _read(self) -> Written:
         began = time.monotonic()
         access = self._access
-        empty = Ledger(policy=self.account[0], group=self.account[1])
         try:
             found = access.api.ask("GET", access.path(name_of(self.account)), what="a ledger")
         except NotFound:
-            return Written(ledger=empty, version="", read=began)
+            return Written(ledger=self._left(), version="", read=began)
         written = read(found, began)
         if written is None or (written.ledger.policy, written.ledger.group) != self.account:
             access.log.warning("a ledger was edited; it is counted anew", account=self.account)
             access.recorder.ledger_corrected()
-            return Written(ledger=empty, version=found["metadata"]["resourceVersion"], read=began)
+            version = found["metadata"]["resourceVersion"]
+            return Written(ledger=self._left(), version=version, read=began)
         return written
+
+    def _left(self) -> Ledger:
+        """Give what others reserved in a ledger that is lost, when the watch has told of that."""
+        empty = Ledger(policy=self.account[0], group=self.account[1])
+        until = time.monotonic() + TOLD_SECONDS
+        while (known := self._known_to_all.get(self.account)) and not known.lost:
+            if time.monotonic() > until:
+                version = self._access.counter.floor + 1
+                known = replace(known, version=version, lost=True)
+                self._known_to_all[self.account] = known
+                break
+            time.sleep(_LOOK_SECONDS)
+        now, holds = time.time(), known.ledger.holds if known else {}
+        return replace(empty, holds={key: one for key, one in holds.items() if one.until >= now})
 
     def write(self, ledger: Ledger, there: Written) -> Written:
         """Write over what is there; raises Conflicting where somebody was faster, and Full."""
@@ -224,7 +267,7 @@ class Store:
 def name_of(account: Account) -> str:
     """Name the ConfigMap of a ledger."""
     digest = hashlib.blake2b("\0".join(account).encode(), digest_size=12).hexdigest()
-    return f"kubectl-ml-quota-{digest}"
+    return f"{PREFIX}{digest}"
 
 
 def config_map(ledger: Ledger, namespace: str, version: str) -> dict[str, Any]:
@@ -245,12 +288,17 @@ def config_map(ledger: Ledger, namespace: str, version: str) -> dict[str, Any]:
 
 
 def read(config_map: Any, when: float) -> Written | None:
-    """Read a ledger from its ConfigMap; None where it isn't one."""
+    """Read a ledger from its ConfigMap; None where it isn't one, or is a copy of one."""
+    metadata = config_map["metadata"]
     try:
         ledger = rules.loads((config_map.get("data") or {}).get("ledger") or "")
     except rules.Unreadable:
         return None
-    return Written(ledger=ledger, version=config_map["metadata"]["resourceVersion"], read=when)
+    if LABEL not in (metadata.get("labels") or {}):
+        return None
+    if metadata["name"] != name_of((ledger.policy, ledger.group)):
+        return None
+    return Written(ledger=ledger, version=metadata["resourceVersion"], read=when)
 
 
 def _newer(one: str, other: str) -> bool:

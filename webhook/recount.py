@@ -26,7 +26,7 @@ from policies.quota.verdicts import amount
 from webhook.apiserver import Conflicting, NotFound
 from webhook.errors import NotReady
 from webhook.leader import Leader
-from webhook.ledger import LABEL, Api, Written, config_map, name_of, read
+from webhook.ledger import LABEL, PREFIX, Api, Written, config_map, name_of, read
 from webhook.reserving import Ledgers
 from webhook.watching_usage import UsageWatch
 
@@ -103,32 +103,47 @@ class Recount:
             return
         written = read(found, time.monotonic())
         if written is None:
-            self._edited(found)
+            self._edited(found, event)
             return
         account = (written.ledger.policy, written.ledger.group)
+        if event == "DELETED":
+            self._lost(account, written.ledger, written.version)
+            return
         with self._lock:
-            if event == "DELETED":
-                self._there.pop(account, None)
-            else:
-                self._there[account] = written
+            self._there[account] = written
             self._changed.add(account)
-        if event != "DELETED":
-            self._tell(written)
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._ledgers.lost, account)
+        self._tell(written)
 
     def _tell(self, written: Written) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._ledgers.saw, written)
 
-    def _edited(self, found: Any) -> None:
+    def _lost(self, account: Account, ledger: Ledger | None, version: str) -> None:
+        """Take that a ledger is gone, or none any more."""
+        with self._lock:
+            self._there.pop(account, None)
+            self._changed.add(account)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ledgers.lost, account, ledger, int(version))
+
+    def _edited(self, found: Any, event: str = "") -> None:
         """Take away what is no ledger any more: whoever needs it counts anew."""
-        if not self._leader.holds:
+        name, version = found["metadata"]["name"], found["metadata"]["resourceVersion"]
+        for account in [one for one in list(self._there) if name_of(one) == name]:
+            self._lost(account, None, version)
+        if not self._leader.holds or event == "DELETED":
             return
-        name = found["metadata"]["name"]
+        if not name.startswith(PREFIX):
+            self._log.warning("what is labelled as a ledger is none; it is left alone", name=name)
+            return
         self._log.warning("a ledger was edited; it is counted anew", name=name)
         self._recorder.ledger_corrected()
-        self._ask("DELETE", self._ledgers.access.path(name))
+        self._take(name, version)
+
+    def _take(self, name: str, version: str) -> None:
+        """Delete a ledger, unless somebody wrote it since `version`."""
+        preconditions = {"preconditions": {"resourceVersion": version}}
+        self._ask("DELETE", self._ledgers.access.path(name), body=preconditions)
 
     # --- what the leader does -----------------------------------------------------------------
 
@@ -177,7 +192,7 @@ class Recount:
 
     def _put_in(self, account: Account, written: Written, policy: QuotaPolicy | None) -> None:
         if policy is None:
-            self._ask("DELETE", self._ledgers.access.path(name_of(account)))
+            self._take(name_of(account), written.version)
             return
         if not self._watch.is_counted(policy.name, policy.digest):
             with self._lock:
@@ -267,9 +282,7 @@ class Recount:
         self._idle = {one: self._idle.get(one, now) for one in empty}
         for account, since in self._idle.items():
             if now - since >= self._idle_seconds and not self._watch.usage.used(account):
-                version = {"resourceVersion": there[account].version}
-                path = self._ledgers.access.path(name_of(account))
-                self._ask("DELETE", path, body={"preconditions": version})
+                self._take(name_of(account), there[account].version)
                 self._wrote.pop(account, None)
 
     # --- for people -----------------------------------------------------------------------------

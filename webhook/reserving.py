@@ -18,13 +18,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
-from policies.quota.ledger import Amounts, Hold, Opened, Short
+from policies.quota.ledger import Amounts, Hold, Ledger, Opened, Short
 from policies.quota.trees import Account
 from webhook.apiserver import Conflicting
 from webhook.errors import NotReachable
-from webhook.ledger import Access, Full, Store, Written
+from webhook.ledger import Access, Full, Known, Store, Written
 
 WAIT_SECONDS = 3.0  # in all; the webhook has 5
+LOST_SECONDS = 70.0  # how long what was in a ledger that is lost is remembered: longer than holds
 WRITERS = 8  # batches, and writes, at once
 _JITTER_SECONDS = 0.02
 _TURN_SECONDS = 0.06
@@ -140,6 +141,7 @@ class Ledgers:
     def __init__(self, access: Access) -> None:
         self.access = access
         self._stores: dict[Account, Store] = {}
+        self._known: dict[Account, Known] = {}
         self._waiting: list[_Wish] = []
         self._busy: set[Account] = set()  # ledgers that are worked on
         self._tasks: set[asyncio.Task[None]] = set()
@@ -172,7 +174,9 @@ class Ledgers:
         account = reservation.account
         store = self._stores.get(account)
         if store is None:
-            store = self._stores[account] = Store(self.access, account, reservation.digest)
+            store = self._stores[account] = Store(
+                self.access, account, reservation.digest, known=self._known
+            )
         return store
 
     async def asked(self, call: Callable[[], T]) -> T:
@@ -181,12 +185,26 @@ class Ledgers:
 
     def saw(self, written: Written) -> None:
         """Take a ledger as the watch saw it."""
-        store = self._stores.get((written.ledger.policy, written.ledger.group))
+        account = (written.ledger.policy, written.ledger.group)
+        known = self._known.get(account)
+        if known is None or known.version < int(written.version):
+            self._known[account] = Known(ledger=written.ledger, version=int(written.version))
+        store = self._stores.get(account)
         if store is not None:
             store.watched(replace(written, read=float("-inf")))  # it may have changed since
 
-    def lost(self, account: Account) -> None:
-        """Take that a ledger is gone; what this process made and nobody has seen counts still."""
+    def lost(self, account: Account, ledger: Ledger | None, version: int) -> None:
+        """Take that a ledger is gone, or none any more; what was reserved in it counts still."""
+        now, known = time.monotonic(), self._known.get(account)
+        for one in [one for one, it in self._known.items() if it.until < now]:
+            del self._known[one]
+        if known is None or known.version <= version:
+            last = ledger or (known.ledger if known else None)
+            self._known.pop(account, None)
+            if last and (last.used or last.holds):
+                self._known[account] = Known(
+                    ledger=last, version=version, lost=True, until=now + LOST_SECONDS
+                )
         store = self._stores.get(account)
         waits = account in self._busy or any(account in one.accounts for one in self._waiting)
         if store is not None and not waits and store.is_idle:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -259,7 +260,9 @@ def dumps(ledger: Ledger) -> str:
     `h` has a list for each kind of hold: what it asks and what of it is counted, as quantities in
     the order of the names in `n`, the version, the end, and the keys in one string.
 
-        {"n":["cpu","pods"],"h":[["8 -","",0,1795640000,"aaaaaaaabbbbbbbb"]],…}
+        {"n":["cpu","pods"],"h":[["8 -","",0,1795640000,"aaaaaaaabbbbbbbb"]],…,"sum":"1c291ca3"}
+
+    `sum` is no secret: who edits a ledger by hand doesn't think of it, so that it is noticed.
     """
     names = sorted(
         {name for hold in ledger.holds.values() for name in (*hold.asked, *hold.counted)}
@@ -268,7 +271,7 @@ def dumps(ledger: Ledger) -> str:
     for key, hold in sorted(ledger.holds.items()):
         what = (_row(hold.asked, names), _row(hold.counted, names), hold.version, hold.until)
         alike.setdefault(what, []).append(key)
-    return json.dumps(
+    text = json.dumps(
         {
             "v": _FORMAT,
             "policy": ledger.policy,
@@ -281,12 +284,27 @@ def dumps(ledger: Ledger) -> str:
         separators=(",", ":"),
         ensure_ascii=False,
     )
+    return f"{text[:-1]}{_sum(text)}"
+
+
+def _sum(text: str) -> str:
+    return f',"sum":"{zlib.crc32(text.encode()):08x}"}}'
+
+
+def _is_ours(text: str, found: Mapping[str, Any]) -> bool:
+    """Tell whether a ledger is as it was written; those of earlier versions don't say."""
+    if "sum" not in found:
+        return True
+    length = len(_sum(""))
+    return _sum(f"{text[:-length]}}}") == text[-length:]
 
 
 def loads(text: str) -> Ledger:
     """Read a ledger; raises Unreadable where somebody made something else of it."""
     try:
         found = json.loads(text)
+        if not _is_ours(text, found):
+            raise Unreadable("somebody edited the ledger")
         return Ledger(
             policy=str(found["policy"]),
             group=str(found["group"]),

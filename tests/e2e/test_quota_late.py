@@ -22,6 +22,7 @@ from tests.e2e.installed import Installed
 from tests.e2e.test_policies import applied, own
 from tests.e2e.test_quota import (
     GPUS,
+    LEDGERS,
     at_once,
     creates,
     devices,
@@ -312,3 +313,49 @@ def scaled_to(client: Client, path: str, count: int) -> Answer:
         answer = client.request("PUT", path, found)
         if answer.status != 409:
             return answer
+
+
+@pytest.mark.parametrize("how", ["deleted", "garbage", "lowered"])
+def test_whatever_becomes_of_a_ledger_a_burst_is_admitted_to_the_budget(
+    replicas: Installed, team: Place, worker: Client, how: str
+) -> None:
+    """What other processes have in flight just then is counted on."""
+    corrected = len(replicas.events("a ledger was edited; it is counted anew"))
+    with applied(replicas, quota(budget={GPUS: 50})):
+        in_force(replicas)
+        done = threading.Event()
+        spoiler = threading.Thread(target=spoil, args=(team, how, done))
+        spoiler.start()
+        try:
+            answers = at_once(creates(worker, team, [job(f"j{n}") for n in range(200)]), 200)
+        finally:
+            done.set()
+            spoiler.join()
+        messages = [one.body["message"] for one in answers if not one.ok]
+        late = sum("try again" in one for one in messages)
+        admitted = Counter(one.status for one in answers)[201]
+        assert 50 - late <= admitted <= 50, messages[:3]
+        assert devices(team) == admitted
+        settles(replicas, team, admitted)
+        if how != "deleted":
+            assert len(replicas.events("a ledger was edited; it is counted anew")) > corrected
+
+
+def spoil(team: Place, how: str, done: threading.Event) -> None:
+    """Delete or edit the ledger of a namespace, again and again."""
+    while not done.wait(0.2):
+        for one in team.admin.get(LEDGERS)["items"]:
+            text = one["data"]["ledger"]
+            if team.name not in text:
+                continue
+            path = f"/api/v1/namespaces/kubectl-ml/configmaps/{one['metadata']['name']}"
+            if how == "deleted":
+                team.admin.request("DELETE", path)
+                continue
+            edited = {**json.loads(text), "used": {}, "h": []} if how == "lowered" else {}
+            team.admin.request(
+                "PATCH",
+                path,
+                {"data": {"ledger": json.dumps(edited)}},
+                content_type="application/merge-patch+json",
+            )

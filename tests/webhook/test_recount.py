@@ -30,8 +30,8 @@ class Cluster(Counter):
         self.current = builders.policies(QUOTA)
 
 
-def look(api: Api, seen: Any, *, idle_seconds: float) -> None:
-    """Have the leader look once at one ledger, as it was seen."""
+def look(api: Api, seen: Any, *changes: tuple[str, Any], idle_seconds: float = 60) -> None:
+    """Have the leader look once at one ledger, as it was seen, and as it changed since."""
     there: Any = Cluster()
 
     async def scene() -> None:
@@ -47,6 +47,8 @@ def look(api: Api, seen: Any, *, idle_seconds: float) -> None:
             idle_seconds=idle_seconds,
         )
         leads.listed([seen])
+        for event, found in changes:
+            leads.changed(event, found)
         list(leads.follow())
 
     asyncio.run(scene())
@@ -92,8 +94,50 @@ def test_who_reserves_in_a_ledger_that_was_taken_away_makes_it_anew() -> None:
         one, other = ledgers(api), ledgers(api)
         first = await reserved(one, [takes("a", {"gpus": 9})])
         api.objects.clear()
-        other.lost(("gpus", "nlp"))
+        other.lost(("gpus", "nlp"), None, 99)
         return [first, *[await reserved(it, [takes("b", {"gpus": 9})]) for it in (one, other)]]
 
     assert asyncio.run(scene()) == [[((),)]] * 3
     assert len(api.holds("gpus")) == 2  # who made one knows of it still
+
+
+def changed(found: Any, version: str, **metadata: Any) -> Any:
+    """Write a ledger as somebody made something else of it."""
+    made = {**found["metadata"], "resourceVersion": version, **metadata}
+    return {**found, "metadata": made, "data": {"ledger": "{}"}}
+
+
+def test_what_is_no_ledger_any_more_goes() -> None:
+    api = Api()
+    account, seen = stored(api, "nlp")
+    edited = changed(seen, "1")
+    api.objects[name_of(account)] = edited
+    look(api, seen, ("MODIFIED", edited))
+    assert api.objects == {}
+
+
+def test_what_was_counted_anew_since_it_was_edited_stays() -> None:
+    api = Api()
+    account, seen = stored(api, "nlp")
+    asyncio.run(reserved(ledgers(api), [takes("a", {"gpus": 9})]))
+    look(api, seen, ("MODIFIED", changed(seen, "1")))
+    assert name_of(account) in api.objects
+
+
+def test_what_is_labelled_as_a_ledger_and_none_is_left_alone() -> None:
+    api = Api()
+    _, seen = stored(api, "nlp")
+    copy = {**seen, "metadata": {**seen["metadata"], "name": "copy"}}
+    foreign = changed(seen, "8", name="foreign")
+    api.objects |= {"copy": copy, "foreign": foreign}
+    look(api, seen, ("ADDED", foreign), ("ADDED", copy), ("DELETED", copy), idle_seconds=0)
+    assert {*api.objects} == {"copy", "foreign"}  # and the ledger is followed still: it goes
+
+
+def test_a_ledger_of_a_policy_that_was_made_again_meanwhile_stays() -> None:
+    api = Api()
+    ledger = Ledger(policy="gone", group="nlp")
+    seen = api.ask("POST", "", what="", body=config_map(ledger, "kubectl-ml", ""))
+    asyncio.run(reserved(ledgers(api), [takes("a", {"gone": 9})]))
+    look(api, seen)
+    assert len(api.holds("gone")) == 1

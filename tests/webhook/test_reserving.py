@@ -18,7 +18,7 @@ import structlog
 from policies.quota.ledger import Hold, Ledger, Short, key_of
 from webhook.apiserver import Conflicting, NotFound
 from webhook.errors import NotReachable
-from webhook.ledger import MANY, Access, Store, Written, config_map, name_of, read
+from webhook.ledger import LABEL, MANY, Access, Store, Written, config_map, name_of, read
 from webhook.reserving import Busy, Found, Ledgers, Reservation
 from webhook.usage import Usage
 
@@ -426,8 +426,69 @@ def test_what_is_asked_again_of_a_ledger_that_was_lost_meanwhile_is_answered() -
         asking = asyncio.create_task(one.reserve(takes("b", {"gpus": 2})))
         await asyncio.sleep(0.15)  # refused, and to be asked again
         api.objects.clear()
-        one.lost(("gpus", "nlp"))
+        one.lost(("gpus", "nlp"), None, 99)
         return await asking
 
     assert asyncio.run(scene()) == ((),)
     assert [*api.holds("gpus")] == [key_of("b")]
+
+
+@pytest.mark.parametrize("told_after", [0.0, 0.1])
+@pytest.mark.parametrize("deleted", [True, False])
+def test_what_others_reserved_in_a_ledger_that_is_lost_counts_on(
+    told_after: float, *, deleted: bool
+) -> None:
+    """Whoever makes it anew has to know the last of it, which the watch tells in a moment."""
+    api, account = Api(), ("gpus", "nlp")
+    name = name_of(account)
+
+    async def scene() -> Found:
+        one, other = ledgers(api), ledgers(api)
+        await one.reserve(takes("a", {"gpus": 3}, 1))
+        other.saw(seen(api.objects[name]))
+        await one.reserve(takes("b", {"gpus": 3}, 1))
+        last = seen(api.objects[name])
+        if deleted:
+            del api.objects[name]
+        else:
+            version = {"resourceVersion": "7"}
+            edited = {"metadata": {**api.objects[name]["metadata"], **version}, "data": {}}
+            api.objects[name] = edited
+        asking = asyncio.create_task(other.reserve(takes("c", {"gpus": 3}, 2), patient=False))
+        await asyncio.sleep(told_after)
+        if not deleted:
+            other.saw(last)
+        other.lost(account, last.ledger if deleted else None, 7)
+        return await asking
+
+    (short,) = asyncio.run(scene())
+
+    assert [(one.reserved, one.over) for one in short] == [(Decimal(2), Decimal(1))]
+
+
+def test_a_ledger_that_the_watch_does_not_tell_of_is_counted_anew_all_the_same() -> None:
+    api, account = Api(), ("gpus", "nlp")
+
+    async def scene() -> Found:
+        one, other = ledgers(api), ledgers(api)
+        await one.reserve(takes("a", {"gpus": 3}, 1))
+        other.saw(seen(api.objects[name_of(account)]))
+        api.objects.clear()
+        return await other.reserve(takes("b", {"gpus": 3}, 2))
+
+    assert asyncio.run(scene()) == ((),)
+    assert {*api.holds("gpus")} == {key_of("a"), key_of("b")}
+
+
+def test_a_ledger_without_its_label_is_counted_anew_and_gets_it_back() -> None:
+    """The leader, which follows what is labelled, counts it no more."""
+    api = Api()
+    full = Ledger(policy="gpus", group="nlp", digest=DIGEST, used={PODS: Decimal(4)})
+    written = config_map(full, "kubectl-ml", "")
+    del written["metadata"]["labels"]
+    api.ask("POST", "", what="", body=written)
+
+    found = asyncio.run(reserved(ledgers(api), [takes("a", {"gpus": 4})]))
+
+    assert found == [((),)]
+    assert api.objects[name_of(("gpus", "nlp"))]["metadata"]["labels"] == {LABEL: "true"}

@@ -419,3 +419,26 @@ class World(RuleBasedStateMachine):
 
 TestWorld = World.TestCase
 TestWorld.settings = settings(max_examples=400, stateful_step_count=50, deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param('"accelerators":"4"', '"accelerators":"1"', id="what is in use lowered"),
+        pytest.param('"h":[', '"h":[[],', id="another hold"),
+        pytest.param('"sum":"', '"sum":"0', id="another sum"),
+    ],
+)
+def test_what_was_edited_by_hand_is_unreadable(before: str, after: str) -> None:
+    text = ledgers.dumps(Ledger(policy="gpus", group="nlp", used={"accelerators": Decimal(4)}))
+    assert before in text
+
+    with pytest.raises(ledgers.Unreadable):
+        ledgers.loads(text.replace(before, after))
+
+
+def test_a_ledger_without_a_sum_is_one_of_an_earlier_version() -> None:
+    ledger = Ledger(policy="gpus", group="nlp", used={"accelerators": Decimal(4)})
+    text, _, _ = ledgers.dumps(ledger).rpartition(',"sum"')
+
+    assert ledgers.loads(f"{text}}}") == ledger
