@@ -238,8 +238,10 @@ class Quotas:
         except Busy as error:
             self._recorder.reserved(charges[0].policy.name, "busy")
             self._log.warning("nothing could be reserved in time", error=str(error))
-            if not outcome.violations:
-                outcome.violations.append(_try_again(charges[0], asked.name))
+            if not outcome.violations:  # as loudly as the strictest of them wants
+                zipped = zip(reservations, charges, strict=True)
+                strict = next((one for it, one in zipped if not it.anyway), charges[0])
+                outcome.add(strict, [_try_again(strict, asked.name)])
             return
         for charge, short in zip(charges, found, strict=True):
             outcome.add(charge, self._sentences(asked, charge, short))

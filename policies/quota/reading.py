@@ -217,4 +217,4 @@ def _is_zone(name: str) -> bool:
         zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         return False
-    return True
+    return name != "localtime"  # a file of some machines, of whatever zone they are in

@@ -547,6 +547,14 @@ def test_an_exception_lets_off_until_it_expires() -> None:
             'spec.schedules[0].timeZone: there is no time zone "Berlin"; write one such as '
             "Europe/Berlin",
         ),
+        (
+            {
+                "budget": {"pods": 8},
+                "schedules": [{"timeZone": "localtime", "budget": {"pods": 9}}],
+            },
+            'spec.schedules[0].timeZone: there is no time zone "localtime"; write one such as '
+            "Europe/Berlin",
+        ),
         ({}, "spec: there is nothing that it bounds; add a budget or perWorkload"),
         ({"budget": {}}, "spec.budget: {} is empty; write a value or take it out"),
         (
