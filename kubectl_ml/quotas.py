@@ -278,10 +278,10 @@ def _workloads(cluster: Cluster, seen: Seen) -> None:
 
 
 def _hold(seen: Seen) -> None:
-    for uid, entry in seen.forest.entries.items():
+    for uid in seen.forest.entries:
         if seen.forest.root(uid) != uid:
             continue
-        for account, amounts in seen.forest.uses(uid).items():
+        for entry, account, amounts in seen.forest.holders(uid):
             if any(amounts.values()):
                 holder = Holder(
                     kind=entry.kind, namespace=entry.namespace, name=entry.name, amounts=amounts

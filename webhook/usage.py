@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from policies.quota.charges import Charge
@@ -170,9 +170,21 @@ class Usage:
         """List the workloads of a group with what each uses."""
         with self.lock:
             return [
-                (self._entries[uid].name, self._trees[uid][account])
+                holder
                 for uid in sorted(self._roots.get(account, ()))
+                for holder in self._holders(uid, account)
             ]
+
+    def _holders(self, root: str, account: Account) -> Iterator[tuple[str, Amounts]]:
+        """Name the root of a tree, unless it is another's: then what was made in it."""
+        top = self._entries[root]
+        own = top.charges.get(account[0])
+        if own is None or own.group == account[1]:
+            yield top.name, self._trees[root][account]
+            return
+        for entry, one, amounts in self._forest.holders(root):
+            if one == account:
+                yield entry.name, amounts
 
     def entry(self, uid: str) -> Entry | None:
         """Give an object as it was seen last."""

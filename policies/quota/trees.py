@@ -121,9 +121,20 @@ class Forest:
     def uses(self, root: str) -> dict[Account, Amounts]:
         """Tell what the tree of a root adds to each account."""
         found: dict[Account, Amounts] = {}
-        for account, amounts in self._contributions(self.entries[root], {}, set()):
+        for _, account, amounts in self._contributions(self.entries[root], {}, set()):
             found[account] = total(found.get(account, {}), amounts)
         return found
+
+    def holders(self, root: str) -> Iterator[tuple[Entry, Account, Amounts]]:
+        """Tell who holds what of what a tree uses: its root, or what another person made in it."""
+        top = self.entries[root]
+        found: dict[tuple[str, Account], Amounts] = {}
+        for entry, account, amounts in self._contributions(top, {}, set()):
+            own = top.charges.get(account[0])
+            key = (entry.uid if own and own.group != account[1] else root, account)
+            found[key] = total(found.get(key, {}), amounts)
+        for (uid, account), amounts in found.items():
+            yield self.entries[uid], account, amounts
 
     def used_by_members(self, entry: Entry, policy: str, *, leaving: bool = True) -> Amounts:
         """Tell what the members of an object ask for now, with pods that are `leaving` or not."""
@@ -132,7 +143,7 @@ class Forest:
 
     def _contributions(
         self, entry: Entry, covered: Mapping[str, Charge], met: set[str]
-    ) -> Iterator[tuple[Account, Amounts]]:
+    ) -> Iterator[tuple[Entry, Account, Amounts]]:
         """Tell what an object and its members add, apart from policies that cover an owner."""
         if entry.uid in met:
             return
@@ -145,7 +156,7 @@ class Forest:
             if name in entry.covers:
                 covering[name] = charge
             inner = self.used_by_members(entry, name) if name in entry.covers else {}
-            yield (name, charge.group), _most(charge.amounts, inner)
+            yield entry, (name, charge.group), _most(charge.amounts, inner)
         for member in self._members_of(entry):
             yield from self._contributions(member, covering, met)
 

@@ -187,5 +187,5 @@ def test_who_names_anothers_workload_as_its_owner_pays_herself(
         team.apply(owned(pod("forged", 4), owner))
         waiting.until(lambda: in_use(replicas, acting.USER) == 4, what="it to count for its maker")
         refused = team.try_apply(owned(pod("more", 1), owner))
-        assert f"user {acting.USER} has 4 of 4 a100 in use" in refused.stderr
+        assert f"user {acting.USER} has 4 of 4 a100 in use (forged 4)" in refused.stderr
         assert in_use(replicas, "kubernetes-admin") == 1

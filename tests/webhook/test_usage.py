@@ -62,6 +62,8 @@ def test_who_names_another_persons_workload_takes_none_of_its_room() -> None:
     assert found is not None
     assert found[1] == {"pods": Decimal(3)}
     assert made.used(("users", "ben")) == {"pods": Decimal(2)}
+    assert made.holders(("users", "ben")) == [("pod", {"pods": Decimal(2)})]
+    assert made.holders(("users", "ann")) == [("job", {"pods": Decimal(3)})]
     assert made.seen(key_of("pod"), ("users", "ben")) == Seen(
         counted={"pods": Decimal(2)}, version=0
     )
