@@ -26,7 +26,7 @@ LABEL = "kubectl-ml.io/ledger"
 PREFIX = "kubectl-ml-quota-"  # of their names
 SHARED_SECONDS = 1.0  # how long it counts that another process has reserved
 MANY = 1000  # holds that are remembered at least
-TOLD_SECONDS = 0.5  # until the watch tells of a ledger that is gone, with all that was in it
+TOLD_SECONDS = 2.0  # until the watch tells of a ledger that is gone, with all that was in it
 _LOOK_SECONDS = 0.02
 MAX_BYTES = 3300  # of what is written into the object, whose metadata takes some 700 more
 
@@ -213,28 +213,43 @@ class Store:
         try:
             found = access.api.ask("GET", access.path(name_of(self.account)), what="a ledger")
         except NotFound:
-            return Written(ledger=self._left(), version="", read=began)
+            return Written(ledger=self._left(""), version="", read=began)
         written = read(found, began)
         if written is None or (written.ledger.policy, written.ledger.group) != self.account:
             access.log.warning("a ledger was edited; it is counted anew", account=self.account)
             access.recorder.ledger_corrected()
             version = found["metadata"]["resourceVersion"]
-            return Written(ledger=self._left(), version=version, read=began)
+            return Written(ledger=self._left(version), version=version, read=began)
         return written
 
-    def _left(self) -> Ledger:
-        """Give what others reserved in a ledger that is lost, when the watch has told of that."""
+    def _left(self, edited: str) -> Ledger:
+        """
+        Give what others reserved in a ledger that is lost, when the watch has told of that.
+
+        `edited` is the version of what it was made into; empty: it isn't there.
+        """
         empty = Ledger(policy=self.account[0], group=self.account[1])
         until = time.monotonic() + TOLD_SECONDS
-        while (known := self._known_to_all.get(self.account)) and not known.lost:
+        while not self._is_told(edited):
             if time.monotonic() > until:
-                version = self._access.counter.floor + 1
-                known = replace(known, version=version, lost=True)
-                self._known_to_all[self.account] = known
+                known = self._known_to_all.get(self.account)
+                self._known_to_all[self.account] = Known(
+                    ledger=known.ledger if known else empty,
+                    version=max(self._access.counter.floor + 1, int(edited or self._known)),
+                    lost=True,
+                )
                 break
             time.sleep(_LOOK_SECONDS)
-        now, holds = time.time(), known.ledger.holds if known else {}
+        known, now = self._known_to_all.get(self.account), time.time()
+        holds = known.ledger.holds if known else {}
         return replace(empty, holds={key: one for key, one in holds.items() if one.until >= now})
+
+    def _is_told(self, edited: str) -> bool:
+        """Tell whether the watch has told of the loss, and of all that was written before."""
+        known = self._known_to_all.get(self.account)
+        if known is None:
+            return not edited  # there was none, as far as anybody knows
+        return known.lost and known.version >= int(edited or self._known)
 
     def write(self, ledger: Ledger, there: Written) -> Written:
         """Write over what is there; raises Conflicting where somebody was faster, and Full."""

@@ -199,12 +199,13 @@ class Ledgers:
         for one in [one for one, it in self._known.items() if it.until < now]:
             del self._known[one]
         if known is None or known.version <= version:
-            last = ledger or (known.ledger if known else None)
-            self._known.pop(account, None)
-            if last and (last.used or last.holds):
-                self._known[account] = Known(
-                    ledger=last, version=version, lost=True, until=now + LOST_SECONDS
-                )
+            empty = Ledger(policy=account[0], group=account[1])
+            self._known[account] = Known(
+                ledger=ledger or (known.ledger if known else empty),
+                version=version,
+                lost=True,
+                until=now + LOST_SECONDS,
+            )
         store = self._stores.get(account)
         waits = account in self._busy or any(account in one.accounts for one in self._waiting)
         if store is not None and not waits and store.is_idle:

@@ -492,3 +492,27 @@ def test_a_ledger_without_its_label_is_counted_anew_and_gets_it_back() -> None:
 
     assert found == [((),)]
     assert api.objects[name_of(("gpus", "nlp"))]["metadata"]["labels"] == {LABEL: "true"}
+
+
+def test_an_earlier_loss_is_not_taken_for_a_later_one() -> None:
+    api, account = Api(), ("gpus", "nlp")
+    name = name_of(account)
+
+    async def scene() -> Found:
+        one, other = ledgers(api), ledgers(api)
+        await one.reserve(takes("a", {"gpus": 3}, 1))
+        other.saw(seen(api.objects[name]))
+        other.lost(account, None, 1)
+        await one.reserve(takes("b", {"gpus": 3}, 1))  # counted anew, and edited again
+        last = seen(api.objects[name])
+        edited = {**api.objects[name]["metadata"], "resourceVersion": "7"}
+        api.objects[name] = {"metadata": edited, "data": {}}
+        asking = asyncio.create_task(other.reserve(takes("c", {"gpus": 3}, 2), patient=False))
+        await asyncio.sleep(0.1)
+        other.saw(last)
+        other.lost(account, None, 7)
+        return await asking
+
+    (short,) = asyncio.run(scene())
+
+    assert [(one.reserved, one.over) for one in short] == [(Decimal(2), Decimal(1))]
