@@ -79,6 +79,7 @@ class Recount:
         self._said: dict[str, Any] = {}
         self._loop = loop  # where the writers run
         self._idle_seconds = idle_seconds
+        self._none: dict[str, tuple[str, float]] = {}  # what is no ledger: its version, since when
         self._idle: dict[Account, float] = {}  # ledgers of those that have nothing, since when
 
     # --- what the watch of the ledgers finds ------------------------------------------------------
@@ -127,10 +128,11 @@ class Recount:
             self._loop.call_soon_threadsafe(self._ledgers.lost, account, ledger, int(version))
 
     def _edited(self, found: Any, event: str = "") -> None:
-        """Take away what is no ledger any more: whoever needs it counts anew."""
+        """Take that something is no ledger any more: whoever needs it counts anew, over it."""
         name, version = found["metadata"]["name"], found["metadata"]["resourceVersion"]
         for account in [one for one in list(self._there) if name_of(one) == name]:
             self._lost(account, None, version)
+        self._none.pop(name, None)
         if not self._leader.holds or event == "DELETED":
             return
         if not name.startswith(PREFIX):
@@ -138,7 +140,7 @@ class Recount:
             return
         self._log.warning("a ledger was edited; it is counted anew", name=name)
         self._recorder.ledger_corrected()
-        self._take(name, version)
+        self._none[name] = (version, time.monotonic())
 
     def _take(self, name: str, version: str) -> None:
         """Delete a ledger, unless somebody wrote it since `version`."""
@@ -276,8 +278,16 @@ class Recount:
             self._write(account, there[account], there[account].ledger.digest, over=now)
 
     def _take_away(self, there: Mapping[Account, Written]) -> None:
-        """Delete what stayed empty, as it is: groups come and go, and may be named by anything."""
+        """
+        Delete what stayed empty, as it is: groups come and go, and may be named by anything.
+
+        And what stayed no ledger; not sooner, so that who counts anew has been told of all of it.
+        """
         now = time.monotonic()
+        for name, (version, since) in list(self._none.items()):
+            if now - since >= self._idle_seconds:
+                self._take(name, version)
+                self._none.pop(name, None)
         empty = {one for one, it in there.items() if not (it.ledger.used or it.ledger.holds)}
         self._idle = {one: self._idle.get(one, now) for one in empty}
         for account, since in self._idle.items():

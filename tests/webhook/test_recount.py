@@ -107,20 +107,21 @@ def changed(found: Any, version: str, **metadata: Any) -> Any:
     return {**found, "metadata": made, "data": {"ledger": "{}"}}
 
 
-def test_what_is_no_ledger_any_more_goes() -> None:
+@pytest.mark.parametrize(("idle_seconds", "stays"), [(0, False), (60, True)])
+def test_what_stays_no_ledger_goes(idle_seconds: float, *, stays: bool) -> None:
     api = Api()
     account, seen = stored(api, "nlp")
     edited = changed(seen, "1")
     api.objects[name_of(account)] = edited
-    look(api, seen, ("MODIFIED", edited))
-    assert api.objects == {}
+    look(api, seen, ("MODIFIED", edited), idle_seconds=idle_seconds)
+    assert bool(api.objects) is stays
 
 
 def test_what_was_counted_anew_since_it_was_edited_stays() -> None:
     api = Api()
     account, seen = stored(api, "nlp")
     asyncio.run(reserved(ledgers(api), [takes("a", {"gpus": 9})]))
-    look(api, seen, ("MODIFIED", changed(seen, "1")))
+    look(api, seen, ("MODIFIED", changed(seen, "1")), idle_seconds=0)
     assert name_of(account) in api.objects
 
 
