@@ -26,6 +26,7 @@ LABEL = "kubectl-ml.io/ledger"
 PREFIX = "kubectl-ml-quota-"  # of their names
 SHARED_SECONDS = 1.0  # how long it counts that another process has reserved
 MANY = 1000  # holds that are remembered at least
+LOST_SECONDS = 70.0  # how long what was in a ledger that is lost is remembered: longer than holds
 TOLD_SECONDS = 2.0  # until the watch tells of a ledger that is gone, with all that was in it
 _LOOK_SECONDS = 0.02
 MAX_BYTES = 3300  # of what is written into the object, whose metadata takes some 700 more
@@ -237,6 +238,7 @@ class Store:
                     ledger=known.ledger if known else empty,
                     version=max(self._access.counter.floor + 1, int(edited or self._known)),
                     lost=True,
+                    until=until + LOST_SECONDS,
                 )
                 break
             time.sleep(_LOOK_SECONDS)

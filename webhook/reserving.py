@@ -22,10 +22,9 @@ from policies.quota.ledger import Amounts, Hold, Ledger, Opened, Short
 from policies.quota.trees import Account
 from webhook.apiserver import Conflicting
 from webhook.errors import NotReachable
-from webhook.ledger import Access, Full, Known, Store, Written
+from webhook.ledger import LOST_SECONDS, Access, Full, Known, Store, Written
 
 WAIT_SECONDS = 3.0  # in all; the webhook has 5
-LOST_SECONDS = 70.0  # how long what was in a ledger that is lost is remembered: longer than holds
 WRITERS = 8  # batches, and writes, at once
 _JITTER_SECONDS = 0.02
 _TURN_SECONDS = 0.06
@@ -196,7 +195,7 @@ class Ledgers:
     def lost(self, account: Account, ledger: Ledger | None, version: int) -> None:
         """Take that a ledger is gone, or none any more; what was reserved in it counts still."""
         now, known = time.monotonic(), self._known.get(account)
-        for one in [one for one, it in self._known.items() if it.until < now]:
+        for one in [one for one, it in list(self._known.items()) if it.until < now]:
             del self._known[one]
         if known is None or known.version <= version:
             empty = Ledger(policy=account[0], group=account[1])
