@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from kubectl_ml.cluster import Cluster
-from kubectl_ml.devices import NodeDevices, PodUse, is_schedulable, taints
+from kubectl_ml.devices import ANY_NODE, NodeDevices, PodUse, is_schedulable, taints
 from kubectl_ml.errors import NotAllowed, NotFound
 from policies import conditions
 from policies.functions import quantities, semvers
@@ -78,7 +78,7 @@ def _of_class(
     for node, devices in sorted(by_node.items()):
         there = nodes.get(node)
         yield NodeDevices(
-            node=node or "(any)",
+            node=node or ANY_NODE,
             resource=f"deviceclass/{name}",
             classes=tuple(sorted(ours)),
             capacity=len(devices),

@@ -17,6 +17,7 @@ from policies.model import Accelerator, Manifest
 from policies.patch import lookup
 from policies.workloads import catalogue, locate, requests
 
+ANY_NODE = "(any)"  # in place of a name: devices that no node holds
 _POD = catalogue.builtin().kinds["", "Pod"]
 _OVER = ("Succeeded", "Failed")
 _KEEPS_OFF = ("NoSchedule", "NoExecute")

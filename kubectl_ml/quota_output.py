@@ -12,6 +12,7 @@ import click
 from kubectl_ml import tables
 from kubectl_ml.fitting import Verdict
 from kubectl_ml.quotas import Holder, Use
+from policies.model import DOMAIN
 from policies.quota.ledger import Amounts
 from policies.quota.policy import QuotaPolicy
 from policies.quota.verdicts import amount, label, told
@@ -30,6 +31,9 @@ def show(uses: Sequence[Use], form: str, *, holders: bool, headers: bool) -> Non
     if form in ("json", "yaml"):
         whole = {"items": [_item(one) for one in uses]}
         click.echo(tables.structured(whole, form), nl=False)
+    elif form == "name":
+        for name in dict.fromkeys(one.policy.name for one in uses):
+            click.echo(f"quotapolicy.{DOMAIN}/{name}")
     else:
         wide = form == "wide"
         titles = (*HEADERS, *(("HOLDERS",) if wide else ()))

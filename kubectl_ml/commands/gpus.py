@@ -9,7 +9,7 @@ import click
 
 from kubectl_ml import devices, flags, policy_flags, submit, tables
 from kubectl_ml.cluster import Target
-from kubectl_ml.devices import NodeDevices
+from kubectl_ml.devices import ANY_NODE, NodeDevices
 from kubectl_ml.policy_flags import Chosen
 from policies.model import Accelerator
 
@@ -26,7 +26,9 @@ UNKNOWN = "?"
 @click.command(context_settings=flags.CONTEXT, options_metavar="[flags]")
 @policy_flags.options
 @flags.no_headers
-@flags.form("table", "wide", "json", "yaml", also="; wide adds taints and who holds what")
+@flags.form(
+    *("table", "wide", "json", "yaml", "name"), also="; wide adds taints and who holds what"
+)
 @flags.cluster
 @flags.verbosity
 def gpus(target: Target, *, chosen: Chosen, no_headers: bool, form: str) -> None:
@@ -54,6 +56,9 @@ def gpus(target: Target, *, chosen: Chosen, no_headers: bool, form: str) -> None
     if form in ("json", "yaml"):
         whole = {"classes": by_class, "nodes": [_node(one) for one in found]}
         click.echo(tables.structured(whole, form), nl=False)
+    elif form == "name":
+        for name in dict.fromkeys(one.node for one in found if one.node != ANY_NODE):
+            click.echo(f"node/{name}")
     elif not found:
         click.echo("No node has devices.", err=True)
     else:

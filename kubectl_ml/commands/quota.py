@@ -31,7 +31,7 @@ _CLEAR = "\x1b[H\x1b[2J"
 @click.option("-w", "--watch", is_flag=True, help="Show it again every two seconds.")
 @policy_flags.options
 @flags.no_headers
-@flags.form("table", "wide", "json", "yaml", also="; wide adds who holds what")
+@flags.form("table", "wide", "json", "yaml", "name", also="; wide adds who holds what")
 @flags.cluster
 @flags.verbosity
 def quota(
@@ -63,8 +63,7 @@ def quota(
       # Would this fit?
       kubectl ml quota check -f train.yaml
     """
-    if files and group != _CHECK:
-        raise click.UsageError("-f is for `kubectl ml quota check -f FILENAME`")
+    _check_usage(group, files, form)
     cluster = submit.Session(target).cluster
     chosen = chosen.or_cluster
     while True:
@@ -83,6 +82,15 @@ def quota(
             return 0
         sys.stdout.flush()
         time.sleep(EVERY_SECONDS)
+
+
+def _check_usage(group: str, files: Files, form: str) -> None:
+    if files and group != _CHECK:
+        raise click.UsageError("-f is for `kubectl ml quota check -f FILENAME`")
+    if files and form == "name":
+        raise click.UsageError(
+            "-o name names quotas; check tells of manifests: leave it out, or -o json"
+        )
 
 
 def _say(seen: Seen, *, everywhere: bool = False) -> None:
@@ -162,5 +170,5 @@ def _unknown(group: str, seen: Seen) -> PluginError:
     near = "; that is a policy" if is_policy else did_you_mean(group, known)
     return PluginError(
         f'no quota knows a group "{group}"{near}',
-        hint="kubectl ml quota -A lists those that use something",
+        hint="kubectl ml quota -A lists those that use something or have a budget of their own",
     )

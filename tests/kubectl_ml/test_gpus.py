@@ -63,6 +63,10 @@ def test_by_class_and_by_node(fleet: APIServer, ml: Callable[..., Outcome]) -> N
     ]
 
 
+def test_names_for_kubectl(fleet: APIServer, ml: Callable[..., Outcome]) -> None:
+    assert ml("gpus", "-oname") == Outcome(code=0, out="node/one\nnode/two\nnode/out\n", err="")
+
+
 def test_cost_an_hour(fleet: APIServer, ml: Callable[..., Outcome], tmp_path: Path) -> None:
     (tmp_path / "t4.yaml").write_text(
         "apiVersion: kubectl-ml.io/v1alpha1\nkind: Accelerator\nmetadata: {name: t4}\n"

@@ -104,6 +104,35 @@ def test_one_group_tells_who_holds_what(two_teams: APIServer, ml: Callable[..., 
     ]
 
 
+def test_names_for_kubectl(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
+    names = Outcome(code=0, out="quotapolicy.kubectl-ml.io/gpus\n", err="")
+
+    assert ml("quota", "-A", "-oname") == names  # once, with two groups
+    assert ml("quota", "nlp", "-oname") == names
+
+
+def test_check_has_no_names(
+    two_teams: APIServer, ml: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n")
+
+    outcome = ml("quota", "check", "-f", str(tmp_path / "pod.yaml"), "-oname")
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "-o name names quotas; check tells of manifests: leave it out, or -o json" in outcome.err
+
+
+def test_a_group_with_a_budget_of_its_own_is_shown_before_it_uses_anything(
+    server: APIServer, ml: Callable[..., Outcome]
+) -> None:
+    overrides = [{"group": "nlp", "budget": {A100: 4}}, {"group": "x-*", "budget": {A100: 8}}]
+    policy(server, status=IDLE, overrides=overrides)
+
+    assert ml("quota", "-A", "--no-headers").out.splitlines() == [
+        "gpus   nlp   a100   4   0   0   4   ░░░░░░░░"
+    ]
+
+
 def test_json(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
     assert json.loads(ml("quota", "vision", "-ojson").out) == {
         "items": [
@@ -201,14 +230,14 @@ def test_an_unknown_group(two_teams: APIServer, ml: Callable[..., Outcome]) -> N
         code=1,
         out="",
         err='error: no quota knows a group "nlq"; did you mean "nlp"?\n'
-        "hint: kubectl ml quota -A lists those that use something\n",
+        "hint: kubectl ml quota -A lists those that use something or have a budget of their own\n",
     )
 
 
 def test_a_policy_is_no_group(two_teams: APIServer, ml: Callable[..., Outcome]) -> None:
     assert ml("quota", "gpus").err == (
         'error: no quota knows a group "gpus"; that is a policy\n'
-        "hint: kubectl ml quota -A lists those that use something\n"
+        "hint: kubectl ml quota -A lists those that use something or have a budget of their own\n"
     )
 
 
@@ -221,7 +250,7 @@ def test_many_groups_are_not_all_named(server: APIServer, ml: Callable[..., Outc
         'error: no quota knows a group "xyz"; known: ml, '
         + "".join(f"n-{number:02}, " for number in range(19))
         + "and 41 more\n"
-        "hint: kubectl ml quota -A lists those that use something\n"
+        "hint: kubectl ml quota -A lists those that use something or have a budget of their own\n"
     )
 
 
