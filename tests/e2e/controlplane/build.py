@@ -212,6 +212,11 @@ def folder_of(module: Module, path: str, environ: Mapping[str, str] = os.environ
     return Path(found("list", "-m", "-f", "{{.Dir}}", path).strip())
 
 
+# The compiler collects garbage less often: a third of its processor time, for some memory.
+_GENEROUS = {"GOGC": "400"}
+_ALONE = {"CGO_ENABLED": "0", "GOWORK": "off", "GO111MODULE": "on"}
+
+
 @dataclass(frozen=True, slots=True)
 class _Go:
     """Go in one module: what is locked there and nothing from the surroundings."""
@@ -227,7 +232,7 @@ class _Go:
         done = subprocess.run(  # noqa: S603 -- Go itself, with arguments from this file
             (self.path, verb, *flags, *args),
             cwd=self.source,
-            env={**self.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GO111MODULE": "on"},
+            env={**_GENEROUS, **self.environ, **_ALONE},
             capture_output=True,
             text=True,
             check=False,
