@@ -4,18 +4,22 @@ Fixtures of the tests against a real API server.
 They start a control plane, so they run only when asked for: `pytest tests/e2e`, or `-m e2e`.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.e2e import acting
 from tests.e2e import installed as installation
-from tests.e2e.controlplane import build, cluster, crds, errors, nodes
+from tests.e2e.controlplane import build, cluster, crds, errors
+from tests.e2e.planes import Planes
 
 HERE = Path(__file__).parent
+SHARED = "shared"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -32,10 +36,30 @@ def _asked_for(config: pytest.Config) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is in this folder."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.e2e)
+    """Mark what is in this folder, and have the tests of one control plane follow each other."""
+    ours = [item for item in items if item.path.is_relative_to(HERE)]
+    for item in ours:
+        item.add_marker(pytest.mark.e2e)
+    order = list(dict.fromkeys(_plane_of(item.path) for item in ours))
+    ours.sort(key=lambda item: order.index(_plane_of(item.path)))
+    items[:] = [item for item in items if not item.path.is_relative_to(HERE)] + ours
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """With `-n`, give all tests of one control plane to one process."""
+    return _ByControlPlane(config, log)
+
+
+class _ByControlPlane(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return _plane_of(self.config.rootpath / nodeid.partition("::")[0])
+
+
+@functools.cache
+def _plane_of(module: Path) -> str:
+    """Read which control plane a module says that it has; where tests are given out none is run."""
+    said = re.search(r'^CONTROL_PLANE = "([^"]+)"', module.read_text(), re.MULTILINE)
+    return said[1] if said else SHARED
 
 
 @pytest.fixture(scope="session")
@@ -53,37 +77,31 @@ def programs(pytestconfig: pytest.Config) -> build.Programs:
 @pytest.fixture(scope="session")
 def planes(
     programs: build.Programs, pytestconfig: pytest.Config, request: pytest.FixtureRequest
-) -> Iterator[Callable[[str], cluster.ControlPlane]]:
-    """Give control planes by name, each started when first asked for, with fake GPU nodes."""
+) -> Iterator[Planes]:
+    """Give control planes by name; where a test failed, say where their logs are."""
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     assert capture is not None
-    made: dict[str, cluster.ControlPlane] = {}
-    with ExitStack() as stack:
 
-        def plane(name: str) -> cluster.ControlPlane:
-            if name not in made:
-                made[name] = stack.enter_context(cluster.ControlPlane(programs=programs))
-                made[name].add_nodes(*nodes.FLEET)
-            return made[name]
-
-        yield plane
-        for control_plane in made.values() if request.session.testsfailed else ():
-            control_plane.keep_logs()
+    def keep_logs(control_plane: cluster.ControlPlane) -> bool:
+        if request.session.testsfailed:
             with capture.global_and_fixture_disabled():
                 print(f"\nthe control plane's logs are in {control_plane.logs}")
+        return bool(request.session.testsfailed)
+
+    planes = Planes(programs, keep_logs)
+    yield planes
+    planes.end()
 
 
 @pytest.fixture(scope="module")
-def controlplane(
-    planes: Callable[[str], cluster.ControlPlane], request: pytest.FixtureRequest
-) -> cluster.ControlPlane:
+def controlplane(planes: Planes, request: pytest.FixtureRequest) -> cluster.ControlPlane:
     """
     Give the control plane that the tests share.
 
     A module that says CONTROL_PLANE has one of its own by that name: what other modules install
     and define there would change what its tests see.
     """
-    return planes(getattr(request.module, "CONTROL_PLANE", "shared"))
+    return planes.turn_to(_plane_of(request.path))
 
 
 @pytest.fixture
@@ -107,27 +125,10 @@ def load_crds(controlplane: cluster.ControlPlane) -> Callable[..., None]:
     return load
 
 
-@pytest.fixture(scope="session")
-def installations(planes: object) -> Iterator[dict[int, installation.Installed]]:
-    """Remember where the webhook is installed, and take it out in the end."""
-    made: dict[int, installation.Installed] = {}
-    yield made
-    for each in made.values():
-        each.uninstall()
-
-
 @pytest.fixture(scope="module")
-def webhook_installed(
-    controlplane: cluster.ControlPlane,
-    installations: dict[int, installation.Installed],
-) -> installation.Installed:
+def webhook_installed(planes: Planes, controlplane: cluster.ControlPlane) -> installation.Installed:
     """Install the webhook as it is shipped, once; tests use `installed`."""
-    if id(controlplane) not in installations:
-        made = installation.Installed(controlplane, controlplane.directory)
-        made.install()
-        made.start()
-        installations[id(controlplane)] = made
-    return installations[id(controlplane)]
+    return planes.installed(controlplane)
 
 
 @pytest.fixture

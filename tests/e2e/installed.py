@@ -25,7 +25,7 @@ ACCOUNT = "kubectl-ml"
 ENABLED = {"kubectl-ml.io/enabled": "true"}
 ENFORCED = {**ENABLED, "kubectl-ml.io/enforce": "true"}
 PROGRAM = "webhook"
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 
 
 class Installed:
@@ -137,7 +137,7 @@ class Installed:
             waiting.until(
                 lambda: len(self.events("policies in force")) > before,
                 what="the webhook to read its policies",
-                timeout_seconds=10,
+                timeout_seconds=30,
             )
 
     @contextmanager

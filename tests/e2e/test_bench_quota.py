@@ -11,6 +11,7 @@ from tests.e2e.test_quota import GPUS, in_force, quota, replicas, summed_up
 __all__ = ["replicas"]  # a fixture
 
 CONTROL_PLANE = "quota"
+pytestmark = pytest.mark.load
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["reviews", "creates"])

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,15 +112,12 @@ def test_a_definition_is_served_once_it_is_loaded(
 def test_a_second_one_runs_beside_it_and_goes_without_a_trace(
     controlplane: cluster.ControlPlane, programs: build.Programs
 ):
-    began = time.monotonic()
     with cluster.ControlPlane(programs=programs) as second:
-        took_seconds = time.monotonic() - began
         second.add_namespace("only-here")
 
         names = controlplane.kubectl("get", "namespaces", "-o", "name")
 
     assert "only-here" not in names
-    assert took_seconds < 20  # 3 to 5 on an idle machine
     assert not second.directory.exists()
     assert processes_that_mention(second.directory) == []
 

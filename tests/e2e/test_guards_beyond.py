@@ -166,16 +166,16 @@ def ready(installed: Installed, name: str) -> Any:
 
 
 def test_a_guard_says_what_nothing_sends(installed: Installed, enabled: Place) -> None:
-    warned = apply(installed, acting.listed(KEEP))
-    try:
-        waiting.until(lambda: ready(installed, "keep"), what="the status to be written")
-        status = ready(installed, "keep")
-    finally:
-        installed.control_plane.kubectl("delete", "guardpolicy", "keep")
-
     sentence = (
         "nothing sends DELETE of Job.batch to the webhook; write its registrations anew: "
         "python -m webhook.registrations --policies DIR"
     )
-    assert status == ("True", sentence)
+    warned = apply(installed, acting.listed(KEEP))
+    try:
+        waiting.until(
+            lambda: ready(installed, "keep") == ("True", sentence), what="the status to say so"
+        )
+    finally:
+        installed.control_plane.kubectl("delete", "guardpolicy", "keep")
+
     assert f'Warning: GuardPolicy "keep": {sentence}' in warned

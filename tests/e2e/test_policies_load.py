@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from tests.e2e import acting
 from tests.e2e.acting import Place
 from tests.e2e.controlplane import waiting
@@ -25,6 +27,7 @@ from tests.e2e.controlplane.client import Client, Manifest
 from tests.e2e.installed import Installed
 
 CONTROL_PLANE = "policies"
+pytestmark = pytest.mark.load
 GROUP = "/apis/kubectl-ml.io/v1alpha1"
 REPLICAS = 2
 THREADS = 4

@@ -23,6 +23,7 @@ from tests.e2e.installed import ENFORCED, Installed
 from tests.e2e.test_policies import GROUP, applied, own
 
 CONTROL_PLANE = "quota"
+pytestmark = pytest.mark.load
 GPUS = "accelerators.a100"
 LEDGERS = "/api/v1/namespaces/kubectl-ml/configmaps?labelSelector=kubectl-ml.io/ledger"
 NOWHERE = {"example.com/there": "not"}  # so that no Job is done before it was looked at

@@ -14,6 +14,7 @@ from tests.e2e.test_quota import GPUS, at_once, creates, in_force, job, quota, t
 
 __all__ = ["team", "worker"]  # fixtures
 
+pytestmark = pytest.mark.load
 GROUPS = 5000
 BY_LABEL = (
     "has(object.metadata.labels) && 'project' in object.metadata.labels ? "

@@ -14,6 +14,7 @@ from tests.e2e.test_policies import applied
 from tests.e2e.test_quota import GPUS, job, quota, settles
 
 CONTROL_PLANE = "quota"
+pytestmark = pytest.mark.load
 ZONE = zoneinfo.ZoneInfo("Asia/Kathmandu")  # 5:45 ahead of UTC
 ROOM = 20  # seconds in which the first half must be done
 

@@ -40,6 +40,7 @@ from webhook.settings import FactsFrom, SelfSigned, Settings
 __all__ = ["replicas", "team", "worker"]  # fixtures
 
 CONTROL_PLANE = "quota"
+pytestmark = pytest.mark.load
 VALIDATING = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 CUSTOM = {
     "apiVersion": "apiextensions.k8s.io/v1",

@@ -5,6 +5,8 @@ import threading
 from collections import Counter
 from decimal import Decimal
 
+import pytest
+
 from tests.e2e import acting
 from tests.e2e.acting import Place
 from tests.e2e.controlplane import waiting
@@ -28,6 +30,7 @@ from tests.e2e.test_quota import (
 __all__ = ["replicas", "team", "worker"]  # fixtures
 
 CONTROL_PLANE = "quota"
+pytestmark = pytest.mark.load
 CREATOR = "kubectl-ml.io/creator"
 
 

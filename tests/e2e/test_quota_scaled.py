@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from tests.e2e import acting
 from tests.e2e.acting import Place
 from tests.e2e.controlplane.client import Client, Manifest
@@ -27,6 +29,7 @@ from tests.e2e.test_quota import (
 __all__ = ["replicas", "team", "worker"]  # fixtures
 
 CONTROL_PLANE = "quota"
+pytestmark = pytest.mark.load
 BUDGET = 8
 NAMES = [f"web-{number}" for number in range(4)]
 ROUNDS = 3

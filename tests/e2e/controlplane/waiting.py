@@ -13,7 +13,7 @@ def until(
     condition: Callable[[], T | None],
     *,
     what: str,
-    timeout_seconds: float = 30.0,
+    timeout_seconds: float = 60.0,
     pause_seconds: float = 0.05,
 ) -> T:
     """Call `condition` until it gives something true, and return that."""

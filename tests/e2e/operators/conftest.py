@@ -1,6 +1,6 @@
 """One control plane for all operators, with our webhook and fake GPU nodes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
@@ -8,14 +8,13 @@ import pytest
 from tests.e2e import acting
 from tests.e2e import installed as installation
 from tests.e2e.acting import Place
-from tests.e2e.controlplane import cluster, errors, waiting
+from tests.e2e.controlplane import errors, waiting
 from tests.e2e.operators import knative_serving, kserve_controller, programs
+from tests.e2e.planes import Planes
 
 
 @pytest.fixture(scope="session")
-def beside(
-    planes: Callable[[str], cluster.ControlPlane], pytestconfig: pytest.Config
-) -> Iterator[installation.Installed]:
+def beside(planes: Planes, pytestconfig: pytest.Config) -> Iterator[installation.Installed]:
     """Have the operators run, and our webhook beside them: it knows that they are installed."""
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     assert capture is not None

@@ -19,9 +19,10 @@ import yaml
 from tests.e2e import acting
 from tests.e2e import installed as installation
 from tests.e2e.acting import Place
-from tests.e2e.controlplane import build, cluster, crds, errors
+from tests.e2e.controlplane import build, crds, errors
 from tests.e2e.controlplane.client import Manifest
 from tests.e2e.operators import foretold, programs, queues
+from tests.e2e.planes import Planes
 
 DEFINITIONS = (
     "leaderworkersets.leaderworkerset.x-k8s.io",
@@ -42,7 +43,7 @@ INTENTS = {"accelerator": "a100:2", "queue": queues.QUEUE}
 
 
 @pytest.fixture(scope="module")
-def alone(planes: Callable[[str], cluster.ControlPlane]) -> Iterator[installation.Installed]:
+def alone(planes: Planes) -> Iterator[installation.Installed]:
     try:
         control_plane = planes("kueue")
         crds.load(control_plane, *DEFINITIONS)
