@@ -19,6 +19,7 @@ from tests.e2e import acting
 from tests.e2e.acting import Place
 from tests.e2e.controlplane import waiting
 from tests.e2e.controlplane.client import Answer, Client, Manifest
+from tests.e2e.controlplane.cluster import ControlPlane
 from tests.e2e.installed import ENFORCED, Installed
 from tests.e2e.test_policies import GROUP, applied, own
 
@@ -92,9 +93,29 @@ def worker(team: Place) -> Client:
 
 
 def in_force(replicas: Installed, name: str = "gpus") -> None:
-    """Wait until all processes have the policy: they learn of it within a second."""
-    del replicas, name
+    """
+    Wait until all processes count by the policy.
+
+    They learn of it within a second, and look at all that is there before they answer: with the
+    hundreds of objects that a test before left, that takes a slow machine seconds.
+    """
+    del name
     time.sleep(1)
+    admin = replicas.control_plane.admin
+    ask = f"/apis/batch/v1/namespaces/{_for_asking(replicas.control_plane)}/jobs?dryRun=All"
+
+    def counted() -> bool:
+        """Ask them all: what comes at once comes by several connections."""
+        answers = at_once([lambda: admin.request("POST", ask, job("asks"))] * 24)
+        return not any("try again" in str(one.body) for one in answers)
+
+    waiting.until(counted, what="all processes to count by the policy")
+
+
+@functools.cache
+def _for_asking(control_plane: ControlPlane) -> str:
+    """Give a namespace where nothing is ever made."""
+    return control_plane.add_namespace("asking", labels=ENFORCED)
 
 
 def at_once(calls: list[Callable[[], Answer]], threads: int = AT_ONCE) -> list[Answer]:
