@@ -44,7 +44,8 @@ def create_app(
         _route(app, f"/{endpoint}", reviews.handle)
 
     async def ready(request: web.Request) -> web.Response:
-        if reason := readiness.reason or facts.unready or policies.unready:
+        unready = facts.unready or policies.unready or (quotas.unready if quotas else "")
+        if reason := readiness.reason or unready:
             return answer_json(request, 503, codec.errored(503, reason))
         return answer_json(request, 200, b'{"ready":true}')
 

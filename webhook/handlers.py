@@ -65,6 +65,11 @@ class Recorder(Protocol):
 class Quotas(Protocol):
     """Reserves what a request asks for."""
 
+    @property
+    def unready(self) -> str:
+        """Say why nothing can be reserved yet; nothing where it can."""
+        ...
+
     async def admit(self, review: codec.Review, policies: PolicySet, facts: Facts) -> QuotaOutcome:
         """Reserve, and say what doesn't fit."""
         ...

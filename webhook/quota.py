@@ -103,6 +103,11 @@ class Quotas:
         self._recorder = recorder
         self._log = log
 
+    @property
+    def unready(self) -> str:
+        """Say why nothing can be held against a quota yet; nothing where it can."""
+        return self._watch.unready
+
     async def admit(self, review: Review, policies: PolicySet, facts: Facts) -> Outcome:
         """Reserve what a request asks for, and say what doesn't fit."""
         outcome = Outcome()

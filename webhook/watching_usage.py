@@ -30,6 +30,7 @@ from webhook.usage import Usage
 
 LOOK_SECONDS = 0.2  # between two looks at whether policies or namespaces changed
 KINDS_SECONDS = 30.0  # between two looks at which kinds are served
+COUNT_SECONDS = 30.0  # for which a process that starts isn't ready before it has counted
 
 
 class Api(Protocol):
@@ -79,9 +80,13 @@ class UsageWatch:
         recorder: Recorder,
         log: FilteringBoundLogger,
         pace: Pace = PACE,
+        count_seconds: float = COUNT_SECONDS,
     ) -> None:
         self.usage = usage
         self._api = api
+        self._count_seconds = count_seconds
+        self._began = time.monotonic()
+        self._has_counted = False  # once, or there was nothing to count for
         self._policies = policies
         self._facts = facts
         self._recorder = recorder
@@ -100,6 +105,17 @@ class UsageWatch:
         self._looked = float("-inf")
 
     # --- what the server asks -----------------------------------------------------------------
+
+    @property
+    def unready(self) -> str:
+        """
+        Say why a process that starts can't hold anybody to a quota yet; nothing where it can.
+
+        Other replicas answer meanwhile. What can't be counted for long keeps nobody from the rest.
+        """
+        if self._has_counted or time.monotonic() > self._began + self._count_seconds:
+            return ""
+        return "what is in use isn't counted yet"
 
     def is_counted(self, policy: str, digest: str) -> bool:
         """Tell whether everything there is was charged by a policy."""
@@ -160,6 +176,7 @@ class UsageWatch:
 
     def start(self) -> None:
         """Begin to follow."""
+        self._began = time.monotonic()
         Follower(
             name="usage",
             follow=self._look,
@@ -190,6 +207,7 @@ class UsageWatch:
         if not policies.quotas:
             self._counted, self._charged_by, self._looked = frozenset(), None, float("-inf")
             self._leave(set(self._watched))
+            self._has_counted = True
             return
         now = time.monotonic()
         if now > self._looked + KINDS_SECONDS:
@@ -200,6 +218,7 @@ class UsageWatch:
         elif others := _others(self._charged_by[1], facts.namespaces):
             self._charge_again(others)
             self._charged_by = (policies, facts.namespaces)
+        self._has_counted = True
         yield
 
     def _charge_again(self, namespaces: set[str]) -> None:

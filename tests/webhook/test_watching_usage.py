@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,12 +34,17 @@ class Api:
     pods: list[Any] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     events: SimpleQueue[Watched | Expired] = field(default_factory=SimpleQueue)
+    answers: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     def groups(self) -> Any:
         return {"groups": []}
 
     def ask(self, method: str, path: str, *, what: str, body: Any = None) -> Any:
         del method, what, body
+        self.answers.wait()
         self.asked.append(path)
         parts = path.split("/")
         wanted = parts[4] if "namespaces" in parts else ""
@@ -91,17 +97,22 @@ class Cluster:
         raise AssertionError("the API server never fails here")
 
 
-@contextmanager
-def followed(api: Api, cluster: Cluster) -> Iterator[Callable[[], dict[str, str]]]:
-    """Follow, and give who uses how many pods."""
-    watch = UsageWatch(
+def watching(api: Api, cluster: Cluster, **more: Any) -> UsageWatch:
+    return UsageWatch(
         api,
         usage=Usage(),
         policies=cluster,
         facts=cluster,
         recorder=cluster,
         log=structlog.get_logger(),
+        **more,
     )
+
+
+@contextmanager
+def followed(api: Api, cluster: Cluster) -> Iterator[Callable[[], dict[str, str]]]:
+    """Follow, and give who uses how many pods."""
+    watch = watching(api, cluster)
 
     def used() -> dict[str, str]:
         usage = watch.usage
@@ -182,3 +193,48 @@ def test_what_went_while_nobody_watched_is_gone() -> None:
         api.events.put(Expired("too old"))
 
         until(lambda: used() == {})
+
+
+def test_who_starts_is_ready_when_all_there_is_was_counted() -> None:
+    api, cluster = Api(), cluster_of(ml="nlp")
+    api.answers.clear()
+    watch = watching(api, cluster)
+    watch.start()
+    try:
+        time.sleep(0.5)  # two looks
+        before = watch.unready
+        api.answers.set()
+        until(lambda: watch.unready == "")
+        counted = watch.is_counted("gpus", cluster.current.quotas[0].digest)
+
+        cluster.current = builders.policies(
+            QUOTA % 5
+        )  # what comes later is counted beside the rest
+        assert (before, counted) == ("what is in use isn't counted yet", True)
+        assert watch.unready == ""
+    finally:
+        watch.stop()
+
+
+def test_who_starts_without_a_quota_is_ready_at_once() -> None:
+    api = Api()
+    api.answers.clear()
+    watch = watching(api, Cluster(current=PolicySet(), known=Facts()))
+    watch.start()
+    try:
+        until(lambda: watch.unready == "")
+    finally:
+        watch.stop()
+
+
+def test_what_cant_be_counted_keeps_nobody_from_the_rest() -> None:
+    api = Api()
+    api.answers.clear()
+    watch = watching(api, cluster_of(ml="nlp"), count_seconds=0.3)
+    watch.start()
+    try:
+        assert watch.unready == "what is in use isn't counted yet"
+        until(lambda: watch.unready == "")
+    finally:
+        watch.stop()
+        api.answers.set()
