@@ -1,8 +1,10 @@
 """Several quotas that cover one workload, and ledgers that many wait for at once."""
 
+import functools
 import json
 import threading
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from tests.e2e import acting
 from tests.e2e.acting import Place
 from tests.e2e.controlplane import waiting
-from tests.e2e.controlplane.client import Client
+from tests.e2e.controlplane.client import Answer, Client
 from tests.e2e.installed import Installed
 from tests.e2e.test_policies import applied
 from tests.e2e.test_quota import (
@@ -84,6 +86,15 @@ def test_who_made_it_pays_for_what_controllers_make_of_it(replicas: Installed, t
         assert f"user {acting.USER} has 2 of 2" in scaled.stderr
 
 
+def as_told(call: Callable[[], Answer]) -> Answer:
+    """Try again where the answer says so: 600 at 200 at once are more than slow machines do."""
+    for _ in range(5):
+        answer = call()
+        if "in time; try again" not in str(answer.body):
+            break
+    return answer
+
+
 def test_a_ledger_stays_small_however_many_ask(
     replicas: Installed, team: Place, worker: Client
 ) -> None:
@@ -100,7 +111,8 @@ def test_a_ledger_stays_small_however_many_ask(
         watching.start()
         try:
             jobs = [job(f"j{number}") for number in range(600)]
-            answers = at_once(creates(worker, team, jobs), threads=200)
+            calls = [functools.partial(as_told, one) for one in creates(worker, team, jobs)]
+            answers = at_once(calls, threads=200)
         finally:
             done.set()
             watching.join()
