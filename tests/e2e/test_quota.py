@@ -92,14 +92,13 @@ def worker(team: Place) -> Client:
     return account
 
 
-def in_force(replicas: Installed, name: str = "gpus") -> None:
+def in_force(replicas: Installed) -> None:
     """
     Wait until all processes count by the policy.
 
     They learn of it within a second, and look at all that is there before they answer: with the
     hundreds of objects that a test before left, that takes a slow machine seconds.
     """
-    del name
     time.sleep(1)
     admin = replicas.control_plane.admin
     ask = f"/apis/batch/v1/namespaces/{_for_asking(replicas.control_plane)}/jobs?dryRun=All"
