@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from click.testing import CliRunner
 from kubectl_ml.cli import cli
 
 BIN = Path(sys.executable).parent
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by who started us in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else what we start ignores it, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
